@@ -1,0 +1,33 @@
+/* Errors: a status code to return, and a text kept for the thread that failed.
+ *
+ * Messages state the fact first with its numbers, the hint last; lower case, no C function names. */
+#ifndef TESSERA_BASE_ERROR_H
+#define TESSERA_BASE_ERROR_H
+
+#include "tessera.h"
+
+#define MUST_CHECK __attribute__((warn_unused_result))
+
+/* Records the failure for the calling thread and returns `code`. */
+tsr_status error_set(tsr_status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Puts "context: " before the recorded text (for example a file's name) and returns the recorded code. */
+tsr_status error_prefix(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The standard text of a failed allocation. */
+tsr_status error_memory(size_t size_bytes);
+/* The operating system's reason (errno) for failing to `what`, e.g. "cannot open 'x.nc': No such file or directory". */
+tsr_status error_errno(int errnum, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Returns early on failure. Use only while the function owns nothing that must be released. */
+#define TRY(expr)                                                                                                                \
+    do {                                                                                                                         \
+        tsr_status try_status_ = (expr);                                                                                         \
+        if (try_status_ != TSR_OK) return try_status_;                                                                           \
+    } while (0)
+
+/* Like TRY, for functions that own something: stores the status and jumps to `done`. Needs a local `status`. */
+#define GUARD(expr)                                                                                                              \
+    do {                                                                                                                         \
+        if ((status = (expr)) != TSR_OK) goto done;                                                                              \
+    } while (0)
+
+#endif

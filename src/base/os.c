@@ -1,0 +1,95 @@
+/* Linux and POSIX; reads /proc and cgroup files each time it is asked, so nothing is cached and nothing needs a lock. */
+#define _GNU_SOURCE
+#include "base/os.h"
+
+#include <inttypes.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Reads one number from a file; false if the file is absent or holds a word such as "max". */
+static bool read_number(const char *path, uint64_t *value)
+{
+    FILE *f = fopen(path, "r");
+    if (!f) return false;
+    bool ok = fscanf(f, "%" SCNu64, value) == 1;
+    fclose(f);
+    return ok;
+}
+
+int os_n_cpus(void)
+{
+    int n = 0;
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) n = CPU_COUNT(&set);
+    if (n < 1) n = (int)sysconf(_SC_NPROCESSORS_ONLN);
+    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "r");
+    if (f) {
+        uint64_t quota, period;
+        if (fscanf(f, "%" SCNu64 " %" SCNu64, &quota, &period) == 2 && period > 0) {
+            int limit = (int)((quota + period - 1) / period);
+            if (limit < n) n = limit;
+        }
+        fclose(f);
+    }
+    return n < 1 ? 1 : n;
+}
+
+static size_t machine_available(void)
+{
+    FILE *f = fopen("/proc/meminfo", "r");
+    size_t kib = 0;
+    if (f) {
+        char line[256];
+        while (fgets(line, sizeof line, f))
+            if (sscanf(line, "MemAvailable: %zu kB", &kib) == 1) break;
+        fclose(f);
+    }
+    if (kib) return kib * 1024;
+    return (size_t)sysconf(_SC_PHYS_PAGES) / 2 * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+size_t os_memory_available_bytes(void)
+{
+    size_t available = machine_available();
+    static const char *const pairs[][2] = {
+        {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"},
+        {"/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        uint64_t limit, used;
+        if (!read_number(pairs[i][0], &limit) || !read_number(pairs[i][1], &used)) continue;
+        size_t left = limit > used ? (size_t)(limit - used) : 0;
+        if (left < available) available = left;
+    }
+    return available;
+}
+
+size_t os_rss_bytes(void)
+{
+    FILE *f = fopen("/proc/self/statm", "r");
+    size_t total, resident = 0;
+    if (f) {
+        if (fscanf(f, "%zu %zu", &total, &resident) != 2) resident = 0;
+        fclose(f);
+    }
+    return resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+size_t os_rss_peak_bytes(void)
+{
+    struct rusage usage;
+    if (getrusage(RUSAGE_SELF, &usage) != 0) return 0;
+    return (size_t)usage.ru_maxrss * 1024;
+}
+
+int64_t os_now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}

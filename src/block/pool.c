@@ -1,0 +1,171 @@
+/* Size classes are powers of two in four steps (1, 1.25, 1.5, 1.75), from 4 KiB. A class has one free list under one lock;
+ * a block lives for tens of microseconds at least, so the lock is not felt. Memory of 2 MiB and more is mapped with
+ * transparent huge pages asked for. Idle memory is limited to a share of what was in use at the peak, so that the process's
+ * resident set follows the budget. */
+#define _GNU_SOURCE
+#include "block/pool.h"
+
+#include "base/mem.h"
+
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+enum { SMALLEST_LOG2 = 12, N_CLASSES = 4 * 44, HUGE_PAGE = 2 << 20 };
+
+struct pool {
+    pthread_mutex_t lock; /* guards free_lists */
+    buffer *free_lists[N_CLASSES];
+    atomic_size_t used_bytes, idle_bytes, peak_bytes;
+};
+
+static size_t class_size(int size_class) { return ((size_t)1 << (SMALLEST_LOG2 + size_class / 4)) / 4 * (size_t)(4 + size_class % 4); }
+
+static int class_of(size_t size_bytes)
+{
+    int c = 0;
+    if (size_bytes > class_size(0)) {
+        int log2 = 63 - __builtin_clzll((unsigned long long)(size_bytes - 1));
+        c = (log2 - SMALLEST_LOG2) * 4;
+        while (class_size(c) < size_bytes) c++;
+    }
+    return c;
+}
+
+tsr_status pool_new(pool **out)
+{
+    pool *p = mem_calloc(1, sizeof *p);
+    if (!p) return TSR_ERR_MEMORY;
+    pthread_mutex_init(&p->lock, NULL);
+    *out = p;
+    return TSR_OK;
+}
+
+static void *map_bytes(size_t size)
+{
+    if (mem_fault_now()) return NULL;
+    if (size < HUGE_PAGE) {
+        void *p = NULL;
+        return posix_memalign(&p, 64, size) == 0 ? p : NULL;
+    }
+    /* Over-map to align to a huge page, then give the ends back. */
+    char *raw = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (raw == MAP_FAILED) return NULL;
+    char *aligned = (char *)(((uintptr_t)raw + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1));
+    if (aligned > raw) munmap(raw, (size_t)(aligned - raw));
+    size_t tail = (size_t)(raw + HUGE_PAGE - aligned);
+    if (tail) munmap(aligned + size, tail);
+    (void)madvise(aligned, size, MADV_HUGEPAGE);
+    return aligned;
+}
+
+static void unmap_bytes(void *p, size_t size)
+{
+    if (size < HUGE_PAGE) {
+        free(p);
+    } else {
+        munmap(p, size);
+    }
+}
+
+void pool_trim(pool *p, size_t keep_bytes)
+{
+    pthread_mutex_lock(&p->lock);
+    for (int c = N_CLASSES - 1; c >= 0 && atomic_load(&p->idle_bytes) > keep_bytes; c--) {
+        while (p->free_lists[c] && atomic_load(&p->idle_bytes) > keep_bytes) {
+            buffer *b = p->free_lists[c];
+            p->free_lists[c] = b->next;
+            atomic_fetch_sub(&p->idle_bytes, class_size(c));
+            unmap_bytes(b->data, class_size(c));
+            mem_free(b);
+        }
+    }
+    pthread_mutex_unlock(&p->lock);
+}
+
+void pool_free(pool *p)
+{
+    if (!p) return;
+    pool_trim(p, 0);
+    pthread_mutex_destroy(&p->lock);
+    mem_free(p);
+}
+
+static void count_use(pool *p, size_t size)
+{
+    size_t used = atomic_fetch_add(&p->used_bytes, size) + size;
+    size_t peak = atomic_load(&p->peak_bytes);
+    while (used > peak && !atomic_compare_exchange_weak(&p->peak_bytes, &peak, used)) {
+    }
+}
+
+tsr_status buffer_new(pool *p, size_t size_bytes, buffer **out)
+{
+    if (size_bytes > (size_t)1 << 50) return error_memory(size_bytes);
+    int c = class_of(size_bytes);
+    pthread_mutex_lock(&p->lock);
+    buffer *b = p->free_lists[c];
+    if (b) p->free_lists[c] = b->next;
+    pthread_mutex_unlock(&p->lock);
+    if (b) {
+        atomic_fetch_sub(&p->idle_bytes, class_size(c));
+    } else {
+        b = mem_calloc(1, sizeof *b);
+        if (!b) return TSR_ERR_MEMORY;
+        b->data = map_bytes(class_size(c));
+        if (!b->data) {
+            mem_free(b);
+            return error_memory(size_bytes);
+        }
+    }
+    count_use(p, class_size(c));
+    b->size_bytes = size_bytes;
+    b->size_class = c;
+    b->owner = p;
+    b->next = NULL;
+    atomic_store(&b->refs, 1);
+    *out = b;
+    return TSR_OK;
+}
+
+tsr_status buffer_wrap(void *data, size_t size_bytes, void (*release)(void *context), void *context, buffer **out)
+{
+    buffer *b = mem_calloc(1, sizeof *b);
+    if (!b) return TSR_ERR_MEMORY;
+    b->data = data;
+    b->size_bytes = size_bytes;
+    b->release = release;
+    b->context = context;
+    atomic_store(&b->refs, 1);
+    *out = b;
+    return TSR_OK;
+}
+
+buffer *buffer_ref(buffer *b)
+{
+    atomic_fetch_add(&b->refs, 1);
+    return b;
+}
+
+void buffer_unref(buffer *b)
+{
+    if (!b || atomic_fetch_sub(&b->refs, 1) != 1) return;
+    pool *p = b->owner;
+    if (!p) {
+        if (b->release) b->release(b->context);
+        mem_free(b);
+        return;
+    }
+    size_t size = class_size(b->size_class);
+    atomic_fetch_sub(&p->used_bytes, size);
+    atomic_fetch_add(&p->idle_bytes, size);
+    pthread_mutex_lock(&p->lock);
+    b->next = p->free_lists[b->size_class];
+    p->free_lists[b->size_class] = b;
+    pthread_mutex_unlock(&p->lock);
+}
+
+size_t pool_used_bytes(const pool *p) { return atomic_load(&p->used_bytes); }
+size_t pool_idle_bytes(const pool *p) { return atomic_load(&p->idle_bytes); }
+size_t pool_peak_bytes(const pool *p) { return atomic_load(&p->peak_bytes); }

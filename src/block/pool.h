@@ -1,0 +1,44 @@
+/* Buffers for blocks: reference-counted, from recycled size-classed pools, because fresh pages cost more than the
+ * arithmetic on them. The pool counts what is in use; the engine's budget is checked against that count. */
+#ifndef TESSERA_BLOCK_POOL_H
+#define TESSERA_BLOCK_POOL_H
+
+#include "base/error.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+typedef struct pool pool;
+
+/* A piece of memory. Foreign memory (NumPy, mmap) is wrapped with its own release callback and belongs to no pool. */
+typedef struct buffer {
+    char *data; /* aligned to 64 bytes when from a pool */
+    size_t size_bytes;
+    atomic_int refs;
+    int size_class;
+    pool *owner; /* NULL for foreign memory */
+    void (*release)(void *context);
+    void *context;
+    struct buffer *next; /* in the free list */
+} buffer;
+
+tsr_status pool_new(pool **out) MUST_CHECK;
+/* Every buffer must have been returned. */
+void pool_free(pool *p);
+
+/* A buffer of at least size_bytes with one reference, contents undefined. */
+tsr_status buffer_new(pool *p, size_t size_bytes, buffer **out) MUST_CHECK;
+/* Wraps memory that `release(context)` gives back when the last reference goes (release may be NULL). */
+tsr_status buffer_wrap(void *data, size_t size_bytes, void (*release)(void *context), void *context, buffer **out) MUST_CHECK;
+buffer *buffer_ref(buffer *b);
+/* Returns the memory to the pool with the last reference. NULL is fine. */
+void buffer_unref(buffer *b);
+
+/* Bytes in buffers that are referenced; bytes kept for reuse; the most ever in use. */
+size_t pool_used_bytes(const pool *p);
+size_t pool_idle_bytes(const pool *p);
+size_t pool_peak_bytes(const pool *p);
+/* Gives idle memory back to the system until at most keep_bytes are idle. */
+void pool_trim(pool *p, size_t keep_bytes);
+
+#endif
