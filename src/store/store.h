@@ -42,6 +42,7 @@ typedef struct store_var {
 } store_var;
 
 typedef struct store store;
+struct cached_file;
 
 typedef struct store_ops {
     const char *name; /* "NetCDF-3", as `info` prints it */
@@ -61,7 +62,8 @@ typedef struct store_ops {
 struct store {
     const store_ops *ops;
     char *path;
-    char *variant; /* "64-bit offset", "classic model"; may be NULL */
+    struct cached_file *file; /* open for reading before ops->open is called: store/fdcache.h */
+    char *variant;            /* "64-bit offset", "classic model"; may be NULL */
     atomic_int refs;
     int n_dims, n_vars, n_attrs;
     store_dim *dims;
@@ -77,7 +79,9 @@ void store_unref(store *s);
 /* The variable of that name, or NULL. */
 const store_var *store_find(const store *s, const char *name);
 const store_attr *store_var_attr(const store_var *var, const char *name);
-tsr_status store_read(store *s, const store_var *var, const box *region, const int64_t *step, void *out, int64_t *bytes_read) MUST_CHECK;
+/* Checks the bounds and reads (store_ops.read). step may be NULL (all ones) and so may bytes_read. TSR_ERR_TYPE for text. */
+tsr_status store_read(store *s, const store_var *var, const box *region, const int64_t *step, void *out,
+                      int64_t *bytes_read) MUST_CHECK;
 
 /* ---- Writing ----------------------------------------------------------------------------------------------------- */
 

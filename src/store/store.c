@@ -1,0 +1,323 @@
+/* The tables of formats, and what all formats share: opening by content, bounds, reference counts, files that appear whole
+ * or not at all. A format sees only requests that are inside its variables.
+ *
+ * Threads: an open store is immutable but for its count; a writer's regions do not overlap, so nothing here locks. */
+#include "store/store.h"
+
+#include "base/mem.h"
+#include "block/dtype.h"
+#include "store/fdcache.h"
+#include "store/formats.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+enum { HEAD_BYTES = 512 };
+
+/* Asked in this order; the first that knows the file's beginning reads it. */
+static const store_ops *const readers[] = {
+    &npy_store_ops,
+};
+
+static const writer_ops *const writers[] = {
+    &npy_writer_ops,
+};
+
+enum { N_READERS = sizeof readers / sizeof *readers, N_WRITERS = sizeof writers / sizeof *writers };
+
+/* ---- Opening ----------------------------------------------------------------------------------------------------- */
+
+static void attrs_free(store_attr *attrs, int n)
+{
+    for (int i = 0; i < n; i++) {
+        mem_free(attrs[i].name);
+        mem_free(attrs[i].text);
+        mem_free(attrs[i].values);
+    }
+    mem_free(attrs);
+}
+
+static void vars_free(store_var *vars, int n)
+{
+    for (int i = 0; i < n; i++) {
+        mem_free(vars[i].name);
+        mem_free(vars[i].compression);
+        attrs_free(vars[i].attrs, vars[i].n_attrs);
+    }
+    mem_free(vars);
+}
+
+static void store_free(store *s)
+{
+    if (s->ops && s->ops->close) s->ops->close(s);
+    for (int i = 0; i < s->n_dims; i++) mem_free(s->dims[i].name);
+    mem_free(s->dims);
+    vars_free(s->vars, s->n_vars);
+    attrs_free(s->attrs, s->n_attrs);
+    cached_file_close(s->file);
+    mem_free(s->variant);
+    mem_free(s->path);
+    mem_free(s);
+}
+
+static tsr_status unknown_format(const unsigned char *head, size_t n)
+{
+    char names[256] = "", begin[40] = "";
+    for (int i = 0; i < N_READERS; i++) {
+        size_t used = strlen(names);
+        snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", readers[i]->name);
+    }
+    for (size_t i = 0; i < n && i < 8; i++)
+        snprintf(begin + 3 * i, sizeof begin - 3 * i, i < 7 && i + 1 < n ? "%02x " : "%02x", head[i]);
+    if (n == 0) return error_set(TSR_ERR_FORMAT, "the file is empty");
+    return error_set(TSR_ERR_FORMAT, "not a known format (the file begins with %s); known are %s", begin, names);
+}
+
+static tsr_status open_by_content(store *s)
+{
+    unsigned char head[HEAD_BYTES];
+    TRY(cached_file_open(s->path, &s->file));
+    int64_t size = cached_file_size(s->file);
+    size_t n = size < HEAD_BYTES ? (size_t)size : HEAD_BYTES;
+    TRY(cached_file_read(s->file, head, n, 0));
+    for (int i = 0; i < N_READERS; i++) {
+        if (readers[i]->probe(head, n, s->path)) {
+            s->ops = readers[i];
+            return s->ops->open(s);
+        }
+    }
+    return unknown_format(head, n);
+}
+
+tsr_status store_open(const char *path, store **out)
+{
+    store *s = mem_calloc(1, sizeof *s);
+    if (!s) return TSR_ERR_MEMORY;
+    atomic_init(&s->refs, 1);
+    tsr_status status = (s->path = mem_strdup(path)) ? open_by_content(s) : TSR_ERR_MEMORY;
+    if (status != TSR_OK) {
+        store_free(s);
+        return error_prefix("%s", path);
+    }
+    *out = s;
+    return TSR_OK;
+}
+
+store *store_ref(store *s)
+{
+    atomic_fetch_add(&s->refs, 1);
+    return s;
+}
+
+void store_unref(store *s)
+{
+    if (s && atomic_fetch_sub(&s->refs, 1) == 1) store_free(s);
+}
+
+const store_var *store_find(const store *s, const char *name)
+{
+    for (int i = 0; i < s->n_vars; i++) {
+        if (strcmp(s->vars[i].name, name) == 0) return &s->vars[i];
+    }
+    return NULL;
+}
+
+const store_attr *store_var_attr(const store_var *var, const char *name)
+{
+    for (int i = 0; i < var->n_attrs; i++) {
+        if (strcmp(var->attrs[i].name, name) == 0) return &var->attrs[i];
+    }
+    return NULL;
+}
+
+/* ---- Reading ----------------------------------------------------------------------------------------------------- */
+
+static tsr_status check_region(const store_var *var, const box *region, const int64_t *step)
+{
+    if (region->ndim != var->ndim)
+        return error_set(TSR_ERR_INDEX, "a region of %d dimensions was asked of an array of %d", region->ndim, var->ndim);
+    for (int d = 0; d < var->ndim; d++) {
+        int64_t start = region->start[d], count = region->count[d], by = step ? step[d] : 1;
+        if (by < 1) return error_set(TSR_ERR_VALUE, "dimension %d: step %lld is not positive", d, (long long)by);
+        if (start < 0 || count < 0 || start > var->shape[d] || (count > 0 && (var->shape[d] - start - 1) / by < count - 1) ||
+            (count > 0 && start == var->shape[d]))
+            return error_set(TSR_ERR_INDEX, "dimension %d: %lld values from %lld by %lld do not fit into a length of %lld", d,
+                             (long long)count, (long long)start, (long long)by, (long long)var->shape[d]);
+    }
+    return TSR_OK;
+}
+
+static tsr_status read_checked(store *s, const store_var *var, const box *region, const int64_t *step, void *out,
+                               int64_t *bytes_read)
+{
+    static const int64_t ones[TSR_MAX_NDIM] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    int64_t ignored = 0;
+    if (var->is_text) return error_set(TSR_ERR_TYPE, "it holds text, which cannot be read as an array");
+    TRY(check_region(var, region, step));
+    if (box_size(region) == 0) return TSR_OK;
+    return s->ops->read(s, var, region, step ? step : ones, out, bytes_read ? bytes_read : &ignored);
+}
+
+tsr_status store_read(store *s, const store_var *var, const box *region, const int64_t *step, void *out, int64_t *bytes_read)
+{
+    tsr_status status = read_checked(s, var, region, step, out, bytes_read);
+    if (status != TSR_OK) return error_prefix("%s: variable '%s'", s->path, var->name);
+    return TSR_OK;
+}
+
+/* ---- Writing ----------------------------------------------------------------------------------------------------- */
+
+static bool has_extension(const writer_ops *ops, const char *extension)
+{
+    size_t n = strlen(extension);
+    for (const char *p = ops->extensions; p && *p;) {
+        size_t length = strcspn(p, " ");
+        if (length == n && strncasecmp(p, extension, n) == 0) return true;
+        p += length + strspn(p + length, " ");
+    }
+    return false;
+}
+
+static tsr_status find_writer(const char *base, const char *format, const writer_ops **out)
+{
+    char known[256] = "";
+    const char *extension = strrchr(base, '.');
+    for (int i = 0; i < N_WRITERS; i++) {
+        if (format ? strcmp(writers[i]->name, format) == 0 : extension && has_extension(writers[i], extension)) {
+            *out = writers[i];
+            return TSR_OK;
+        }
+        const char *name = format ? writers[i]->name : writers[i]->extensions;
+        size_t used = strlen(known);
+        if (*name) snprintf(known + used, sizeof known - used, "%s%s", used ? " " : "", name);
+    }
+    if (format) return error_set(TSR_ERR_VALUE, "unknown format '%s'; the formats are %s", format, known);
+    return error_set(TSR_ERR_VALUE, "the name's ending '%s' tells no format; use one of %s, or name the format",
+                     extension ? extension : "", known);
+}
+
+static tsr_status check_schema(const store_schema *schema)
+{
+    for (int i = 0; i < schema->n_dims; i++) {
+        const store_dim *dim = &schema->dims[i];
+        if (!dim->name || !*dim->name) return error_set(TSR_ERR_VALUE, "dimension %d has no name", i);
+        if (dim->length < 0)
+            return error_set(TSR_ERR_VALUE, "dimension '%s' has the length %lld", dim->name, (long long)dim->length);
+    }
+    for (int i = 0; i < schema->n_vars; i++) {
+        const store_var *var = &schema->vars[i];
+        if (!var->name || !*var->name) return error_set(TSR_ERR_VALUE, "variable %d has no name", i);
+        if (!dtype_valid((int)var->dtype)) return error_set(TSR_ERR_TYPE, "variable '%s' has no dtype", var->name);
+        if (var->ndim < 0 || var->ndim > TSR_MAX_NDIM)
+            return error_set(TSR_ERR_VALUE, "variable '%s' has %d dimensions; at most %d are possible", var->name, var->ndim,
+                             TSR_MAX_NDIM);
+        for (int d = 0; d < var->ndim; d++) {
+            int k = var->dims[d];
+            if (k < 0 || k >= schema->n_dims || schema->dims[k].length != var->shape[d])
+                return error_set(TSR_ERR_VALUE, "variable '%s': dimension %d does not match the file's dimensions", var->name, d);
+        }
+        if (shape_size(var->ndim, var->shape) > INT64_MAX / 32)
+            return error_set(TSR_ERR_VALUE, "variable '%s' is too large for any file", var->name);
+    }
+    return TSR_OK;
+}
+
+static void writer_free(store_writer *w)
+{
+    vars_free(w->vars, w->n_vars);
+    mem_free(w->path);
+    mem_free(w->temporary);
+    mem_free(w);
+}
+
+/* Copies what every writer needs to know of the variables; attributes stay the schema's. */
+static tsr_status copy_vars(store_writer *w, const store_schema *schema)
+{
+    w->vars = mem_calloc((size_t)schema->n_vars, sizeof *w->vars);
+    if (!w->vars) return TSR_ERR_MEMORY;
+    for (; w->n_vars < schema->n_vars; w->n_vars++) {
+        const store_var *from = &schema->vars[w->n_vars];
+        store_var *to = &w->vars[w->n_vars];
+        to->name = mem_strdup(from->name);
+        if (!to->name) return TSR_ERR_MEMORY;
+        to->dtype = from->dtype;
+        to->is_text = from->is_text;
+        to->ndim = from->ndim;
+        to->stored_bytes = -1;
+        memcpy(to->dims, from->dims, sizeof to->dims);
+        memcpy(to->shape, from->shape, sizeof to->shape);
+        memcpy(to->chunk, from->shape, sizeof to->chunk);
+    }
+    return TSR_OK;
+}
+
+/* The file grows beside its final name (renaming must not cross file systems), hidden, under a name of this process. */
+static tsr_status name_files(store_writer *w, const char *path, const char *base)
+{
+    w->path = mem_strdup(path);
+    w->temporary = mem_printf("%.*s.%s.tmp-%ld", (int)(base - path), path, base, (long)getpid());
+    if (!w->path || !w->temporary) return TSR_ERR_MEMORY;
+    if (unlink(w->temporary) != 0 && errno != ENOENT) return error_errno(errno, "cannot replace '%s'", w->temporary);
+    return TSR_OK;
+}
+
+static tsr_status create_writer(store_writer *w, const char *path, const char *format, const store_schema *schema)
+{
+    const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+    if (!*base) return error_set(TSR_ERR_VALUE, "the path names no file");
+    TRY(check_schema(schema));
+    const writer_ops *ops;
+    TRY(find_writer(base, format, &ops));
+    TRY(name_files(w, path, base));
+    TRY(copy_vars(w, schema));
+    w->ops = ops; /* from here on there may be a file to remove */
+    return ops->create(w, schema);
+}
+
+tsr_status store_create(const char *path, const char *format, const store_schema *schema, store_writer **out)
+{
+    store_writer *w = mem_calloc(1, sizeof *w);
+    if (!w) return TSR_ERR_MEMORY;
+    if (create_writer(w, path, format, schema) != TSR_OK) {
+        (void)error_prefix("%s", path);
+        store_abort(w);
+        return tsr_error_code();
+    }
+    *out = w;
+    return TSR_OK;
+}
+
+tsr_status store_write(store_writer *w, int var, const box *region, const void *data)
+{
+    if (var < 0 || var >= w->n_vars) return error_set(TSR_ERR_INDEX, "%s: there is no variable %d", w->path, var);
+    tsr_status status = check_region(&w->vars[var], region, NULL);
+    if (status == TSR_OK && box_size(region) > 0) status = w->ops->write(w, var, region, data);
+    if (status != TSR_OK) return error_prefix("%s: variable '%s'", w->path, w->vars[var].name);
+    return TSR_OK;
+}
+
+tsr_status store_finish(store_writer *w)
+{
+    tsr_status status = w->ops->finish(w);
+    w->ops->close(w);
+    if (status == TSR_OK && rename(w->temporary, w->path) != 0) status = error_errno(errno, "cannot put the file in place");
+    if (status != TSR_OK) {
+        status = error_prefix("%s", w->path);
+        unlink(w->temporary);
+    }
+    writer_free(w);
+    return status;
+}
+
+void store_abort(store_writer *w)
+{
+    if (!w) return;
+    if (w->ops) {
+        w->ops->close(w);
+        unlink(w->temporary);
+    }
+    writer_free(w);
+}
