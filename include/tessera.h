@@ -90,7 +90,7 @@ TSR_API tsr_status tsr_dtype_parse(const char *name, tsr_dtype *dtype);
 /* The dtype two arrays meet in (NumPy 2's promotion of array dtypes). */
 TSR_API tsr_dtype tsr_dtype_promote(tsr_dtype a, tsr_dtype b);
 
-/* A single value of any dtype: integers and bool in i or u, real numbers in f, complex ones in f and imag. */
+/* A single value of any dtype: integers and bool in i and u, real numbers in f, complex ones in f and imag. */
 typedef struct tsr_scalar {
     tsr_dtype dtype;
     int64_t i;
@@ -99,8 +99,418 @@ typedef struct tsr_scalar {
     double imag;
 } tsr_scalar;
 
+/* Values of dtype int64, uint64, float64, complex128 and bool. */
+TSR_API tsr_scalar tsr_int(int64_t value);
+TSR_API tsr_scalar tsr_uint(uint64_t value);
+TSR_API tsr_scalar tsr_float(double value);
+TSR_API tsr_scalar tsr_complex(double real, double imag);
+TSR_API tsr_scalar tsr_bool(bool value);
+
+/* ---- Sessions ---------------------------------------------------------------------------------------------------- */
+
 typedef struct tsr_session tsr_session;
 typedef struct tsr_array tsr_array;
+
+/* Zero or NULL in a field means its default. */
+typedef struct tsr_options {
+    int n_threads;           /* default: the processors this process may use */
+    size_t memory_bytes;     /* budget for blocks; default: 60 % of what the machine or its cgroup has left */
+    const char *scratch_dir; /* where blocks are spilled; default: TMPDIR or /tmp */
+    const char *isa;         /* instruction set of the kernels, "x86-64-v3"; default: TESSERA_ISA or the best there is */
+} tsr_options;
+
+/* Opens a session; address NULL or "threads" computes in this process. options may be NULL. NULL on failure. */
+TSR_API tsr_session *tsr_session_open(const char *address, const tsr_options *options);
+/* Frees every array of the session, whatever references are left, and ends its threads. NULL is fine. */
+TSR_API void tsr_session_close(tsr_session *session);
+
+/* Frees text that the library returned (tsr_explain, tsr_visualize). NULL is fine. */
+TSR_API void tsr_free(void *text);
+
+/* ---- Running ----------------------------------------------------------------------------------------------------- */
+
+/* Computes n arrays together, sharing all work they have in common, into the caller's memory: outs[i] receives arrays[i] in dense
+ * C order and native byte order, and must hold tsr_nbytes(arrays[i]) bytes. A NULL array returns the reason it failed with.
+ * On failure the contents of outs are undefined. Blocks until done. */
+TSR_API tsr_status tsr_compute(int n, tsr_array *const *arrays, void *const *outs);
+/* One array; TSR_ERR_VALUE unless size_bytes is exactly tsr_nbytes(a). */
+TSR_API tsr_status tsr_compute_into(tsr_array *a, void *out, size_t size_bytes);
+/* Computes n arrays together and keeps their blocks in the session (in memory, spilled to disk when the budget demands it).
+ * results[i] is a new array of the same shape, dtype and chunks that reads them; release it to give the blocks back.
+ * On failure no results are made. */
+TSR_API tsr_status tsr_persist(int n, tsr_array *const *arrays, tsr_array **results);
+/* Computes n arrays together into one file, which appears under `path` whole or not at all. names[i] is the variable's name
+ * (NULL: "data", "data_1", ...); formats that hold one array (npy) need n = 1. format: "nc", "nc4", "npy"; NULL: by the
+ * extension. Dimensions are called dim_0, dim_1, ...; to write named dimensions, coordinates and attributes use a dataset. */
+TSR_API tsr_status tsr_store(int n, tsr_array *const *arrays, const char *const *names, const char *path, const char *format);
+/* tsr_store of one array in the format of the extension, under the name "data". */
+TSR_API tsr_status tsr_save(tsr_array *a, const char *path);
+/* Makes the session's running computation (and no later one) end soon with TSR_ERR_CANCELLED. May be called from any thread and
+ * from a signal handler. */
+TSR_API void tsr_cancel(tsr_session *session);
+
+typedef struct tsr_progress {
+    double fraction; /* 0 .. 1 of the estimated work */
+    int64_t tasks_done, tasks_total;
+    int64_t bytes_read, bytes_written;
+    double seconds;    /* since the start */
+    const char *stage; /* what runs now; valid during the callback */
+} tsr_progress;
+
+/* Calls callback(context, progress) about every interval_ms while a computation runs, and once at its end, from the thread that
+ * called tsr_compute, tsr_persist or tsr_store. callback NULL switches it off. */
+TSR_API tsr_status tsr_set_progress(tsr_session *session, void (*callback)(void *context, const tsr_progress *progress),
+                                    void *context, int interval_ms);
+
+/* What the session's last computation did. */
+typedef struct tsr_stats {
+    int64_t tasks;
+    int64_t bytes_read, bytes_written; /* files */
+    int64_t bytes_spilled;             /* scratch */
+    size_t peak_bytes;                 /* the most in blocks at one time */
+    double seconds;
+} tsr_stats;
+
+TSR_API tsr_status tsr_run_stats(tsr_session *session, tsr_stats *out);
+
+/* What computing these arrays together would do, stage by stage, as text to read. The caller frees it with tsr_free. NULL on
+ * failure. */
+TSR_API char *tsr_explain(int n, tsr_array *const *arrays);
+/* A drawing of the "expression" or of the "plan", as "dot" or "svg". The caller frees it with tsr_free. NULL on failure. */
+TSR_API char *tsr_visualize(int n, tsr_array *const *arrays, const char *what, const char *format);
+/* Writes every task of the session's later computations (stage, block, thread, start, end, bytes) to `path` in the Chrome trace
+ * format, which Perfetto reads. path NULL ends tracing. */
+TSR_API tsr_status tsr_trace_to(tsr_session *session, const char *path);
+
+/* ---- Facts about an array ---------------------------------------------------------------------------------------- */
+
+/* Drops the caller's reference: every array a function returned is released once, or left to tsr_session_close. Arrays built on
+ * it stay valid. NULL is fine. */
+TSR_API void tsr_release(tsr_array *a);
+/* One more reference, to be released too. Returns `a`. */
+TSR_API tsr_array *tsr_retain(tsr_array *a);
+TSR_API tsr_session *tsr_session_of(const tsr_array *a);
+
+/* For a NULL array: dtype -1, ndim -1, shape NULL, size and bytes -1. The shape is valid as long as the array. */
+TSR_API tsr_dtype tsr_dtype_of(const tsr_array *a);
+TSR_API int tsr_ndim(const tsr_array *a);
+TSR_API const int64_t *tsr_shape(const tsr_array *a);
+TSR_API int64_t tsr_size(const tsr_array *a);
+TSR_API int64_t tsr_nbytes(const tsr_array *a);
+/* Number of chunks along an axis (negative axes count from the end); -1 if there is no such axis. */
+TSR_API int64_t tsr_n_chunks(const tsr_array *a, int axis);
+/* Lengths of the chunks along an axis into out[0 .. tsr_n_chunks - 1]. */
+TSR_API tsr_status tsr_chunk_sizes(const tsr_array *a, int axis, int64_t *out);
+
+/* ---- Creation ---------------------------------------------------------------------------------------------------- */
+
+/* `chunks` in all functions: one length for each axis; -1 the whole axis, 0 chosen automatically; NULL chooses all automatically
+ * (blocks of about 8 MiB, aligned to a file's own chunks). A length beyond the axis means the whole axis. */
+
+/* An array that reads the caller's memory, without a copy. strides_bytes may be NULL (dense C order), and may be negative; data
+ * is the address of element (0, ..., 0). The memory must stay unchanged until release(context) is called, which happens once,
+ * when the array and everything built on it is gone (from whichever thread lets go last). release may be NULL. If the function
+ * fails, release is not called. */
+TSR_API tsr_array *tsr_from_memory(tsr_session *session, const void *data, tsr_dtype dtype, int ndim, const int64_t *shape,
+                                   const int64_t *strides_bytes, void (*release)(void *context), void *context,
+                                   const int64_t *chunks);
+/* A variable of a file (NetCDF, HDF5, .npy; recognised by its content), values as stored: scale_factor and the like are not
+ * applied. variable may be NULL if the file holds only one. */
+TSR_API tsr_array *tsr_open(tsr_session *session, const char *path, const char *variable, const int64_t *chunks);
+
+/* The value is converted to dtype. */
+TSR_API tsr_array *tsr_full(tsr_session *session, tsr_scalar value, tsr_dtype dtype, int ndim, const int64_t *shape,
+                            const int64_t *chunks);
+TSR_API tsr_array *tsr_zeros(tsr_session *session, tsr_dtype dtype, int ndim, const int64_t *shape, const int64_t *chunks);
+TSR_API tsr_array *tsr_ones(tsr_session *session, tsr_dtype dtype, int ndim, const int64_t *shape, const int64_t *chunks);
+/* An array of no dimensions, in the value's own dtype. */
+TSR_API tsr_array *tsr_scalar_array(tsr_session *session, tsr_scalar value);
+/* The same, in the dtype a plain Python number takes beside `like` (NumPy 2, NEP 50): 2 beside uint8 is uint8 (TSR_ERR_VALUE if
+ * it does not fit), 2.5 beside float32 is float32, 2.5 beside int32 is float64. value.dtype only says bool, integer, real or
+ * complex. */
+TSR_API tsr_array *tsr_scalar_like(const tsr_array *like, tsr_scalar value);
+/* start, start + step, ... before stop; ceil((stop - start) / step) elements, none if that is negative. Element i is start + i *
+ * delta in the dtype's own arithmetic, as in NumPy. */
+TSR_API tsr_array *tsr_arange(tsr_session *session, double start, double stop, double step, tsr_dtype dtype,
+                              const int64_t *chunks);
+/* The same, exact in 64-bit integers. */
+TSR_API tsr_array *tsr_arange_int(tsr_session *session, int64_t start, int64_t stop, int64_t step, tsr_dtype dtype,
+                                  const int64_t *chunks);
+/* n evenly spaced values from start to stop, which is the last one exactly if `endpoint`, else left out. Integer dtypes round
+ * down. */
+TSR_API tsr_array *tsr_linspace(tsr_session *session, double start, double stop, int64_t n, bool endpoint, tsr_dtype dtype,
+                                const int64_t *chunks);
+/* n rows, m columns (m = -1: n), ones on the k-th diagonal. */
+TSR_API tsr_array *tsr_eye(tsr_session *session, int64_t n, int64_t m, int64_t k, tsr_dtype dtype, const int64_t *chunks);
+
+/* Random numbers are a pure function of the seed, the distribution, the dtype and the element's flat index: a seed gives the same
+ * array whatever the chunks, threads and machines. Use another seed for each array that is to be independent. uniform: low <= x <
+ * high; normal: mean and standard deviation; both float32 or float64. integers: low <= x < high, any integer dtype. */
+TSR_API tsr_array *tsr_random_uniform(tsr_session *session, uint64_t seed, double low, double high, tsr_dtype dtype, int ndim,
+                                      const int64_t *shape, const int64_t *chunks);
+TSR_API tsr_array *tsr_random_normal(tsr_session *session, uint64_t seed, double mean, double deviation, tsr_dtype dtype,
+                                     int ndim, const int64_t *shape, const int64_t *chunks);
+TSR_API tsr_array *tsr_random_integers(tsr_session *session, uint64_t seed, int64_t low, int64_t high, tsr_dtype dtype, int ndim,
+                                       const int64_t *shape, const int64_t *chunks);
+
+/* ---- Elementwise ------------------------------------------------------------------------------------------------- */
+
+/* NumPy's functions, with NumPy's names, broadcasting, promotion and results. For a plain number use tsr_scalar_like. */
+
+TSR_API tsr_array *tsr_add(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_subtract(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_multiply(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_divide(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_true_divide(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_floor_divide(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_remainder(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_mod(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_fmod(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_power(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_float_power(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_maximum(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_minimum(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_fmax(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_fmin(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_arctan2(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_hypot(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_copysign(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_nextafter(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_logaddexp(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_logaddexp2(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_heaviside(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_ldexp(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_gcd(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_lcm(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_bitwise_and(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_bitwise_or(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_bitwise_xor(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_left_shift(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_right_shift(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_equal(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_not_equal(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_less(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_less_equal(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_greater(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_greater_equal(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_logical_and(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_logical_or(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_logical_xor(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_logical_not(tsr_array *a);
+TSR_API tsr_array *tsr_invert(tsr_array *a);
+TSR_API tsr_array *tsr_negative(tsr_array *a);
+TSR_API tsr_array *tsr_positive(tsr_array *a);
+TSR_API tsr_array *tsr_absolute(tsr_array *a);
+TSR_API tsr_array *tsr_abs(tsr_array *a);
+TSR_API tsr_array *tsr_fabs(tsr_array *a);
+TSR_API tsr_array *tsr_sign(tsr_array *a);
+TSR_API tsr_array *tsr_rint(tsr_array *a);
+TSR_API tsr_array *tsr_floor(tsr_array *a);
+TSR_API tsr_array *tsr_ceil(tsr_array *a);
+TSR_API tsr_array *tsr_trunc(tsr_array *a);
+TSR_API tsr_array *tsr_fix(tsr_array *a);
+TSR_API tsr_array *tsr_sqrt(tsr_array *a);
+TSR_API tsr_array *tsr_square(tsr_array *a);
+TSR_API tsr_array *tsr_cbrt(tsr_array *a);
+TSR_API tsr_array *tsr_reciprocal(tsr_array *a);
+TSR_API tsr_array *tsr_exp(tsr_array *a);
+TSR_API tsr_array *tsr_exp2(tsr_array *a);
+TSR_API tsr_array *tsr_expm1(tsr_array *a);
+TSR_API tsr_array *tsr_log(tsr_array *a);
+TSR_API tsr_array *tsr_log2(tsr_array *a);
+TSR_API tsr_array *tsr_log10(tsr_array *a);
+TSR_API tsr_array *tsr_log1p(tsr_array *a);
+TSR_API tsr_array *tsr_sin(tsr_array *a);
+TSR_API tsr_array *tsr_cos(tsr_array *a);
+TSR_API tsr_array *tsr_tan(tsr_array *a);
+TSR_API tsr_array *tsr_arcsin(tsr_array *a);
+TSR_API tsr_array *tsr_arccos(tsr_array *a);
+TSR_API tsr_array *tsr_arctan(tsr_array *a);
+TSR_API tsr_array *tsr_sinh(tsr_array *a);
+TSR_API tsr_array *tsr_cosh(tsr_array *a);
+TSR_API tsr_array *tsr_tanh(tsr_array *a);
+TSR_API tsr_array *tsr_arcsinh(tsr_array *a);
+TSR_API tsr_array *tsr_arccosh(tsr_array *a);
+TSR_API tsr_array *tsr_arctanh(tsr_array *a);
+TSR_API tsr_array *tsr_sinc(tsr_array *a);
+TSR_API tsr_array *tsr_deg2rad(tsr_array *a);
+TSR_API tsr_array *tsr_radians(tsr_array *a);
+TSR_API tsr_array *tsr_rad2deg(tsr_array *a);
+TSR_API tsr_array *tsr_degrees(tsr_array *a);
+TSR_API tsr_array *tsr_spacing(tsr_array *a);
+TSR_API tsr_array *tsr_modf_fraction(tsr_array *a);
+TSR_API tsr_array *tsr_modf_integer(tsr_array *a);
+TSR_API tsr_array *tsr_frexp_mantissa(tsr_array *a);
+TSR_API tsr_array *tsr_frexp_exponent(tsr_array *a);
+TSR_API tsr_array *tsr_conjugate(tsr_array *a);
+TSR_API tsr_array *tsr_conj(tsr_array *a);
+TSR_API tsr_array *tsr_real(tsr_array *a);
+TSR_API tsr_array *tsr_imag(tsr_array *a);
+TSR_API tsr_array *tsr_isnan(tsr_array *a);
+TSR_API tsr_array *tsr_isinf(tsr_array *a);
+TSR_API tsr_array *tsr_isfinite(tsr_array *a);
+TSR_API tsr_array *tsr_isposinf(tsr_array *a);
+TSR_API tsr_array *tsr_isneginf(tsr_array *a);
+TSR_API tsr_array *tsr_isreal(tsr_array *a);
+TSR_API tsr_array *tsr_iscomplex(tsr_array *a);
+TSR_API tsr_array *tsr_signbit(tsr_array *a);
+/* condition ? x : y, with the condition taken as true where it is not zero. */
+TSR_API tsr_array *tsr_where(tsr_array *condition, tsr_array *x, tsr_array *y);
+/* minimum(maximum(a, low), high). For one bound alone use tsr_maximum or tsr_minimum. */
+TSR_API tsr_array *tsr_clip(tsr_array *a, tsr_array *low, tsr_array *high);
+/* To `decimals` places, halves to even; negative places round before the point. */
+TSR_API tsr_array *tsr_round(tsr_array *a, int decimals);
+/* The argument of a complex number. */
+TSR_API tsr_array *tsr_angle(tsr_array *a, bool degrees);
+/* NaN becomes 0, infinities the dtype's largest and smallest numbers. */
+TSR_API tsr_array *tsr_nan_to_num(tsr_array *a);
+/* NaN and the infinities become these values. */
+TSR_API tsr_array *tsr_nan_to_num_with(tsr_array *a, double nan, double posinf, double neginf);
+/* |a - b| <= atol + rtol * |b| (NumPy's defaults: rtol 1e-5, atol 1e-8). */
+TSR_API tsr_array *tsr_isclose(tsr_array *a, tsr_array *b, double rtol, double atol, bool equal_nan);
+/* NumPy's functions of two results. On failure neither is made. */
+TSR_API tsr_status tsr_divmod(tsr_array *a, tsr_array *b, tsr_array **quotient, tsr_array **remainder);
+TSR_API tsr_status tsr_modf(tsr_array *a, tsr_array **fraction, tsr_array **integer);
+TSR_API tsr_status tsr_frexp(tsr_array *a, tsr_array **mantissa, tsr_array **exponent);
+/* Conversion as NumPy's astype does it with casting="unsafe". */
+TSR_API tsr_array *tsr_astype(tsr_array *a, tsr_dtype dtype);
+
+/* Applies the elementwise function of that NumPy name to n arrays: tsr_map("add", 2, (tsr_array *[]){a, b}). All of the functions
+ * above that take arrays only, and NumPy's other spellings (acos, pow, ...). TSR_ERR_NOT_FOUND if there is none. */
+TSR_API tsr_array *tsr_map(const char *name, int n, tsr_array *const *arrays);
+/* The names tsr_map knows, index = 0, 1, ...; NULL past the last. n_arrays (may be NULL) receives how many arrays it takes. */
+TSR_API const char *tsr_map_name(int index, int *n_arrays);
+
+/* ---- Views ------------------------------------------------------------------------------------------------------- */
+
+typedef enum tsr_index_kind {
+    TSR_INDEX_SLICE = 0,
+    TSR_INDEX_INTEGER = 1,
+    TSR_INDEX_NEWAXIS = 2,
+    TSR_INDEX_ELLIPSIS = 3
+} tsr_index_kind;
+
+/* One item of a[...]. A slice's start, stop and step count only where has_ says so: all zero is `:`. An integer is in start. */
+typedef struct tsr_index {
+    tsr_index_kind kind;
+    bool has_start, has_stop, has_step;
+    int64_t start, stop, step;
+} tsr_index;
+
+/* a[items], NumPy's basic indexing: negative numbers count from the end, slices are cut to the axis, an integer drops its axis
+ * (TSR_ERR_INDEX if it is out of range), axes not named are whole. */
+TSR_API tsr_array *tsr_slice(tsr_array *a, int n_items, const tsr_index *items);
+/* axes[i] is the axis of `a` that becomes axis i; NULL reverses them. */
+TSR_API tsr_array *tsr_transpose(tsr_array *a, const int *axes);
+TSR_API tsr_array *tsr_swapaxes(tsr_array *a, int axis1, int axis2);
+TSR_API tsr_array *tsr_moveaxis(tsr_array *a, int n_axes, const int *source, const int *destination);
+TSR_API tsr_array *tsr_broadcast_to(tsr_array *a, int ndim, const int64_t *shape);
+/* New axes of length 1 at these places of the result. */
+TSR_API tsr_array *tsr_expand_dims(tsr_array *a, int n_axes, const int *axes);
+/* Without these axes, which have length 1; axes NULL: all such. */
+TSR_API tsr_array *tsr_squeeze(tsr_array *a, int n_axes, const int *axes);
+/* Reversed along these axes; axes NULL: all. */
+TSR_API tsr_array *tsr_flip(tsr_array *a, int n_axes, const int *axes);
+/* Turned k times by 90 degrees, from axis1 towards axis2. */
+TSR_API tsr_array *tsr_rot90(tsr_array *a, int k, int axis1, int axis2);
+/* The k-th diagonal of axes axis1 and axis2, as the last axis. */
+TSR_API tsr_array *tsr_diagonal(tsr_array *a, int64_t k, int axis1, int axis2);
+
+/* ---- Structure --------------------------------------------------------------------------------------------------- */
+
+/* C order; one length may be -1 and is found from the size. */
+TSR_API tsr_array *tsr_reshape(tsr_array *a, int ndim, const int64_t *shape);
+TSR_API tsr_array *tsr_ravel(tsr_array *a);
+/* Along an axis that exists; the others agree. The dtypes are promoted. */
+TSR_API tsr_array *tsr_concatenate(int n, tsr_array *const *arrays, int axis);
+/* Along a new axis of the result. */
+TSR_API tsr_array *tsr_stack(int n, tsr_array *const *arrays, int axis);
+TSR_API tsr_array *tsr_vstack(int n, tsr_array *const *arrays);
+TSR_API tsr_array *tsr_hstack(int n, tsr_array *const *arrays);
+TSR_API tsr_array *tsr_dstack(int n, tsr_array *const *arrays);
+/* widths: how much is put before and after each axis (2 * ndim numbers). mode: "constant", "edge", "reflect", "symmetric",
+ * "wrap", "linear_ramp", "maximum", "mean", "median", "minimum", as NumPy has them. value: the constant, or the end of the ramp.
+ */
+TSR_API tsr_array *tsr_pad(tsr_array *a, const int64_t *widths, const char *mode, tsr_scalar value);
+/* Shifted by shifts[i] along axes[i], what falls out comes in again. axes NULL (and n_axes 1): the flattened array is rolled. */
+TSR_API tsr_array *tsr_roll(tsr_array *a, int n_axes, const int64_t *shifts, const int *axes);
+/* The elements at these indices along an axis; negative ones count from the end. The indices are copied. */
+TSR_API tsr_array *tsr_take(tsr_array *a, int64_t n_indices, const int64_t *indices, int axis);
+/* Each element along an axis so many times: n is 1 (the same for all) or the axis's length. */
+TSR_API tsr_array *tsr_repeat(tsr_array *a, int64_t n, const int64_t *repeats, int axis);
+/* The whole array so many times along each axis; as in NumPy, the shorter of shape and `repeats` gets ones in front. */
+TSR_API tsr_array *tsr_tile(tsr_array *a, int n, const int64_t *repeats);
+/* The same array in other chunks. */
+TSR_API tsr_array *tsr_rechunk(tsr_array *a, const int64_t *chunks);
+/* The n-th difference along an axis. */
+TSR_API tsr_array *tsr_diff(tsr_array *a, int n, int axis);
+/* Zero above (tril) or below (triu) the k-th diagonal of the last two axes. */
+TSR_API tsr_array *tsr_tril(tsr_array *a, int64_t k);
+TSR_API tsr_array *tsr_triu(tsr_array *a, int64_t k);
+
+/* ---- Reductions -------------------------------------------------------------------------------------------------- */
+
+/* Over the axes named (negative ones count from the end); axes NULL: over all. keepdims leaves them with length 1.
+ * Sums of integers and bool are 64-bit; of float32, float32 accumulated in float64. The result is the same, to the last bit, for
+ * any number of threads. ddof: the divisor of var and std is n - ddof. */
+
+TSR_API tsr_array *tsr_sum(tsr_array *a, int n_axes, const int *axes, bool keepdims);
+TSR_API tsr_array *tsr_prod(tsr_array *a, int n_axes, const int *axes, bool keepdims);
+TSR_API tsr_array *tsr_min(tsr_array *a, int n_axes, const int *axes, bool keepdims);
+TSR_API tsr_array *tsr_max(tsr_array *a, int n_axes, const int *axes, bool keepdims);
+TSR_API tsr_array *tsr_ptp(tsr_array *a, int n_axes, const int *axes, bool keepdims);
+TSR_API tsr_array *tsr_any(tsr_array *a, int n_axes, const int *axes, bool keepdims);
+TSR_API tsr_array *tsr_all(tsr_array *a, int n_axes, const int *axes, bool keepdims);
+TSR_API tsr_array *tsr_count_nonzero(tsr_array *a, int n_axes, const int *axes, bool keepdims);
+TSR_API tsr_array *tsr_mean(tsr_array *a, int n_axes, const int *axes, bool keepdims);
+TSR_API tsr_array *tsr_var(tsr_array *a, int n_axes, const int *axes, bool keepdims, double ddof);
+TSR_API tsr_array *tsr_std(tsr_array *a, int n_axes, const int *axes, bool keepdims, double ddof);
+/* One axis, or all (axes NULL): then the index into the flattened array. */
+TSR_API tsr_array *tsr_argmin(tsr_array *a, int n_axes, const int *axes, bool keepdims);
+TSR_API tsr_array *tsr_argmax(tsr_array *a, int n_axes, const int *axes, bool keepdims);
+/* sum(a * weights) / sum(weights); the weights have the shape of `a`, or of the reduced axes. For no weights use tsr_mean. */
+TSR_API tsr_array *tsr_average(tsr_array *a, tsr_array *weights, int n_axes, const int *axes, bool keepdims);
+
+/* The same, leaving out NaN. */
+TSR_API tsr_array *tsr_nansum(tsr_array *a, int n_axes, const int *axes, bool keepdims);
+TSR_API tsr_array *tsr_nanprod(tsr_array *a, int n_axes, const int *axes, bool keepdims);
+TSR_API tsr_array *tsr_nanmin(tsr_array *a, int n_axes, const int *axes, bool keepdims);
+TSR_API tsr_array *tsr_nanmax(tsr_array *a, int n_axes, const int *axes, bool keepdims);
+TSR_API tsr_array *tsr_nanmean(tsr_array *a, int n_axes, const int *axes, bool keepdims);
+TSR_API tsr_array *tsr_nanvar(tsr_array *a, int n_axes, const int *axes, bool keepdims, double ddof);
+TSR_API tsr_array *tsr_nanstd(tsr_array *a, int n_axes, const int *axes, bool keepdims, double ddof);
+TSR_API tsr_array *tsr_nanargmin(tsr_array *a, int n_axes, const int *axes, bool keepdims);
+TSR_API tsr_array *tsr_nanargmax(tsr_array *a, int n_axes, const int *axes, bool keepdims);
+/* How many elements are not NaN. */
+TSR_API tsr_array *tsr_count_valid(tsr_array *a, int n_axes, const int *axes, bool keepdims);
+
+/* Order statistics; the axes are brought into one chunk first. float32 gives float32, all else float64. */
+TSR_API tsr_array *tsr_median(tsr_array *a, int n_axes, const int *axes, bool keepdims);
+TSR_API tsr_array *tsr_nanmedian(tsr_array *a, int n_axes, const int *axes, bool keepdims);
+/* n_q quantiles, each between 0 and 1 (method "linear"), along a new first axis of length n_q. */
+TSR_API tsr_array *tsr_quantile(tsr_array *a, int n_q, const double *q, int n_axes, const int *axes, bool keepdims);
+TSR_API tsr_array *tsr_nanquantile(tsr_array *a, int n_q, const double *q, int n_axes, const int *axes, bool keepdims);
+
+/* Running sums and products along an axis. For the flattened array, ravel it first. */
+TSR_API tsr_array *tsr_cumsum(tsr_array *a, int axis);
+TSR_API tsr_array *tsr_cumprod(tsr_array *a, int axis);
+TSR_API tsr_array *tsr_nancumsum(tsr_array *a, int axis);
+TSR_API tsr_array *tsr_nancumprod(tsr_array *a, int axis);
+
+/* Bins of a histogram: n equal ones over [low, high], or, if edges is not NULL, those between its n + 1 increasing numbers. The
+ * last bin includes its upper edge; values outside are not counted. */
+typedef struct tsr_bins {
+    int64_t n;
+    double low, high;
+    const double *edges;
+} tsr_bins;
+
+/* Counts (int64) of all elements by bin; with density, the probability density (float64). */
+TSR_API tsr_array *tsr_histogram(tsr_array *a, const tsr_bins *bins, bool density);
+/* Sums of the weights (float64) instead of counts; the weights have the shape of `a`. */
+TSR_API tsr_array *tsr_histogram_weighted(tsr_array *a, tsr_array *weights, const tsr_bins *bins, bool density);
+/* The n + 1 edges, into `out`, exactly as NumPy computes them. */
+TSR_API tsr_status tsr_histogram_edges(const tsr_bins *bins, double *out);
 
 /* ---- Datasets: arrays with names --------------------------------------------------------------------------------- */
 
