@@ -90,7 +90,8 @@ TSR_API tsr_status tsr_dtype_parse(const char *name, tsr_dtype *dtype);
 /* The dtype two arrays meet in (NumPy 2's promotion of array dtypes). */
 TSR_API tsr_dtype tsr_dtype_promote(tsr_dtype a, tsr_dtype b);
 
-/* A single value of any dtype: integers and bool in i and u, real numbers in f, complex ones in f and imag. */
+/* A single value of any dtype: signed integers in i, unsigned ones and bool in u, real numbers in f, complex ones in f and imag.
+ */
 typedef struct tsr_scalar {
     tsr_dtype dtype;
     int64_t i;
