@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+enum { HOST_IS_LITTLE_ENDIAN = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ };
+
 typedef struct file_layout {
     int64_t begin; /* the byte of element (0, 0, ...) */
     size_t item_bytes;

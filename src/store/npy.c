@@ -154,14 +154,6 @@ static tsr_status parse_header(text t, header *h)
     return TSR_OK;
 }
 
-static bool is_little_endian(void)
-{
-    const uint16_t one = 1;
-    unsigned char first;
-    memcpy(&first, &one, 1);
-    return first == 1;
-}
-
 /* '<f4', '>i2', '|u1' ... Objects, text, dates and structures have no dtype here. */
 static tsr_status parse_descr(const header *h, tsr_dtype *dtype, bool *swapped)
 {
@@ -172,7 +164,7 @@ static tsr_status parse_descr(const header *h, tsr_dtype *dtype, bool *swapped)
     while (i < TSR_N_DTYPES && !(order && strchr("<>=|", order) && strcmp(h->descr + 1, codes[i]) == 0)) i++;
     if (i == TSR_N_DTYPES) return error_set(TSR_ERR_UNSUPPORTED, "values of dtype '%s' cannot be read; %s", h->descr, hint);
     *dtype = (tsr_dtype)i;
-    *swapped = tsr_dtype_size(*dtype) > 1 && order == (is_little_endian() ? '>' : '<');
+    *swapped = tsr_dtype_size(*dtype) > 1 && order == (HOST_IS_LITTLE_ENDIAN ? '>' : '<');
     return TSR_OK;
 }
 
@@ -377,7 +369,7 @@ typedef struct npy_out {
 static size_t format_header(const store_var *var, unsigned char *out)
 {
     char shape[16 * 22 + 4], *dictionary = (char *)out + 10;
-    char order = tsr_dtype_size(var->dtype) == 1 ? '|' : is_little_endian() ? '<' : '>';
+    char order = tsr_dtype_size(var->dtype) == 1 ? '|' : HOST_IS_LITTLE_ENDIAN ? '<' : '>';
     shape_format(var->ndim, var->shape, shape, sizeof shape);
     memcpy(out, magic, sizeof magic);
     out[6] = 1;

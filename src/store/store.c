@@ -19,11 +19,12 @@ enum { HEAD_BYTES = 512 };
 
 /* Asked in this order; the first that knows the file's beginning reads it. */
 static const store_ops *const readers[] = {
+    &netcdf3_store_ops,
     &npy_store_ops,
 };
 
 static const writer_ops *const writers[] = {
-    &npy_writer_ops,
+    &netcdf3_writer_ops, &netcdf3_classic_writer_ops, &netcdf3_offset64_writer_ops, &netcdf3_cdf5_writer_ops, &npy_writer_ops,
 };
 
 enum { N_READERS = sizeof readers / sizeof *readers, N_WRITERS = sizeof writers / sizeof *writers };

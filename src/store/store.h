@@ -48,14 +48,14 @@ typedef struct store_ops {
     const char *name; /* "NetCDF-3", as `info` prints it */
     /* Does a file that begins with these bytes (up to 512) belong to this format? Any thread, no side effects. */
     bool (*probe)(const unsigned char *head, size_t n, const char *path);
-    /* Reads the metadata into s (path is set). On failure nothing is left behind: the caller frees dims, vars and attrs and
-     * calls close if format_data was set. One thread. */
+    /* Reads the metadata into s (path and file are set). On failure nothing is left behind: the caller calls close and frees
+     * dims, vars and attrs, as many as their counts say. One thread. */
     tsr_status (*open)(store *s);
     /* Reads a strided region of a variable into `out`, dense C order, file byte order if var->swapped. Called from many
      * threads at once, may block on disk; start + (count-1)*step is inside the shape, steps are >= 1, counts >= 1.
      * Adds the bytes read from the file to *bytes_read. */
     tsr_status (*read)(store *s, const store_var *var, const box *region, const int64_t *step, void *out, int64_t *bytes_read);
-    /* Releases format_data of the store and of its variables. May be called after a failed open. */
+    /* Releases format_data of the store and of its variables. Called also after a failed open, whatever is NULL then. */
     void (*close)(store *s);
 } store_ops;
 
