@@ -36,7 +36,7 @@ static const struct {
     const char *name;
     tsr_dtype dtype;
 } extra_names[] = {
-    {"i16", TSR_I16}, {"i32", TSR_I32}, {"i64", TSR_I64}, {"u16", TSR_U16}, {"u32", TSR_U32},   {"u64", TSR_U64},
+    {"i16", TSR_I16}, {"i32", TSR_I32}, {"i64", TSR_I64}, {"u16", TSR_U16},   {"u32", TSR_U32},    {"u64", TSR_U64},
     {"f32", TSR_F32}, {"f64", TSR_F64}, {"c64", TSR_C64}, {"c128", TSR_C128}, {"double", TSR_F64}, {"bool_", TSR_BOOL},
 };
 
@@ -63,7 +63,9 @@ tsr_status tsr_dtype_parse(const char *name, tsr_dtype *dtype)
             return TSR_OK;
         }
     }
-    return error_set(TSR_ERR_TYPE, "unknown dtype '%s'; the dtypes are bool, int8..int64, uint8..uint64, float32, float64, complex64, complex128", name);
+    return error_set(
+        TSR_ERR_TYPE,
+        "unknown dtype '%s'; the dtypes are bool, int8..int64, uint8..uint64, float32, float64, complex64, complex128", name);
 }
 
 tsr_dtype dtype_real(tsr_dtype d) { return d == TSR_C64 ? TSR_F32 : d == TSR_C128 ? TSR_F64 : d; }
@@ -147,8 +149,14 @@ element element_from_scalar(tsr_scalar s, tsr_dtype dtype)
     return e;
 }
 
-static tsr_scalar scalar_of_int(tsr_dtype dtype, int64_t i) { return (tsr_scalar){.dtype = dtype, .i = i, .u = (uint64_t)i, .f = (double)i}; }
-static tsr_scalar scalar_of_uint(tsr_dtype dtype, uint64_t u) { return (tsr_scalar){.dtype = dtype, .i = (int64_t)u, .u = u, .f = (double)u}; }
+static tsr_scalar scalar_of_int(tsr_dtype dtype, int64_t i)
+{
+    return (tsr_scalar){.dtype = dtype, .i = i, .u = (uint64_t)i, .f = (double)i};
+}
+static tsr_scalar scalar_of_uint(tsr_dtype dtype, uint64_t u)
+{
+    return (tsr_scalar){.dtype = dtype, .i = (int64_t)u, .u = u, .f = (double)u};
+}
 static tsr_scalar scalar_of_float(tsr_dtype dtype, double f, double imag)
 {
     return (tsr_scalar){.dtype = dtype, .i = to_int64(f), .u = to_uint64(f), .f = f, .imag = imag};
@@ -191,12 +199,26 @@ static void format_real(double v, bool single, char *out, size_t size)
         snprintf(out, size, v < 0 ? "-inf" : "inf");
         return;
     }
-    for (int digits = 1; digits <= (single ? 9 : 17); digits++) {
-        snprintf(out, size, "%.*g", digits, v);
+    int digits = 1;
+    for (; digits <= (single ? 9 : 17); digits++) {
+        snprintf(out, size, "%.*e", digits - 1, v);
         if (single ? strtof(out, NULL) == (float)v : strtod(out, NULL) == v) break;
     }
-    if (fabs(v) >= 1e5 && fabs(v) < 1e16 && strchr(out, 'e')) snprintf(out, size, "%.1f", v);
-    if (!strpbrk(out, ".en")) strncat(out, ".0", size - strlen(out) - 1);
+    char *exponent_at = strchr(out, 'e');
+    long exponent = exponent_at ? strtol(exponent_at + 1, NULL, 10) : 0;
+    if (exponent < -4 || exponent >= 16) return; /* as Python does */
+    if (digits - 1 - exponent >= 1) {
+        snprintf(out, size, "%.*f", (int)(digits - 1 - exponent), v);
+        return;
+    }
+    /* A whole number: its digits, zeros up to the point, and ".0". */
+    char mantissa[32];
+    int n = 0;
+    for (const char *p = out; p < exponent_at && n < 20; p++) {
+        if (*p != '.') mantissa[n++] = *p;
+    }
+    for (int sign = v < 0 || (v == 0 && signbit(v)); n < sign + 1 + exponent;) mantissa[n++] = '0';
+    snprintf(out, size, "%.*s.0", n, mantissa);
 }
 
 char *element_format(const void *data, tsr_dtype dtype, char *buffer, size_t size)

@@ -49,7 +49,7 @@ int64_t box_size(const box *b) { return shape_size(b->ndim, b->count); }
 axis_grid axis_grid_regular(int64_t length, int64_t chunk)
 {
     if (chunk < 1 || chunk > length) chunk = length > 0 ? length : 1;
-    return (axis_grid){.length = length, .chunk = chunk, .n_blocks = length > 0 ? (length + chunk - 1) / chunk : 1};
+    return (axis_grid){.length = length, .chunk = chunk, .n_blocks = length > 0 ? (length - 1) / chunk + 1 : 1};
 }
 
 axis_grid axis_grid_edges(int64_t n_blocks, const int64_t *edges)
