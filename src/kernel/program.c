@@ -1,0 +1,207 @@
+/* Building programs: a list of instructions in single-assignment form, then registers by last use. */
+#include "kernel/program.h"
+
+#include <string.h>
+
+tsr_status program_new(arena *memory, const kernels *k, program **out)
+{
+    program *p = ARENA_NEW(memory, program);
+    if (!p) return TSR_ERR_MEMORY;
+    p->memory = memory;
+    p->kernels = k;
+    *out = p;
+    return TSR_OK;
+}
+
+/* Arena arrays grow by doubling; the old copy stays in the arena, which costs at most as much again. */
+static void *grow(arena *memory, void *items, int n, size_t item_bytes)
+{
+    if (n > 0 && (n < 8 || (n & (n - 1)))) return items;
+    void *grown = arena_alloc(memory, item_bytes * (size_t)(n < 8 ? 8 : n * 2));
+    if (grown && n > 0) memcpy(grown, items, item_bytes * (size_t)n);
+    return grown;
+}
+
+static instr *append(program *p, instr_kind kind, tsr_dtype dtype)
+{
+    if (p->n_instrs >= MAX_SLOTS) {
+        (void)error_set(TSR_ERR_UNSUPPORTED, "the expression fuses more than %d operations in one pass", MAX_SLOTS);
+        return NULL;
+    }
+    instr *grown = grow(p->memory, p->instrs, p->n_instrs, sizeof *p->instrs);
+    if (!grown) return NULL;
+    p->instrs = grown;
+    instr *in = &p->instrs[p->n_instrs++];
+    *in = (instr){.kind = kind, .dtype = dtype, .from = dtype, .reg = -1};
+    return in;
+}
+
+tsr_status program_add_const(program *p, tsr_dtype dtype, element value, int *out)
+{
+    instr *in = append(p, INSTR_CONST, dtype);
+    if (!in) return tsr_error_code();
+    in->value = value;
+    *out = p->n_instrs - 1;
+    return TSR_OK;
+}
+
+tsr_status program_add_load(program *p, tsr_dtype dtype, bool swapped, int *out)
+{
+    instr *in = append(p, INSTR_LOAD, dtype);
+    if (!in) return tsr_error_code();
+    in->slot = p->n_operands++;
+    in->swapped = swapped;
+    *out = p->n_instrs - 1;
+    return TSR_OK;
+}
+
+static tsr_status add_generator(program *p, instr *in)
+{
+    program_generator *grown = grow(p->memory, p->generators, p->n_generators, sizeof *grown);
+    if (!grown) return TSR_ERR_MEMORY;
+    p->generators = grown;
+    in->slot = p->n_generators++;
+    grown[in->slot] = (program_generator){0};
+    return TSR_OK;
+}
+
+tsr_status program_add_index(program *p, int *out)
+{
+    instr *in = append(p, INSTR_INDEX, TSR_I64);
+    if (!in) return tsr_error_code();
+    *out = p->n_instrs - 1;
+    return add_generator(p, in);
+}
+
+tsr_status program_add_random(program *p, random_kind kind, tsr_dtype dtype, const random_params *params, int *out)
+{
+    if (!p->kernels->random[kind][dtype]) return error_set(TSR_ERR_TYPE, "no random generator for %s", tsr_dtype_name(dtype));
+    instr *in = append(p, INSTR_RANDOM, dtype);
+    if (!in) return tsr_error_code();
+    *out = p->n_instrs - 1;
+    TRY(add_generator(p, in));
+    p->generators[in->slot] = (program_generator){.kind = kind, .random = *params};
+    return TSR_OK;
+}
+
+tsr_status program_add_cast(program *p, tsr_dtype dtype, int input, int *out)
+{
+    tsr_dtype from = p->instrs[input].dtype;
+    if (from == dtype) {
+        *out = input;
+        return TSR_OK;
+    }
+    instr *in = append(p, INSTR_CAST, dtype);
+    if (!in) return tsr_error_code();
+    in->from = from;
+    in->n_inputs = 1;
+    in->inputs[0] = input;
+    *out = p->n_instrs - 1;
+    return TSR_OK;
+}
+
+tsr_status program_add_map(program *p, op_code op, tsr_dtype result, const int *inputs, int *out)
+{
+    const op_info *info = op_info_of(op);
+    tsr_dtype loops[3] = {TSR_BOOL, TSR_BOOL, TSR_BOOL};
+    for (int i = 0; i < info->arity; i++) loops[i] = p->instrs[inputs[i]].dtype;
+    tsr_dtype kernel_dtype = op_kernel_dtype(op, loops);
+    if (!p->kernels->map[op][kernel_dtype][FORM_VV]) {
+        return error_set(TSR_ERR_TYPE, "%s: no loop for %s", info->name, tsr_dtype_name(kernel_dtype));
+    }
+    instr *in = append(p, INSTR_MAP, result);
+    if (!in) return tsr_error_code();
+    in->op = op;
+    in->from = kernel_dtype;
+    in->n_inputs = info->arity;
+    for (int i = 0; i < info->arity; i++) in->inputs[i] = inputs[i];
+    *out = p->n_instrs - 1;
+    return TSR_OK;
+}
+
+tsr_status program_add_store(program *p, int input, int *output_slot)
+{
+    tsr_dtype dtype = p->instrs[input].dtype;
+    instr *in = append(p, INSTR_STORE, dtype);
+    if (!in) return tsr_error_code();
+    in->n_inputs = 1;
+    in->inputs[0] = input;
+    *output_slot = in->slot = p->n_outputs++;
+    return TSR_OK;
+}
+
+tsr_status program_add_fold(program *p, monoid op, const acc_params *params, int input, int weight, int *accumulator_slot)
+{
+    tsr_dtype dtype = p->instrs[input].dtype;
+    const acc_ops *ops = kernels_acc(p->kernels, op, dtype);
+    if (!ops) return error_set(TSR_ERR_TYPE, "%s: not defined for %s", monoid_name(op), tsr_dtype_name(dtype));
+    instr *in = append(p, INSTR_FOLD, dtype);
+    if (!in) return tsr_error_code();
+    in->n_inputs = weight >= 0 ? 2 : 1;
+    in->inputs[0] = input;
+    in->inputs[1] = weight;
+    program_accumulator *grown = grow(p->memory, p->accumulators, p->n_accumulators, sizeof *grown);
+    if (!grown) return TSR_ERR_MEMORY;
+    p->accumulators = grown;
+    *accumulator_slot = in->slot = p->n_accumulators++;
+    grown[in->slot] = (program_accumulator){.op = op, .dtype = dtype, .ops = ops, .params = *params};
+    return TSR_OK;
+}
+
+tsr_status program_finish(program *p)
+{
+    int n = p->n_instrs;
+    int *last_use = ARENA_ARRAY(p->memory, int, n + 1);
+    int *free_regs = ARENA_ARRAY(p->memory, int, n + 1);
+    if (!last_use || !free_regs) return TSR_ERR_MEMORY;
+    size_t widest = 1;
+    for (int i = 0; i < n; i++) {
+        const instr *in = &p->instrs[i];
+        last_use[i] = i;
+        for (int k = 0; k < in->n_inputs; k++) last_use[in->inputs[k]] = i;
+        if (tsr_dtype_size(in->dtype) > widest) widest = tsr_dtype_size(in->dtype);
+    }
+    int n_free = 0;
+    for (int i = 0; i < n; i++) {
+        instr *in = &p->instrs[i];
+        if (in->kind != INSTR_STORE && in->kind != INSTR_FOLD && in->kind != INSTR_CONST) in->reg = n_free ? free_regs[--n_free] : p->n_regs++;
+        /* Kernels may not write over an operand of another size, so inputs die after the result has its register. */
+        for (int k = 0; k < in->n_inputs; k++) {
+            int v = in->inputs[k];
+            bool repeated = (k > 0 && in->inputs[0] == v) || (k > 1 && in->inputs[1] == v);
+            if (last_use[v] == i && !repeated && p->instrs[v].reg >= 0) free_regs[n_free++] = p->instrs[v].reg;
+        }
+    }
+    /* A narrow program takes longer strips, so that the cost of a kernel call is spread over as many bytes. */
+    p->patch_elements = (int)(PROGRAM_PATCH_BYTES / widest);
+    if (p->patch_elements > 4096) p->patch_elements = 4096;
+    p->scratch_bytes = (size_t)(p->n_regs + 2) * PROGRAM_PATCH_BYTES + (size_t)n * PROGRAM_VALUE_BYTES;
+    return TSR_OK;
+}
+
+void program_describe(const program *p, strbuf *out)
+{
+    for (int i = 0; i < p->n_instrs; i++) {
+        const instr *in = &p->instrs[i];
+        const char *type = tsr_dtype_name(in->dtype);
+        if (i) strbuf_add(out, ", ");
+        switch (in->kind) {
+        case INSTR_CONST: {
+            char text[160];
+            strbuf_add(out, element_format(&in->value, in->dtype, text, sizeof text));
+            break;
+        }
+        case INSTR_LOAD: strbuf_printf(out, "load #%d %s%s", in->slot, type, in->swapped ? " swapped" : ""); break;
+        case INSTR_INDEX: strbuf_add(out, "index"); break;
+        case INSTR_RANDOM: {
+            static const char *const names[] = {"uniform", "normal", "integers"};
+            strbuf_printf(out, "random %s %s", names[p->generators[in->slot].kind], type);
+            break;
+        }
+        case INSTR_CAST: strbuf_printf(out, "cast %s", type); break;
+        case INSTR_MAP: strbuf_add(out, op_info_of(in->op)->name); break;
+        case INSTR_STORE: strbuf_printf(out, "store %s", type); break;
+        case INSTR_FOLD: strbuf_printf(out, "fold %s", monoid_name(p->accumulators[in->slot].op)); break;
+        }
+    }
+}
