@@ -1,0 +1,41 @@
+/* The planner's own parts, shared by its files; nobody else includes this. */
+#ifndef TESSERA_PLAN_BUILD_H
+#define TESSERA_PLAN_BUILD_H
+
+#include "plan/plan.h"
+
+/* What the planner knows of each node reachable from the roots. */
+typedef struct node_info {
+    const tsr_array *node;
+    int level;         /* stages that must be complete before it can be computed */
+    int depth;         /* operations below it in the same stage */
+    bool is_stage;     /* its values are made by a stage of its own */
+    bool is_read;      /* by another node */
+    int stage, output; /* where they are, once planned; -1 before */
+} node_info;
+
+typedef struct builder {
+    plan *plan;
+    arena *memory;
+    node_info *infos; /* in topological order: inputs first */
+    int n_infos;
+    int *table; /* open addressing from node to infos, -1 empty */
+    size_t table_size;
+    int capacity; /* of plan->stages */
+} builder;
+
+node_info *builder_info(const builder *b, const tsr_array *node);
+/* Fills infos from the roots (plan/collect.c). */
+tsr_status builder_collect(builder *b, int n, tsr_array *const *roots) MUST_CHECK;
+
+/* A body that computes `node` over its own shape and stores it in output 0 (plan/lower.c). */
+tsr_status body_of_node(builder *b, const tsr_array *node, body **out) MUST_CHECK;
+/* An empty body over a domain; values are added with body_lower, then body_finish. */
+tsr_status body_new(builder *b, int ndim, const int64_t *shape, body **out) MUST_CHECK;
+tsr_status body_lower(builder *b, body *into, const tsr_array *node, int *value) MUST_CHECK;
+tsr_status body_finish(body *into) MUST_CHECK;
+
+/* Decides the tiles of a stage whose body is complete (plan/tiles.c). `domain` gives the chunks where no operand does. */
+tsr_status stage_choose_tiles(builder *b, stage *s, const tsr_array *domain, const int64_t *output_chunk) MUST_CHECK;
+
+#endif
