@@ -1,0 +1,384 @@
+/* Building a plan: optimise, find the nodes that need stages, group those that can share one, lower them level by level, then the
+ * roots. */
+#include "plan/build.h"
+
+#include "base/mem.h"
+#include "optimize/optimize.h"
+
+#include <string.h>
+
+static stage *add_stage(builder *b, stage_kind kind, body *t, int level)
+{
+    plan *p = b->plan;
+    if (p->n_stages == b->capacity) {
+        int capacity = b->capacity ? b->capacity * 2 : 8;
+        stage *grown = ARENA_ARRAY(b->memory, stage, capacity);
+        if (!grown) return NULL;
+        if (p->n_stages) memcpy(grown, p->stages, sizeof *grown * (size_t)p->n_stages);
+        p->stages = grown;
+        b->capacity = capacity;
+    }
+    stage *s = &p->stages[p->n_stages++];
+    *s = (stage){.kind = kind, .body = t, .level = level, .n_runs = 1, .n_folds = 1};
+    return s;
+}
+
+/* ---- Outputs ----------------------------------------------------------------------------------------------------- */
+
+static void output_init(stage_output *o, const tsr_array *node, int slot)
+{
+    *o = (stage_output){.node = node, .dtype = node->dtype, .ndim = node->ndim, .slot = slot, .root = -1};
+    memcpy(o->shape, node->shape, sizeof o->shape);
+}
+
+/* Blocks of the outputs follow from the tiles. */
+static void set_output_blocks(stage *s)
+{
+    for (int i = 0; i < s->n_outputs; i++) {
+        stage_output *o = &s->outputs[i];
+        o->blocks.ndim = o->ndim;
+        if (s->kind == STAGE_REDUCE && s->body->prog->accumulators[o->slot].op == MONOID_HISTOGRAM) {
+            o->blocks.axes[0] = axis_grid_regular(o->shape[0], o->shape[0]);
+        } else if (s->kind == STAGE_REDUCE) {
+            for (int d = 0, k = 0; d < s->tiles.ndim; d++) {
+                if (!(s->axes >> d & 1)) o->blocks.axes[k++] = s->tiles.axes[d];
+            }
+        } else if (s->kind == STAGE_QUANTILE) {
+            o->blocks.axes[0] = axis_grid_regular(o->shape[0], o->shape[0]);
+            for (int d = 0, k = 1; d < s->tiles.ndim; d++) {
+                if (d != s->axis) o->blocks.axes[k++] = s->tiles.axes[d];
+            }
+        } else {
+            o->blocks = s->tiles;
+        }
+    }
+}
+
+/* ---- Predictions ------------------------------------------------------------------------------------------------- */
+
+static int64_t region_bytes(const operand *o, const box *domain)
+{
+    box region;
+    int64_t step[TSR_MAX_NDIM];
+    operand_region(o, domain, &region, step);
+    return box_size(&region) * (int64_t)tsr_dtype_size(o->dtype);
+}
+
+/* Does evaluating the operand end in files? Then what share of its bytes comes from there. */
+static bool reads_files(const body *t)
+{
+    for (int i = 0; i < t->n_operands; i++) {
+        const operand *o = &t->operands[i];
+        if (o->kind == OPERAND_STORE) return true;
+        for (int k = 0; k < o->n_pieces && k < 1; k++)
+            if (reads_files(o->pieces[k])) return true;
+    }
+    return false;
+}
+
+static void predict(stage *s)
+{
+    box whole = box_of_shape(s->body->ndim, s->body->shape), tile = {.ndim = s->body->ndim};
+    for (int d = 0; d < tile.ndim; d++) tile.count[d] = s->tiles.axes[d].chunk;
+    if (box_size(&whole) == 0) return;
+    s->task_bytes = (int64_t)s->body->prog->scratch_bytes;
+    for (int i = 0; i < s->body->n_operands; i++) {
+        const operand *o = &s->body->operands[i];
+        bool from_files = o->kind == OPERAND_STORE;
+        for (int k = 0; k < o->n_pieces && !from_files; k++) {
+            from_files = reads_files(o->pieces[k]);
+            if (k > 2) break; /* pieces are alike */
+        }
+        if (from_files) s->bytes_read += region_bytes(o, &whole);
+        if (o->kind != OPERAND_MEMORY) s->task_bytes += region_bytes(o, &tile);
+    }
+    for (int i = 0; i < s->n_outputs; i++) {
+        const stage_output *o = &s->outputs[i];
+        int64_t size = (int64_t)tsr_dtype_size(o->dtype), block = size;
+        for (int d = 0; d < o->ndim; d++) block *= o->blocks.axes[d].chunk;
+        s->bytes_made += shape_size(o->ndim, o->shape) * size;
+        s->task_bytes += block;
+    }
+    if (s->kind == STAGE_REDUCE) {
+        int64_t cells = 1;
+        for (int d = 0; d < s->tiles.ndim; d++) {
+            if (!(s->axes >> d & 1)) cells *= s->tiles.axes[d].chunk;
+        }
+        for (int i = 0; i < s->body->prog->n_accumulators; i++) {
+            const program_accumulator *a = &s->body->prog->accumulators[i];
+            int64_t n = a->op == MONOID_HISTOGRAM ? a->params.n_bins : cells;
+            for (int f = 0; f < a->ops->n_fields; f++) s->task_bytes += n * a->ops->field_bytes[f];
+        }
+    } else if (s->kind != STAGE_MAP) {
+        s->task_bytes += box_size(&tile) * (int64_t)tsr_dtype_size(s->outputs[0].dtype) * 2;
+    }
+}
+
+static tsr_status complete_stage(builder *b, stage *s, const tsr_array *domain, const int64_t *output_chunk)
+{
+    TRY(body_finish(s->body));
+    TRY(stage_choose_tiles(b, s, domain, output_chunk));
+    set_output_blocks(s);
+    predict(s);
+    for (int i = 0; i < s->n_outputs; i++) {
+        node_info *info = builder_info(b, s->outputs[i].node);
+        if (info && info->is_stage) {
+            info->stage = (int)(s - b->plan->stages);
+            info->output = i;
+        }
+    }
+    return TSR_OK;
+}
+
+/* ---- Which nodes share a stage ----------------------------------------------------------------------------------- */
+
+/* The large sources below a node within its own stage. */
+typedef struct source_set {
+    const tsr_array *items[16];
+    int n;
+} source_set;
+
+static void find_sources(const builder *b, const tsr_array *node, source_set *set, int depth)
+{
+    const node_info *info = builder_info(b, node);
+    bool leaf = node->n_inputs == 0 || node->op == NODE_CONCAT || (info && info->is_stage);
+    if (depth > 64) return; /* sharing is an optimisation: not finding it in a very deep expression costs a second pass */
+    if (!leaf) {
+        for (int i = 0; i < node->n_inputs; i++) find_sources(b, node->inputs[i], set, depth + 1);
+        return;
+    }
+    if (node->op == NODE_FULL || node->op == NODE_INDEX) return;
+    for (int i = 0; i < set->n; i++)
+        if (set->items[i] == node) return;
+    if (set->n < 16) set->items[set->n++] = node;
+}
+
+/* Would one pass serve both? They must walk the same domain and share a source that is as large as a quarter of it. */
+static bool share_source(const builder *b, const tsr_array *x, const tsr_array *y)
+{
+    if (x == y) return true;
+    source_set a = {.n = 0}, c = {.n = 0};
+    find_sources(b, x, &a, 0);
+    find_sources(b, y, &c, 0);
+    for (int i = 0; i < a.n; i++) {
+        for (int j = 0; j < c.n; j++) {
+            if (a.items[i] == c.items[j] && shape_size(a.items[i]->ndim, a.items[i]->shape) * 4 >= shape_size(x->ndim, x->shape)) return true;
+        }
+    }
+    return false;
+}
+
+static bool same_shape(const tsr_array *a, const tsr_array *b)
+{
+    return a->ndim == b->ndim && memcmp(a->shape, b->shape, sizeof *a->shape * (size_t)a->ndim) == 0;
+}
+
+static bool can_join(const builder *b, const node_info *first, const node_info *other)
+{
+    const tsr_array *x = first->node, *y = other->node;
+    return other->stage < 0 && y->op == NODE_REDUCE && other->level == first->level && x->p.reduce.axes == y->p.reduce.axes &&
+           same_shape(x->inputs[0], y->inputs[0]) && share_source(b, x->inputs[0], y->inputs[0]);
+}
+
+/* ---- Stages of interior nodes ------------------------------------------------------------------------------------ */
+
+static tsr_status add_fold(builder *b, body *t, const tsr_array *node, int *slot)
+{
+    int value, weight = -1;
+    TRY(body_lower(b, t, node->inputs[0], &value));
+    if (node->n_inputs > 1) TRY(body_lower(b, t, node->inputs[1], &weight));
+    return program_add_fold(t->prog, node->p.reduce.op, &node->p.reduce.params, value, weight, slot);
+}
+
+static tsr_status plan_reduction(builder *b, const node_info *first)
+{
+    const tsr_array *x = first->node->inputs[0];
+    body *t;
+    TRY(body_new(b, x->ndim, x->shape, &t));
+    stage *s = add_stage(b, STAGE_REDUCE, t, first->level);
+    if (!s) return TSR_ERR_MEMORY;
+    s->axes = first->node->p.reduce.axes;
+    int from = (int)(first - b->infos), n = 0;
+    for (int i = from; i < b->n_infos; i++) n += b->infos[i].is_stage && (i == from || can_join(b, first, &b->infos[i]));
+    s->outputs = ARENA_ARRAY(b->memory, stage_output, n);
+    if (!s->outputs) return TSR_ERR_MEMORY;
+    for (int i = from; i < b->n_infos; i++) {
+        if (!b->infos[i].is_stage || !(i == from || can_join(b, first, &b->infos[i]))) continue;
+        int slot;
+        TRY(add_fold(b, t, b->infos[i].node, &slot));
+        output_init(&s->outputs[s->n_outputs++], b->infos[i].node, slot);
+    }
+    return complete_stage(b, s, x, NULL);
+}
+
+/* SCAN, QUANTILE, and the cuts of very deep elementwise chains. */
+static tsr_status plan_single(builder *b, const node_info *info)
+{
+    const tsr_array *node = info->node, *x = node->op == NODE_MAP ? node : node->inputs[0];
+    body *t;
+    int value, slot;
+    TRY(body_new(b, x->ndim, x->shape, &t));
+    TRY(body_lower(b, t, x, &value));
+    if (node->op == NODE_SCAN) TRY(program_add_cast(t->prog, node->dtype, value, &value));
+    TRY(program_add_store(t->prog, value, &slot));
+    stage *s = add_stage(b, node->op == NODE_SCAN ? STAGE_SCAN : node->op == NODE_QUANTILE ? STAGE_QUANTILE : STAGE_MAP, t, info->level);
+    if (!s) return TSR_ERR_MEMORY;
+    s->params = &node->p;
+    s->axis = node->op == NODE_SCAN ? node->p.scan.axis : node->op == NODE_QUANTILE ? node->p.quantile.axis : 0;
+    s->n_outputs = 1;
+    s->outputs = ARENA_NEW(b->memory, stage_output);
+    if (!s->outputs) return TSR_ERR_MEMORY;
+    output_init(s->outputs, node, slot);
+    return complete_stage(b, s, x, NULL);
+}
+
+static tsr_status plan_interior(builder *b)
+{
+    int deepest = 0;
+    for (int i = 0; i < b->n_infos; i++) {
+        if (b->infos[i].level > deepest) deepest = b->infos[i].level;
+    }
+    for (int level = 0; level <= deepest; level++) {
+        for (int i = 0; i < b->n_infos; i++) {
+            node_info *info = &b->infos[i];
+            if (!info->is_stage || info->stage >= 0 || info->level != level) continue;
+            TRY(info->node->op == NODE_REDUCE ? plan_reduction(b, info) : plan_single(b, info));
+        }
+    }
+    return TSR_OK;
+}
+
+/* ---- Roots ------------------------------------------------------------------------------------------------------- */
+
+/* A root whose stage nobody else reads takes that stage's output directly. */
+static bool root_is_stage(const builder *b, const tsr_array *node, int *stage_number, int *output)
+{
+    const node_info *info = builder_info(b, node);
+    if (info->stage < 0 || info->is_read || b->plan->stages[info->stage].outputs[info->output].root >= 0) return false;
+    *stage_number = info->stage;
+    *output = info->output;
+    return true;
+}
+
+static bool hint_fits(const plan_hint *hints, int i, const stage *s)
+{
+    return !hints || !hints[i].chunk || s->kind == STAGE_MAP;
+}
+
+static bool roots_join(const builder *b, const plan_hint *hints, int i, int j)
+{
+    const tsr_array *x = b->plan->roots[i].node, *y = b->plan->roots[j].node;
+    if (hints && (hints[i].chunk || hints[j].chunk)) return false;
+    return same_shape(x, y) && share_source(b, x, y);
+}
+
+static tsr_status plan_root_group(builder *b, const plan_hint *hints, int first)
+{
+    plan *p = b->plan;
+    const tsr_array *node = p->roots[first].node;
+    body *t;
+    TRY(body_new(b, node->ndim, node->shape, &t));
+    int level = 0, n = 0;
+    for (int i = first; i < p->n_roots; i++) n += p->roots[i].stage < 0;
+    stage_output *outputs = ARENA_ARRAY(b->memory, stage_output, n);
+    if (!outputs) return TSR_ERR_MEMORY;
+    n = 0;
+    int number = p->n_stages;
+    for (int i = first; i < p->n_roots; i++) {
+        if (p->roots[i].stage >= 0 || !(i == first || roots_join(b, hints, first, i))) continue;
+        int value, slot;
+        const node_info *info = builder_info(b, p->roots[i].node);
+        if (info->level + info->is_stage > level) level = info->level + info->is_stage;
+        TRY(body_lower(b, t, p->roots[i].node, &value));
+        TRY(program_add_store(t->prog, value, &slot));
+        output_init(&outputs[n], p->roots[i].node, slot);
+        outputs[n].root = i;
+        p->roots[i].stage = number;
+        p->roots[i].output = n++;
+    }
+    stage *s = add_stage(b, STAGE_MAP, t, level);
+    if (!s) return TSR_ERR_MEMORY;
+    s->outputs = outputs;
+    s->n_outputs = n;
+    return complete_stage(b, s, node, hints ? hints[first].chunk : NULL);
+}
+
+static tsr_status plan_roots(builder *b, const plan_hint *hints)
+{
+    plan *p = b->plan;
+    for (int i = 0; i < p->n_roots; i++) {
+        int number, output;
+        p->roots[i].stage = -1;
+        if (root_is_stage(b, p->roots[i].node, &number, &output) && hint_fits(hints, i, &p->stages[number])) {
+            p->roots[i].stage = number;
+            p->roots[i].output = output;
+            p->stages[number].outputs[output].root = i;
+        }
+    }
+    for (int i = 0; i < p->n_roots; i++) {
+        if (p->roots[i].stage < 0) TRY(plan_root_group(b, hints, i));
+    }
+    return TSR_OK;
+}
+
+/* ---- What is read, and what is read twice ------------------------------------------------------------------------ */
+
+static void mark_reads(plan *p, body *t)
+{
+    for (int i = 0; i < t->n_operands; i++) {
+        operand *o = &t->operands[i];
+        if (o->kind == OPERAND_STAGE) p->stages[o->stage].outputs[o->output].is_read = true;
+        for (int k = 0; k < o->n_pieces; k++) mark_reads(p, o->pieces[k]);
+    }
+}
+
+static void mark_reuse(plan *p)
+{
+    for (int i = 0; i < p->n_stages; i++) {
+        for (int k = 0; k < p->stages[i].body->n_operands; k++) {
+            operand *o = &p->stages[i].body->operands[k];
+            if (o->kind != OPERAND_STORE && o->kind != OPERAND_CONCAT) continue;
+            for (int j = 0; j < p->n_stages; j++) {
+                for (int m = 0; j != i && m < p->stages[j].body->n_operands; m++) o->reused |= p->stages[j].body->operands[m].node == o->node;
+            }
+        }
+    }
+}
+
+tsr_status plan_build(int n, tsr_array *const *roots, const plan_hint *hints, plan **out)
+{
+    tsr_status status;
+    plan *p = mem_calloc(1, sizeof *p);
+    if (!p) return TSR_ERR_MEMORY;
+    arena_init(&p->memory);
+    builder b = {.plan = p, .memory = &p->memory};
+    p->kernels = roots[0]->session->kernels;
+    p->roots = ARENA_ARRAY(&p->memory, plan_root, n);
+    tsr_array **nodes = ARENA_ARRAY(&p->memory, tsr_array *, n);
+    status = p->roots && nodes ? TSR_OK : TSR_ERR_MEMORY;
+    if (status != TSR_OK) goto done;
+    GUARD(optimize_graph(n, roots, nodes));
+    p->nodes = nodes;
+    p->n_roots = n;
+    for (int i = 0; i < n; i++) p->roots[i] = (plan_root){.node = nodes[i], .stage = -1};
+    GUARD(builder_collect(&b, n, nodes));
+    GUARD(plan_interior(&b));
+    GUARD(plan_roots(&b, hints));
+    for (int i = 0; i < p->n_stages; i++) mark_reads(p, p->stages[i].body);
+    mark_reuse(p);
+done:
+    if (status != TSR_OK) {
+        plan_free(p);
+        return status;
+    }
+    *out = p;
+    return TSR_OK;
+}
+
+void plan_free(plan *p)
+{
+    if (!p) return;
+    for (int i = 0; p->nodes && i < p->n_roots; i++) node_unref(p->nodes[i]);
+    arena_fini(&p->memory);
+    mem_free(p);
+}

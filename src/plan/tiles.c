@@ -1,0 +1,253 @@
+/* The tiles of a stage: the unit of work, which is not the file's chunks nor the chunks of the result.
+ *
+ * Rules, which depend on the expression only (never on threads or memory, so that results have the same bits everywhere):
+ * - borders follow the blocks of the largest operand that has blocks (files, their chunks, other stages' blocks);
+ * - small blocks are joined, innermost axis first, until a tile holds about TILE_ELEMENTS elements;
+ * - large blocks are split, outermost axis first, unless reading a part costs as much as the whole (compressed chunks);
+ * - a tile of a reduction covers at most KEPT_CELLS cells of the result, so that its accumulators stay in the second-level cache;
+ * - stages over the same domain that read the same files use the same tiles, so that blocks kept from the first serve the second. */
+#include "plan/build.h"
+
+enum {
+    TILE_ELEMENTS = 1 << 18, /* 2 MiB of float64 */
+    KEPT_CELLS = 1 << 15,
+    WANTED_TASKS = 64,                /* of a reduction: enough to balance any number of threads that is common today */
+    PARTIALS_BYTES = 32 << 20         /* all partial accumulators of one output block */
+};
+
+/* The borders an axis of the domain would like: at every i with (i + phase) % chunk == 0, or explicit ones. */
+typedef struct axis_base {
+    int64_t chunk, phase;
+    const int64_t *edges;
+    int64_t n_edges;
+    bool rigid; /* blocks may be joined, not split */
+} axis_base;
+
+static bool operand_has_blocks(const operand *o) { return o->kind != OPERAND_MEMORY && o->kind != OPERAND_RESHAPE && o->kind != OPERAND_TAKE; }
+
+static int64_t operand_weight(const operand *o) { return shape_size(o->ndim, o->node->shape) * (int64_t)tsr_dtype_size(o->dtype); }
+
+static const operand *leading_operand(const body *t)
+{
+    const operand *best = NULL;
+    for (int i = 0; i < t->n_operands; i++) {
+        const operand *o = &t->operands[i];
+        if (operand_has_blocks(o) && (!best || operand_weight(o) > operand_weight(best))) best = o;
+    }
+    return best;
+}
+
+static bool is_rigid(const operand *o)
+{
+    if (o->kind == OPERAND_STORE) return o->node->p.store.file->vars[o->node->p.store.var].is_chunked;
+    if (o->kind == OPERAND_CONCAT && o->n_pieces > 0 && o->pieces[0]->n_operands > 0) return is_rigid(&o->pieces[0]->operands[0]);
+    return false;
+}
+
+static const grid *operand_grid(const builder *b, const operand *o)
+{
+    return o->kind == OPERAND_STAGE ? &b->plan->stages[o->stage].outputs[o->output].blocks : &o->node->grid;
+}
+
+/* The borders of a source axis seen through the map of an operand. */
+static tsr_status map_base(builder *b, const axis_grid *g, view_axis m, int64_t length, axis_base *out)
+{
+    int64_t step = m.step < 0 ? -m.step : m.step;
+    if (!g->edges) {
+        if (step == 1 && m.step > 0) {
+            *out = (axis_base){.chunk = g->chunk, .phase = m.start % g->chunk, .rigid = out->rigid};
+        } else if (step == 1) { /* reversed: border where source index start - i + 1 is a multiple */
+            *out = (axis_base){.chunk = g->chunk, .phase = (g->chunk - 1 - m.start % g->chunk) % g->chunk, .rigid = out->rigid};
+        } else {
+            out->chunk = g->chunk / step > 1 ? g->chunk / step : 1;
+        }
+        return TSR_OK;
+    }
+    int64_t *edges = ARENA_ARRAY(b->memory, int64_t, g->n_blocks + 2), n = 0;
+    if (!edges) return TSR_ERR_MEMORY;
+    edges[n++] = 0;
+    for (int64_t k = 1; k < g->n_blocks; k++) {
+        int64_t border = m.step > 0 ? g->edges[k] : g->edges[g->n_blocks - k]; /* in the order of the domain */
+        int64_t distance = m.step > 0 ? border - m.start : m.start - border + 1;
+        int64_t at = distance <= 0 ? 0 : (distance + step - 1) / step;
+        if (at > edges[n - 1] && at < length) edges[n++] = at;
+    }
+    edges[n] = length;
+    *out = (axis_base){.chunk = g->chunk, .edges = edges, .n_edges = n, .rigid = out->rigid};
+    return TSR_OK;
+}
+
+static tsr_status find_bases(builder *b, const stage *s, const tsr_array *domain, const int64_t *output_chunk, axis_base *bases)
+{
+    const body *t = s->body;
+    for (int d = 0; d < t->ndim; d++) {
+        bases[d] = (axis_base){.chunk = t->shape[d] ? t->shape[d] : 1};
+        if (domain->ndim == t->ndim && domain->shape[d] == t->shape[d]) TRY(map_base(b, &domain->grid.axes[d], (view_axis){d, 0, 1}, t->shape[d], &bases[d]));
+    }
+    const operand *o = leading_operand(t);
+    if (o && operand_weight(o) * 4 >= shape_size(t->ndim, t->shape)) {
+        const grid *g = operand_grid(b, o);
+        for (int d = 0; d < o->ndim; d++) {
+            view_axis m = o->map[d];
+            if (m.axis < 0 || m.step == 0) continue;
+            bases[m.axis].rigid = is_rigid(o);
+            TRY(map_base(b, &g->axes[d], m, t->shape[m.axis], &bases[m.axis]));
+        }
+    }
+    for (int d = 0; output_chunk && d < t->ndim; d++) bases[d] = (axis_base){.chunk = output_chunk[d], .rigid = true};
+    if (s->kind == STAGE_QUANTILE) bases[s->axis] = (axis_base){.chunk = t->shape[s->axis] ? t->shape[s->axis] : 1, .rigid = true};
+    return TSR_OK;
+}
+
+static int64_t product(int ndim, const int64_t *extent, uint32_t axes)
+{
+    int64_t n = 1;
+    for (int d = 0; d < ndim; d++) {
+        if (axes >> d & 1) n *= extent[d];
+    }
+    return n;
+}
+
+/* Splits the axes of a set, outermost first, until their product is at most `most`. */
+static void shrink(const axis_base *bases, int ndim, int64_t *extent, uint32_t axes, int64_t most)
+{
+    for (int d = 0; d < ndim && product(ndim, extent, axes) > most; d++) {
+        if (!(axes >> d & 1) || bases[d].rigid) continue;
+        int64_t rest = product(ndim, extent, axes) / extent[d];
+        int64_t fit = rest >= most ? 1 : most / rest;
+        int64_t parts = (extent[d] + fit - 1) / fit;
+        extent[d] = (extent[d] + parts - 1) / parts;
+    }
+}
+
+/* Joins blocks along the axes of a set, innermost first, while a tile stays within `most` and its kept cells within `most_kept`. */
+static void grow(const body *t, int64_t *extent, uint32_t kept, int64_t most, int64_t most_kept)
+{
+    uint32_t all = (uint32_t)((1ull << t->ndim) - 1);
+    for (int d = t->ndim - 1; d >= 0; d--) {
+        int64_t factor = most / product(t->ndim, extent, all);
+        if (kept >> d & 1) {
+            int64_t kept_factor = most_kept / product(t->ndim, extent, kept);
+            if (kept_factor < factor) factor = kept_factor;
+        }
+        if (factor <= 1) continue;
+        extent[d] = extent[d] > t->shape[d] / factor ? (t->shape[d] ? t->shape[d] : 1) : extent[d] * factor;
+    }
+}
+
+/* The grid of one axis with blocks of about `extent`. */
+static tsr_status make_axis(builder *b, const axis_base *base, int64_t length, int64_t extent, axis_grid *out)
+{
+    if (extent >= length || length == 0) {
+        *out = axis_grid_regular(length, length);
+        return TSR_OK;
+    }
+    if (!base->edges) {
+        int64_t chunk = extent >= base->chunk ? extent / base->chunk * base->chunk : extent;
+        int64_t phase = base->phase % chunk;
+        if (extent < base->chunk || phase == 0) {
+            *out = axis_grid_regular(length, chunk);
+            return TSR_OK;
+        }
+        int64_t *edges = ARENA_ARRAY(b->memory, int64_t, length / chunk + 3), n = 0;
+        if (!edges) return TSR_ERR_MEMORY;
+        edges[n++] = 0;
+        for (int64_t at = chunk - phase; at < length; at += chunk) edges[n++] = at;
+        edges[n] = length;
+        *out = axis_grid_edges(n, edges);
+        return TSR_OK;
+    }
+    int64_t *edges = ARENA_ARRAY(b->memory, int64_t, base->n_edges + length / extent + 3), n = 0;
+    if (!edges) return TSR_ERR_MEMORY;
+    edges[n++] = 0;
+    for (int64_t k = 1; k <= base->n_edges; k++) {
+        bool last = k == base->n_edges;
+        int64_t from = edges[n - 1], here = base->edges[k], next = last ? here : base->edges[k + 1];
+        if (!last && next - from <= extent) continue; /* the next piece fits, too */
+        if (!base->rigid) {
+            int64_t parts = (here - from + extent - 1) / extent;
+            for (int64_t i = 1; i < parts; i++) edges[n++] = from + (here - from) * i / parts;
+        }
+        edges[n++] = here;
+    }
+    *out = axis_grid_edges(n - 1, edges);
+    return TSR_OK;
+}
+
+static tsr_status inherit_tiles(const builder *b, stage *s, bool *done)
+{
+    *done = false;
+    for (int i = b->plan->n_stages - 1; i >= 0 && !*done; i--) {
+        const stage *other = &b->plan->stages[i];
+        bool same = other != s && other->kind <= STAGE_REDUCE && other->body->ndim == s->body->ndim;
+        for (int d = 0; same && d < s->body->ndim; d++) same = other->body->shape[d] == s->body->shape[d];
+        if (!same) continue;
+        for (int k = 0; k < s->body->n_operands && !*done; k++) {
+            const operand *o = &s->body->operands[k];
+            if (o->kind != OPERAND_STORE && o->kind != OPERAND_CONCAT) continue;
+            for (int j = 0; j < other->body->n_operands && !*done; j++) *done = other->body->operands[j].node == o->node;
+        }
+        if (*done) s->tiles = other->tiles;
+    }
+    return TSR_OK;
+}
+
+static int64_t state_bytes_per_cell(const stage *s)
+{
+    int64_t bytes = 0;
+    for (int i = 0; i < s->body->prog->n_accumulators; i++) {
+        const program_accumulator *a = &s->body->prog->accumulators[i];
+        for (int f = 0; f < a->ops->n_fields; f++) bytes += a->ops->field_bytes[f];
+    }
+    return bytes;
+}
+
+static void choose_runs(stage *s)
+{
+    int64_t blocks = stage_n_blocks(s), cells = 1;
+    s->n_folds = 1;
+    s->n_folded = 1;
+    for (int d = 0; d < s->tiles.ndim; d++) {
+        if (s->axes >> d & 1) {
+            s->n_folds *= s->tiles.axes[d].n_blocks;
+            s->n_folded *= s->body->shape[d];
+        } else {
+            cells *= s->tiles.axes[d].chunk;
+        }
+    }
+    int64_t runs = (WANTED_TASKS + blocks - 1) / blocks;
+    int64_t room = PARTIALS_BYTES / (cells * state_bytes_per_cell(s) + 1);
+    if (runs > room) runs = room > 8 ? room : 8;
+    if (runs > s->n_folds) runs = s->n_folds;
+    s->n_runs = runs > 0 ? runs : 1;
+    s->n_tasks = blocks * s->n_runs;
+}
+
+tsr_status stage_choose_tiles(builder *b, stage *s, const tsr_array *domain, const int64_t *output_chunk)
+{
+    const body *t = s->body;
+    uint32_t all = (uint32_t)((1ull << t->ndim) - 1), kept = s->kind == STAGE_REDUCE ? all & ~s->axes : all;
+    int64_t most_kept = s->kind == STAGE_REDUCE ? KEPT_CELLS : TILE_ELEMENTS;
+    bool inherited = false;
+    if (s->kind <= STAGE_REDUCE && !output_chunk) TRY(inherit_tiles(b, s, &inherited));
+    if (!inherited) {
+        axis_base bases[TSR_MAX_NDIM];
+        int64_t extent[TSR_MAX_NDIM];
+        TRY(find_bases(b, s, domain, output_chunk, bases));
+        for (int d = 0; d < t->ndim; d++) {
+            extent[d] = bases[d].chunk < t->shape[d] ? bases[d].chunk : t->shape[d];
+            if (extent[d] < 1) extent[d] = 1;
+        }
+        if (s->kind == STAGE_REDUCE) shrink(bases, t->ndim, extent, kept, KEPT_CELLS);
+        shrink(bases, t->ndim, extent, all, 2 * TILE_ELEMENTS);
+        grow(t, extent, kept, TILE_ELEMENTS, most_kept);
+        s->tiles.ndim = t->ndim;
+        for (int d = 0; d < t->ndim; d++) TRY(make_axis(b, &bases[d], t->shape[d], extent[d], &s->tiles.axes[d]));
+    }
+    if (s->kind == STAGE_REDUCE) {
+        choose_runs(s);
+    } else {
+        s->n_tasks = grid_n_blocks(&s->tiles);
+    }
+    return TSR_OK;
+}
