@@ -2,6 +2,7 @@
  * roots. */
 #include "plan/build.h"
 
+#include "array/session.h"
 #include "base/mem.h"
 #include "optimize/optimize.h"
 
