@@ -57,12 +57,10 @@ static void set_output_blocks(stage *s)
 
 /* ---- Predictions ------------------------------------------------------------------------------------------------- */
 
-static int64_t region_bytes(const operand *o, const box *domain)
+static int64_t region_bytes(const operand *o, const box *b)
 {
-    box region;
-    int64_t step[TSR_MAX_NDIM];
-    operand_region(o, domain, &region, step);
-    return box_size(&region) * (int64_t)tsr_dtype_size(o->dtype);
+    region domain = region_of_box(b), source = operand_region(o, &domain);
+    return box_size(&source.box) * (int64_t)tsr_dtype_size(o->dtype);
 }
 
 /* Does evaluating the operand end in files? Then what share of its bytes comes from there. */

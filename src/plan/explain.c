@@ -93,15 +93,14 @@ static tsr_status check_operands(const plan *p, const body *t, int stage_number)
         if (o->kind == OPERAND_STAGE && o->stage >= stage_number) {
             return error_set(TSR_ERR_INTERNAL, "plan: stage %d reads stage %d, which comes later", stage_number, o->stage);
         }
-        box whole = box_of_shape(t->ndim, t->shape), region;
-        int64_t step[TSR_MAX_NDIM];
+        box whole = box_of_shape(t->ndim, t->shape);
         if (box_size(&whole) == 0) continue;
-        operand_region(o, &whole, &region, step);
+        region domain = region_of_box(&whole), source = operand_region(o, &domain);
         for (int d = 0; d < o->ndim; d++) {
-            int64_t last = region.start[d] + (region.count[d] - 1) * step[d];
-            if (region.start[d] < 0 || last >= o->node->shape[d]) {
+            int64_t first = source.box.start[d], last = first + (source.box.count[d] - 1) * source.step[d];
+            if (first < 0 || last >= o->node->shape[d]) {
                 return error_set(TSR_ERR_INTERNAL, "plan: stage %d, operand %d reads %" PRId64 "..%" PRId64 " of axis %d of length %" PRId64,
-                                 stage_number, i, region.start[d], last, d, o->node->shape[d]);
+                                 stage_number, i, first, last, d, o->node->shape[d]);
             }
         }
         for (int k = 0; k < o->n_pieces; k++) TRY(check_operands(p, o->pieces[k], stage_number));

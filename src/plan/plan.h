@@ -128,8 +128,14 @@ box stage_tile(const stage *s, int64_t task);
 box stage_fold_tile(const stage *s, int64_t block, int64_t fold);
 /* Number of output blocks (of each output): tiles, or kept tiles. */
 int64_t stage_n_blocks(const stage *s);
-/* The region of the operand's source that a box of the body's domain reads: bounds and step along each axis of the source. */
-void operand_region(const operand *o, const box *domain, box *region, int64_t *step);
+/* A strided box: indices start[d] + i * step[d], 0 <= i < count[d]. Steps are >= 1. */
+typedef struct region {
+    box box;
+    int64_t step[TSR_MAX_NDIM];
+} region;
+region region_of_box(const box *b);
+/* The region of the operand's source that a region of the body's domain reads. */
+region operand_region(const operand *o, const region *domain);
 
 /* Text and drawing of a plan: stages, fused operations, tasks, bytes, memory. */
 void plan_explain(const plan *p, strbuf *out);

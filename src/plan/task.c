@@ -27,19 +27,27 @@ box stage_fold_tile(const stage *s, int64_t block, int64_t fold)
     return b;
 }
 
-void operand_region(const operand *o, const box *domain, box *region, int64_t *step)
+region region_of_box(const box *b)
 {
-    region->ndim = o->ndim;
+    region r = {.box = *b};
+    for (int d = 0; d < b->ndim; d++) r.step[d] = 1;
+    return r;
+}
+
+region operand_region(const operand *o, const region *domain)
+{
+    region r = {.box = {.ndim = o->ndim}};
     for (int d = 0; d < o->ndim; d++) {
         view_axis m = o->map[d];
-        region->start[d] = m.start;
-        region->count[d] = 1;
-        step[d] = 1;
-        if (m.axis < 0 || m.step == 0) continue;
-        int64_t first = m.start + m.step * domain->start[m.axis], count = domain->count[m.axis];
-        int64_t last = first + m.step * (count - 1);
-        region->start[d] = m.step > 0 ? first : last;
-        region->count[d] = count;
-        step[d] = count == 1 ? 1 : m.step > 0 ? m.step : -m.step;
+        r.box.start[d] = m.start;
+        r.box.count[d] = 1;
+        r.step[d] = 1;
+        if (m.axis < 0) continue;
+        int64_t step = m.step * domain->step[m.axis], count = domain->box.count[m.axis];
+        int64_t first = m.start + m.step * domain->box.start[m.axis], last = first + step * (count - 1);
+        r.box.start[d] = step >= 0 ? first : last;
+        r.box.count[d] = step == 0 ? 1 : count;
+        if (count > 1 && step != 0) r.step[d] = step > 0 ? step : -step;
     }
+    return r;
 }

@@ -1,0 +1,433 @@
+/* The keeper. One lock guards all cells, the cache and the counts; disk and compression happen outside it, with the block pinned.
+ *
+ * Memory is counted in two sums: what is held between tasks (cells in memory and cached source blocks) and what running tasks have
+ * been admitted with. Their sum stays within the budget. Idle pool memory is given back to the system when it would exceed it. */
+#include "engine/held.h"
+
+#include "base/mem.h"
+#include "base/vec.h"
+#include "engine/scratch.h"
+
+#include <string.h>
+
+typedef struct cache_entry {
+    cache_key key;
+    uint64_t hash;
+    buffer *buf;
+} cache_entry;
+
+struct keeper {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    pool *buffers;
+    size_t budget_bytes;
+    size_t held_bytes;    /* cells in memory and the cache */
+    size_t admitted_bytes; /* running tasks */
+    held_set *sets;
+    VEC(cache_entry) cache;
+    int *cache_table; /* open addressing; -1 empty */
+    size_t cache_table_size;
+    scratch *disk;
+    char *scratch_dir;
+    atomic_int_fast64_t spilled_bytes;
+};
+
+tsr_status keeper_new(pool *buffers, size_t budget_bytes, const char *scratch_dir, keeper **out)
+{
+    keeper *k = mem_calloc(1, sizeof *k);
+    if (!k) return TSR_ERR_MEMORY;
+    k->scratch_dir = mem_strdup(scratch_dir);
+    if (!k->scratch_dir) {
+        mem_free(k);
+        return TSR_ERR_MEMORY;
+    }
+    k->buffers = buffers;
+    k->budget_bytes = budget_bytes;
+    pthread_mutex_init(&k->lock, NULL);
+    pthread_cond_init(&k->changed, NULL);
+    *out = k;
+    return TSR_OK;
+}
+
+void keeper_free(keeper *k)
+{
+    if (!k) return;
+    keeper_cache_clear(k);
+    VEC_FINI(&k->cache);
+    mem_free(k->cache_table);
+    scratch_close(k->disk);
+    pthread_cond_destroy(&k->changed);
+    pthread_mutex_destroy(&k->lock);
+    mem_free(k->scratch_dir);
+    mem_free(k);
+}
+
+int64_t keeper_spilled_bytes(const keeper *k) { return atomic_load(&k->spilled_bytes); }
+
+/* ---- Sets -------------------------------------------------------------------------------------------------------- */
+
+static void unref_base(block_set *base)
+{
+    held_set *set = (held_set *)base;
+    if (atomic_fetch_sub(&base->refs, 1) != 1) return;
+    keeper *k = set->owner;
+    pthread_mutex_lock(&k->lock);
+    if (set->previous) {
+        set->previous->next = set->next;
+    } else {
+        k->sets = set->next;
+    }
+    if (set->next) set->next->previous = set->previous;
+    for (int64_t i = 0; i < set->n_blocks; i++) {
+        cell *c = &set->cells[i];
+        if (c->buf) {
+            k->held_bytes -= held_block_bytes(set, i);
+            buffer_unref(c->buf);
+        }
+        if (c->spill_at >= 0) scratch_release(k->disk, c->spill_at);
+    }
+    pthread_cond_broadcast(&k->changed);
+    pthread_mutex_unlock(&k->lock);
+    mem_free(set->cells);
+    mem_free(set->edges);
+    mem_free(set);
+}
+
+static const block_set_ops set_ops = {unref_base};
+
+void held_set_unref(held_set *set)
+{
+    if (set) unref_base(&set->base);
+}
+
+static tsr_status copy_edges(held_set *set)
+{
+    size_t n = 0;
+    for (int d = 0; d < set->blocks.ndim; d++) n += set->blocks.axes[d].edges ? (size_t)set->blocks.axes[d].n_blocks + 1 : 0;
+    if (n == 0) return TSR_OK;
+    set->edges = mem_alloc(n * sizeof *set->edges);
+    if (!set->edges) return TSR_ERR_MEMORY;
+    int64_t *at = set->edges;
+    for (int d = 0; d < set->blocks.ndim; d++) {
+        axis_grid *g = &set->blocks.axes[d];
+        if (!g->edges) continue;
+        memcpy(at, g->edges, sizeof *at * (size_t)(g->n_blocks + 1));
+        g->edges = at;
+        at += g->n_blocks + 1;
+    }
+    return TSR_OK;
+}
+
+tsr_status held_set_new(keeper *k, tsr_dtype dtype, const grid *blocks, bool persistent, held_set **out)
+{
+    held_set *set = mem_calloc(1, sizeof *set);
+    if (!set) return TSR_ERR_MEMORY;
+    *set = (held_set){.base = {.ops = &set_ops}, .owner = k, .dtype = dtype, .blocks = *blocks, .persistent = persistent};
+    atomic_store(&set->base.refs, 1);
+    set->n_blocks = grid_n_blocks(blocks);
+    set->cells = mem_calloc((size_t)set->n_blocks, sizeof *set->cells);
+    if (!set->cells || copy_edges(set) != TSR_OK) {
+        mem_free(set->cells);
+        mem_free(set);
+        return TSR_ERR_MEMORY;
+    }
+    for (int64_t i = 0; i < set->n_blocks; i++) {
+        set->cells[i].spill_at = -1;
+        set->cells[i].uses = KEEP;
+    }
+    pthread_mutex_lock(&k->lock);
+    set->next = k->sets;
+    if (k->sets) k->sets->previous = set;
+    k->sets = set;
+    pthread_mutex_unlock(&k->lock);
+    *out = set;
+    return TSR_OK;
+}
+
+size_t held_block_bytes(const held_set *set, int64_t block)
+{
+    box b = grid_box(&set->blocks, block);
+    return (size_t)box_size(&b) * tsr_dtype_size(set->dtype);
+}
+
+void held_put(held_set *set, int64_t block, buffer *buf)
+{
+    keeper *k = set->owner;
+    size_t bytes = held_block_bytes(set, block);
+    pthread_mutex_lock(&k->lock);
+    cell *c = &set->cells[block];
+    c->buf = buf;
+    c->state = CELL_READY;
+    k->held_bytes += bytes;
+    pthread_mutex_unlock(&k->lock);
+}
+
+/* Reads a spilled block; the lock is not held, the cell is pinned. Two tasks may do so at once: the second to come finds a buffer. */
+static tsr_status read_back(held_set *set, int64_t block, int64_t at)
+{
+    keeper *k = set->owner;
+    buffer *buf;
+    size_t bytes = held_block_bytes(set, block);
+    TRY(buffer_new(k->buffers, bytes, &buf));
+    tsr_status status = scratch_read(k->disk, at, buf->data, bytes);
+    if (status != TSR_OK) {
+        buffer_unref(buf);
+        return status;
+    }
+    pthread_mutex_lock(&k->lock);
+    cell *c = &set->cells[block];
+    if (c->state == CELL_SPILLED) {
+        c->buf = buf;
+        c->state = CELL_READY;
+        k->held_bytes += bytes;
+        buf = NULL;
+    }
+    pthread_mutex_unlock(&k->lock);
+    buffer_unref(buf);
+    return TSR_OK;
+}
+
+tsr_status held_pin(held_set *set, int64_t block, buffer **out)
+{
+    keeper *k = set->owner;
+    cell *c = &set->cells[block];
+    pthread_mutex_lock(&k->lock);
+    c->pins++;
+    bool spilled = c->state == CELL_SPILLED, empty = c->state == CELL_EMPTY;
+    int64_t at = c->spill_at;
+    pthread_mutex_unlock(&k->lock);
+    tsr_status status = TSR_OK;
+    if (empty) status = error_set(TSR_ERR_INTERNAL, "engine: block %lld is read before it is made", (long long)block);
+    if (spilled) status = read_back(set, block, at);
+    if (status != TSR_OK) {
+        held_unpin(set, block);
+        return status;
+    }
+    *out = c->buf; /* pinned: nobody changes it */
+    return TSR_OK;
+}
+
+void held_unpin(held_set *set, int64_t block)
+{
+    keeper *k = set->owner;
+    pthread_mutex_lock(&k->lock);
+    set->cells[block].pins--;
+    pthread_cond_broadcast(&k->changed);
+    pthread_mutex_unlock(&k->lock);
+}
+
+static void free_cell(held_set *set, int64_t block)
+{
+    keeper *k = set->owner;
+    cell *c = &set->cells[block];
+    if (c->buf) {
+        k->held_bytes -= held_block_bytes(set, block);
+        buffer_unref(c->buf);
+        c->buf = NULL;
+    }
+    if (c->spill_at >= 0) scratch_release(k->disk, c->spill_at);
+    c->spill_at = -1;
+    c->state = CELL_EMPTY;
+}
+
+void held_used(held_set *set, int64_t block)
+{
+    keeper *k = set->owner;
+    pthread_mutex_lock(&k->lock);
+    cell *c = &set->cells[block];
+    if (c->uses != KEEP && --c->uses == 0 && c->pins == 0) free_cell(set, block);
+    pthread_cond_broadcast(&k->changed);
+    pthread_mutex_unlock(&k->lock);
+}
+
+/* ---- The cache of source blocks ---------------------------------------------------------------------------------- */
+
+static uint64_t key_hash(const cache_key *key)
+{
+    hash128 h = hash_bytes(key->numbers, sizeof *key->numbers * (size_t)key->n);
+    return h.low ^ key->node->hash.low;
+}
+
+static bool key_equal(const cache_key *a, const cache_key *b)
+{
+    return a->node == b->node && a->n == b->n && memcmp(a->numbers, b->numbers, sizeof *a->numbers * (size_t)a->n) == 0;
+}
+
+/* The place of a key in the table: its entry's, or the free one where it would go. */
+static size_t cache_slot(const keeper *k, const cache_key *key, uint64_t hash)
+{
+    size_t i = (size_t)hash & (k->cache_table_size - 1);
+    for (; k->cache_table[i] >= 0; i = (i + 1) & (k->cache_table_size - 1)) {
+        const cache_entry *e = &k->cache.items[k->cache_table[i]];
+        if (e->hash == hash && key_equal(&e->key, key)) break;
+    }
+    return i;
+}
+
+static bool cache_rehash(keeper *k, size_t size)
+{
+    int *table = mem_alloc(size * sizeof *table);
+    if (!table) return false;
+    mem_free(k->cache_table);
+    k->cache_table = table;
+    k->cache_table_size = size;
+    for (size_t i = 0; i < size; i++) table[i] = -1;
+    for (size_t i = 0; i < k->cache.n; i++) table[cache_slot(k, &k->cache.items[i].key, k->cache.items[i].hash)] = (int)i;
+    return true;
+}
+
+buffer *keeper_cache_find(keeper *k, const cache_key *key)
+{
+    buffer *found = NULL;
+    uint64_t hash = key_hash(key);
+    pthread_mutex_lock(&k->lock);
+    if (k->cache_table) {
+        int at = k->cache_table[cache_slot(k, key, hash)];
+        if (at >= 0 && k->cache.items[at].buf) found = buffer_ref(k->cache.items[at].buf);
+    }
+    pthread_mutex_unlock(&k->lock);
+    return found;
+}
+
+void keeper_cache_add(keeper *k, const cache_key *key, buffer *buf)
+{
+    uint64_t hash = key_hash(key);
+    pthread_mutex_lock(&k->lock);
+    bool room = k->held_bytes + k->admitted_bytes + buf->size_bytes <= k->budget_bytes - k->budget_bytes / 4;
+    if (room && (k->cache.n + 1) * 2 > k->cache_table_size) room = cache_rehash(k, k->cache_table_size ? k->cache_table_size * 2 : 64);
+    if (room) {
+        size_t slot = cache_slot(k, key, hash);
+        int at = k->cache_table[slot];
+        if (at < 0 && VEC_PUSH(&k->cache, (cache_entry){*key, hash, buffer_ref(buf)})) {
+            k->cache_table[slot] = (int)k->cache.n - 1;
+            k->held_bytes += buf->size_bytes;
+        } else if (at >= 0 && !k->cache.items[at].buf) {
+            k->cache.items[at].buf = buffer_ref(buf);
+            k->held_bytes += buf->size_bytes;
+        }
+    }
+    pthread_mutex_unlock(&k->lock);
+}
+
+static bool cache_drop_one(keeper *k)
+{
+    for (size_t i = k->cache.n; i-- > 0;) { /* the newest: the next pass begins with the oldest */
+        cache_entry *e = &k->cache.items[i];
+        if (!e->buf) continue;
+        k->held_bytes -= e->buf->size_bytes;
+        buffer_unref(e->buf);
+        e->buf = NULL;
+        return true;
+    }
+    return false;
+}
+
+void keeper_cache_clear(keeper *k)
+{
+    pthread_mutex_lock(&k->lock);
+    for (size_t i = 0; i < k->cache.n; i++) {
+        buffer *buf = k->cache.items[i].buf;
+        if (!buf) continue;
+        k->held_bytes -= buf->size_bytes;
+        buffer_unref(buf);
+    }
+    k->cache.n = 0;
+    for (size_t i = 0; i < k->cache_table_size; i++) k->cache_table[i] = -1;
+    pthread_mutex_unlock(&k->lock);
+}
+
+/* ---- The budget -------------------------------------------------------------------------------------------------- */
+
+/* A block in memory that nobody uses. Persisted sets are searched from their end (a next pass begins at the start), others from
+ * their start (what was made first waits longest). */
+static bool find_victim(keeper *k, held_set **set_out, int64_t *block_out)
+{
+    for (held_set *set = k->sets; set; set = set->next) {
+        for (int64_t i = 0; i < set->n_blocks; i++) {
+            int64_t at = (set->cursor + i) % set->n_blocks;
+            int64_t block = set->persistent ? set->n_blocks - 1 - at : at;
+            cell *c = &set->cells[block];
+            if (c->state != CELL_READY || c->pins > 0) continue;
+            set->cursor = at + 1 < set->n_blocks ? at : 0;
+            *set_out = set;
+            *block_out = block;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Writes a block to the scratch file and frees its memory. Called with the lock, which is given up meanwhile. */
+static tsr_status spill(keeper *k, held_set *set, int64_t block)
+{
+    cell *c = &set->cells[block];
+    tsr_status status = TSR_OK;
+    size_t bytes = held_block_bytes(set, block);
+    if (c->spill_at < 0) {
+        int64_t at = -1;
+        c->pins++;
+        atomic_fetch_add(&set->base.refs, 1);
+        if (!k->disk) status = scratch_open(k->scratch_dir, &k->disk);
+        pthread_mutex_unlock(&k->lock);
+        if (status == TSR_OK) status = scratch_write(k->disk, c->buf->data, bytes, &at);
+        pthread_mutex_lock(&k->lock);
+        c->pins--;
+        c->spill_at = at;
+        if (status == TSR_OK) atomic_fetch_add(&k->spilled_bytes, (int64_t)bytes);
+        if (atomic_fetch_sub(&set->base.refs, 1) == 1) { /* everybody else let go while we wrote */
+            atomic_store(&set->base.refs, 1);
+            pthread_mutex_unlock(&k->lock);
+            unref_base(&set->base);
+            pthread_mutex_lock(&k->lock);
+            return status;
+        }
+    }
+    if (status != TSR_OK || c->pins > 0 || c->state != CELL_READY) return status;
+    buffer_unref(c->buf);
+    c->buf = NULL;
+    c->state = CELL_SPILLED;
+    k->held_bytes -= bytes;
+    return TSR_OK;
+}
+
+tsr_status keeper_reserve(keeper *k, size_t bytes, const atomic_bool *stop)
+{
+    tsr_status status = TSR_OK;
+    if (bytes > k->budget_bytes) {
+        return error_set(TSR_ERR_MEMORY, "one block of this computation needs %zu MiB, the memory budget is %zu MiB; raise it, or use smaller chunks",
+                         bytes >> 20, k->budget_bytes >> 20);
+    }
+    pthread_mutex_lock(&k->lock);
+    while (k->held_bytes + k->admitted_bytes + bytes > k->budget_bytes && status == TSR_OK && !atomic_load(stop)) {
+        held_set *set;
+        int64_t block;
+        if (cache_drop_one(k)) continue;
+        if (find_victim(k, &set, &block)) {
+            status = spill(k, set, block);
+        } else if (k->admitted_bytes > 0) {
+            pthread_cond_wait(&k->changed, &k->lock);
+        } else {
+            break; /* everything held is in use by nobody but us: nothing more can be done */
+        }
+    }
+    if (status == TSR_OK) k->admitted_bytes += bytes;
+    size_t wanted = k->budget_bytes > pool_used_bytes(k->buffers) ? k->budget_bytes - pool_used_bytes(k->buffers) : 0;
+    pthread_mutex_unlock(&k->lock);
+    if (pool_idle_bytes(k->buffers) > wanted) pool_trim(k->buffers, wanted);
+    return status;
+}
+
+void keeper_release(keeper *k, size_t bytes)
+{
+    pthread_mutex_lock(&k->lock);
+    k->admitted_bytes -= bytes;
+    pthread_cond_broadcast(&k->changed);
+    pthread_mutex_unlock(&k->lock);
+}
+
+void keeper_wake(keeper *k)
+{
+    pthread_mutex_lock(&k->lock);
+    pthread_cond_broadcast(&k->changed);
+    pthread_mutex_unlock(&k->lock);
+}

@@ -1,0 +1,72 @@
+/* Blocks that are held between tasks: intermediate results of a run, persisted arrays, and source blocks that will be read again.
+ * The keeper holds them within a memory budget: source blocks are dropped, others are spilled to a scratch file (lz4). */
+#ifndef TESSERA_ENGINE_HELD_H
+#define TESSERA_ENGINE_HELD_H
+
+#include "array/node.h"
+
+#include <pthread.h>
+
+typedef struct keeper keeper;
+
+typedef enum cell_state { CELL_EMPTY, CELL_READY, CELL_SPILLED } cell_state;
+
+/* One block of a set: 24 bytes. */
+typedef struct cell {
+    buffer *buf;      /* READY */
+    int64_t spill_at; /* offset in the scratch file; -1 when there is no copy */
+    int32_t uses;     /* reads to come; KEEP: as long as the set lives */
+    uint16_t pins;    /* tasks that use buf now: it may not be spilled */
+    uint8_t state;
+} cell;
+enum { KEEP = INT32_MAX };
+
+/* A grid of blocks, dense C order each. Counted by its base. */
+typedef struct held_set {
+    block_set base;
+    keeper *owner;
+    tsr_dtype dtype;
+    grid blocks; /* edges are copied into `edges` */
+    int64_t n_blocks;
+    cell *cells;
+    int64_t *edges;
+    bool persistent;         /* outlives the run that made it */
+    int64_t cursor;          /* where the search for a victim goes on */
+    struct held_set *next, *previous;
+} held_set;
+
+tsr_status keeper_new(pool *buffers, size_t budget_bytes, const char *scratch_dir, keeper **out) MUST_CHECK;
+void keeper_free(keeper *k);
+
+tsr_status held_set_new(keeper *k, tsr_dtype dtype, const grid *blocks, bool persistent, held_set **out) MUST_CHECK;
+void held_set_unref(held_set *set);
+size_t held_block_bytes(const held_set *set, int64_t block);
+
+/* Gives the block its contents; takes the reference to buf. */
+void held_put(held_set *set, int64_t block, buffer *buf);
+/* Makes the block available and keeps it so until held_unpin. Reads it back if it was spilled. The block must have been put. */
+tsr_status held_pin(held_set *set, int64_t block, buffer **out) MUST_CHECK;
+void held_unpin(held_set *set, int64_t block);
+/* One of the reads to come is done; with the last the block is freed. */
+void held_used(held_set *set, int64_t block);
+
+/* Admission: waits until `bytes` more fit the budget, dropping and spilling as needed; release gives them back. A task that needs
+ * more than the whole budget is refused with TSR_ERR_MEMORY. `stop` ends the wait early. */
+tsr_status keeper_reserve(keeper *k, size_t bytes, const atomic_bool *stop) MUST_CHECK;
+void keeper_release(keeper *k, size_t bytes);
+/* Wakes whoever waits in keeper_reserve, for example after setting `stop`. */
+void keeper_wake(keeper *k);
+
+/* The cache of source blocks of a run. find: a new reference or NULL. add: keeps a reference if there is room. */
+typedef struct cache_key {
+    const tsr_array *node;
+    int64_t numbers[3 * TSR_MAX_NDIM];
+    int n;
+} cache_key;
+buffer *keeper_cache_find(keeper *k, const cache_key *key);
+void keeper_cache_add(keeper *k, const cache_key *key, buffer *buf);
+void keeper_cache_clear(keeper *k);
+
+int64_t keeper_spilled_bytes(const keeper *k);
+
+#endif

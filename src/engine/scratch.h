@@ -1,0 +1,18 @@
+/* The scratch file: compressed blocks on disk. The file has no name from the moment it is made, so the system frees it when the
+ * process ends, however it ends. */
+#ifndef TESSERA_ENGINE_SCRATCH_H
+#define TESSERA_ENGINE_SCRATCH_H
+
+#include "base/error.h"
+
+typedef struct scratch scratch;
+
+tsr_status scratch_open(const char *folder, scratch **out) MUST_CHECK;
+void scratch_close(scratch *s);
+/* Compresses and writes; *at names the block. Any thread. TSR_ERR_IO names the folder and says when the disk is full. */
+tsr_status scratch_write(scratch *s, const void *data, size_t size_bytes, int64_t *at) MUST_CHECK;
+tsr_status scratch_read(scratch *s, int64_t at, void *data, size_t size_bytes) MUST_CHECK;
+/* Gives the block's disk space back. */
+void scratch_release(scratch *s, int64_t at);
+
+#endif
