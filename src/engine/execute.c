@@ -1,0 +1,306 @@
+/* The work of one task, once its blocks are there: bind, run the program, deliver the blocks. */
+#include "engine/run.h"
+
+#include <string.h>
+
+static region tile_region(const box *tile) { return region_of_box(tile); }
+
+static char *worker_scratch(worker *w) { return w->scratch->data; }
+
+/* ---- Delivering -------------------------------------------------------------------------------------------------- */
+
+/* The box of an output block. */
+static box output_box(const stage_output *o, int64_t block) { return grid_box(&o->blocks, block); }
+
+/* Where a program may write an output block: directly into the caller's memory, or a buffer that deliver() passes on. */
+typedef struct delivery {
+    char *data;
+    int64_t strides[TSR_MAX_NDIM];
+    buffer *buf; /* NULL when written in place */
+} delivery;
+
+static tsr_status delivery_begin(worker *w, const stage_output *o, const held_set *set, int64_t block, delivery *d)
+{
+    box b = output_box(o, block);
+    size_t size = tsr_dtype_size(o->dtype);
+    d->buf = NULL;
+    if (!set && w->run->sinks[o->root].kind == SINK_MEMORY) {
+        shape_strides(o->ndim, o->shape, size, d->strides);
+        d->data = w->run->sinks[o->root].data;
+        for (int k = 0; k < o->ndim; k++) d->data += b.start[k] * d->strides[k];
+        return TSR_OK;
+    }
+    TRY(buffer_new(w->run->buffers, (size_t)box_size(&b) * size, &d->buf));
+    shape_strides(o->ndim, b.count, size, d->strides);
+    d->data = d->buf->data;
+    return TSR_OK;
+}
+
+/* Hands the block on; the buffer is consumed. */
+static tsr_status delivery_end(worker *w, const stage_output *o, held_set *set, int64_t block, delivery *d)
+{
+    if (!d->buf) return TSR_OK;
+    if (set) {
+        held_put(set, block, d->buf);
+        return TSR_OK;
+    }
+    box b = output_box(o, block);
+    const sink *to = &w->run->sinks[o->root];
+    tsr_status status = store_write(to->writer, to->var, &b, d->buf->data);
+    w->bytes_written += box_size(&b) * (int64_t)tsr_dtype_size(o->dtype);
+    buffer_unref(d->buf);
+    return status;
+}
+
+static void delivery_abandon(delivery *d, int n)
+{
+    for (int i = 0; i < n; i++) buffer_unref(d[i].buf);
+}
+
+/* ---- Elementwise ------------------------------------------------------------------------------------------------- */
+
+tsr_status execute_map(worker *w, const stage *s, stage_run *sr, int64_t block)
+{
+    box tile = stage_tile(s, block);
+    region domain = tile_region(&tile);
+    program_binding b;
+    buffer *room;
+    TRY(worker_buffer(w, sizeof(delivery) * (size_t)s->n_outputs, &room));
+    delivery *to = (delivery *)(void *)room->data;
+    TRY(fetch_bind(w, s->body, &domain, &b));
+    for (int i = 0; i < s->n_outputs; i++) {
+        tsr_status status = delivery_begin(w, &s->outputs[i], sr->sets[i], block, &to[i]);
+        if (status != TSR_OK) {
+            delivery_abandon(to, i);
+            return status;
+        }
+        output_binding *o = &b.outputs[s->outputs[i].slot];
+        o->data = to[i].data;
+        memcpy(o->strides, to[i].strides, sizeof o->strides);
+    }
+    program_run(s->body->prog, &b, worker_scratch(w), &w->faults);
+    for (int i = 0; i < s->n_outputs; i++) {
+        tsr_status status = delivery_end(w, &s->outputs[i], sr->sets[i], block, &to[i]);
+        if (status != TSR_OK) {
+            delivery_abandon(to + i + 1, s->n_outputs - i - 1);
+            return status;
+        }
+    }
+    return TSR_OK;
+}
+
+/* ---- Reductions -------------------------------------------------------------------------------------------------- */
+
+static int64_t n_cells(const stage *s, const program_accumulator *a, const box *tile)
+{
+    if (a->op == MONOID_HISTOGRAM) return a->params.n_bins;
+    int64_t n = 1;
+    for (int d = 0; d < tile->ndim; d++) {
+        if (!(s->axes >> d & 1)) n *= tile->count[d];
+    }
+    return n;
+}
+
+enum { FIELD_ALIGNMENT = 64 };
+
+static size_t aligned(size_t bytes) { return (bytes + FIELD_ALIGNMENT - 1) & ~(size_t)(FIELD_ALIGNMENT - 1); }
+
+/* The fields of one accumulator inside the state of all. Called in order; *offset moves on. */
+static acc_state state_of(char *data, const program_accumulator *a, int64_t cells, size_t *offset)
+{
+    acc_state s = {{NULL}};
+    for (int f = 0; f < a->ops->n_fields; f++) {
+        s.field[f] = data ? data + *offset : NULL;
+        *offset += aligned((size_t)cells * a->ops->field_bytes[f]);
+    }
+    return s;
+}
+
+static tsr_status begin_state(worker *w, const stage *s, const box *tile, fold *f)
+{
+    const program *p = s->body->prog;
+    size_t bytes = 0, offset = 0;
+    for (int i = 0; i < p->n_accumulators; i++) (void)state_of(NULL, &p->accumulators[i], n_cells(s, &p->accumulators[i], tile), &bytes);
+    TRY(buffer_new(w->run->buffers, bytes, &f->state));
+    for (int i = 0; i < p->n_accumulators; i++) {
+        const program_accumulator *a = &p->accumulators[i];
+        int64_t cells = n_cells(s, a, tile);
+        a->ops->init(state_of(f->state->data, a, cells, &offset), cells, &a->params);
+    }
+    return TSR_OK;
+}
+
+static void bind_accumulators(const stage *s, const box *tile, char *state, program_binding *b)
+{
+    const program *p = s->body->prog;
+    size_t offset = 0;
+    for (int i = 0; i < p->n_accumulators; i++) {
+        const program_accumulator *a = &p->accumulators[i];
+        accumulator_binding *to = &b->accumulators[i];
+        int64_t cell = 1, flat = 1;
+        *to = (accumulator_binding){.state = state_of(state, a, n_cells(s, a, tile), &offset)};
+        for (int d = tile->ndim - 1; d >= 0; d--) {
+            if (s->axes >> d & 1) {
+                to->index_strides[d] = flat;
+                to->index += tile->start[d] * flat;
+                flat *= s->body->shape[d];
+            } else if (a->op != MONOID_HISTOGRAM) {
+                to->cells[d] = cell;
+                cell *= tile->count[d];
+            }
+        }
+    }
+}
+
+tsr_status execute_fold_tile(worker *w, const stage *s, fold *f, int64_t block, int64_t number)
+{
+    box tile = stage_fold_tile(s, block, number);
+    region domain = tile_region(&tile);
+    program_binding b;
+    if (!f->state) TRY(begin_state(w, s, &tile, f));
+    if (box_size(&tile) == 0) return TSR_OK;
+    TRY(fetch_bind(w, s->body, &domain, &b));
+    bind_accumulators(s, &tile, f->state->data, &b);
+    program_run(s->body->prog, &b, worker_scratch(w), &w->faults);
+    return TSR_OK;
+}
+
+/* Merges the runs in their order, and delivers. The order never depends on which run was ready first. */
+tsr_status execute_fold_finish(worker *w, const stage *s, stage_run *sr, fold *folds, int64_t block)
+{
+    const program *p = s->body->prog;
+    box tile = stage_fold_tile(s, block, 0);
+    for (int i = 0; i < s->n_outputs; i++) {
+        const stage_output *o = &s->outputs[i];
+        delivery to;
+        size_t offset = 0;
+        for (int k = 0; k < o->slot; k++) (void)state_of(NULL, &p->accumulators[k], n_cells(s, &p->accumulators[k], &tile), &offset);
+        const program_accumulator *a = &p->accumulators[o->slot];
+        int64_t cells = n_cells(s, a, &tile);
+        size_t at = offset;
+        acc_state total = state_of(folds[0].state->data, a, cells, &at);
+        for (int64_t r = 1; r < s->n_runs; r++) {
+            at = offset;
+            a->ops->merge(total, state_of(folds[r].state->data, a, cells, &at), cells, &a->params);
+        }
+        TRY(delivery_begin(w, o, sr->sets[i], block, &to));
+        box b = output_box(o, block);
+        int64_t dense[TSR_MAX_NDIM], size = (int64_t)tsr_dtype_size(o->dtype);
+        shape_strides(o->ndim, b.count, (size_t)size, dense);
+        bool in_place = true;
+        for (int d = 0; d < o->ndim; d++) in_place = in_place && (b.count[d] == 1 || dense[d] == to.strides[d]);
+        if (in_place) {
+            a->ops->finish(to.data, total, cells, s->n_folded, &a->params);
+        } else {
+            buffer *room;
+            TRY(worker_buffer(w, (size_t)(cells * size), &room));
+            a->ops->finish(room->data, total, cells, s->n_folded, &a->params);
+            int64_t rows = 1, length = b.count[o->ndim - 1];
+            for (int d = 0; d < o->ndim - 1; d++) rows *= b.count[d];
+            for (int64_t r = 0; r < rows; r++) {
+                int64_t rest = r;
+                char *row = to.data;
+                for (int d = o->ndim - 2; d >= 0; d--) {
+                    row += rest % b.count[d] * to.strides[d];
+                    rest /= b.count[d];
+                }
+                memcpy(row, room->data + r * length * size, (size_t)(length * size));
+            }
+        }
+        TRY(delivery_end(w, o, sr->sets[i], block, &to));
+    }
+    return TSR_OK;
+}
+
+/* ---- Scans and quantiles: whole-axis kernels over a dense block --------------------------------------------------- */
+
+static tsr_status evaluate_dense(worker *w, const stage *s, const box *tile, tsr_dtype dtype, buffer **out)
+{
+    int64_t strides[TSR_MAX_NDIM];
+    region domain = tile_region(tile);
+    TRY(worker_buffer(w, (size_t)box_size(tile) * tsr_dtype_size(dtype), out));
+    shape_strides(tile->ndim, tile->count, tsr_dtype_size(dtype), strides);
+    return fetch_body(w, s->body, &domain, (*out)->data, strides);
+}
+
+static void split_axis(const box *tile, int axis, int64_t *outer, int64_t *inner)
+{
+    *outer = *inner = 1;
+    for (int d = 0; d < axis; d++) *outer *= tile->count[d];
+    for (int d = axis + 1; d < tile->ndim; d++) *inner *= tile->count[d];
+}
+
+/* Copies a dense block to where a delivery wants it. */
+static void copy_out(const delivery *to, const stage_output *o, const box *b, const char *data)
+{
+    int64_t size = (int64_t)tsr_dtype_size(o->dtype), length = o->ndim ? b->count[o->ndim - 1] : 1, rows = 1;
+    for (int d = 0; d < o->ndim - 1; d++) rows *= b->count[d];
+    for (int64_t r = 0; r < rows; r++) {
+        int64_t rest = r;
+        char *row = to->data;
+        for (int d = o->ndim - 2; d >= 0; d--) {
+            row += rest % b->count[d] * to->strides[d];
+            rest /= b->count[d];
+        }
+        memcpy(row, data + r * length * size, (size_t)(length * size));
+    }
+}
+
+/* The carry of the chain of tiles along the axis; made with the first tile. */
+static tsr_status chain_carry(worker *w, const stage *s, stage_run *sr, int64_t block, int64_t n_values, char **out)
+{
+    int64_t coords[TSR_MAX_NDIM], chain = 0;
+    grid_coords(&s->tiles, block, coords);
+    for (int d = 0; d < s->tiles.ndim; d++) {
+        if (d != s->axis) chain = chain * s->tiles.axes[d].n_blocks + coords[d];
+    }
+    tsr_dtype dtype = s->outputs[0].dtype;
+    if (!sr->carries[chain]) {
+        buffer *carry;
+        size_t size = tsr_dtype_size(dtype);
+        TRY(buffer_new(w->run->buffers, (size_t)n_values * size, &carry));
+        bool is_product = s->params->scan.kind == SCAN_PROD || s->params->scan.kind == SCAN_NANPROD;
+        element first = element_from_scalar(scalar_int(is_product), dtype);
+        for (int64_t i = 0; i < n_values; i++) memcpy(carry->data + (size_t)i * size, &first, size);
+        sr->carries[chain] = carry;
+    }
+    *out = sr->carries[chain]->data;
+    return TSR_OK;
+}
+
+tsr_status execute_scan(worker *w, const stage *s, stage_run *sr, int64_t block)
+{
+    const stage_output *o = &s->outputs[0];
+    box tile = stage_tile(s, block);
+    int64_t outer, inner;
+    buffer *data;
+    char *carry;
+    delivery to;
+    split_axis(&tile, s->axis, &outer, &inner);
+    TRY(evaluate_dense(w, s, &tile, o->dtype, &data));
+    TRY(chain_carry(w, s, sr, block, outer * inner, &carry));
+    w->run->plan->kernels->scan[s->params->scan.kind][o->dtype](data->data, data->data, carry, outer, tile.count[s->axis], inner);
+    TRY(delivery_begin(w, o, sr->sets[0], block, &to));
+    copy_out(&to, o, &tile, data->data);
+    return delivery_end(w, o, sr->sets[0], block, &to);
+}
+
+tsr_status execute_quantile(worker *w, const stage *s, stage_run *sr, int64_t block)
+{
+    const stage_output *o = &s->outputs[0];
+    tsr_dtype dtype = s->body->prog->instrs[s->body->prog->n_instrs - 1].dtype;
+    box tile = stage_tile(s, block), b = output_box(o, block);
+    int64_t outer, inner, length = tile.count[s->axis];
+    size_t size = tsr_dtype_size(dtype);
+    buffer *data, *sorted, *result;
+    delivery to;
+    split_axis(&tile, s->axis, &outer, &inner);
+    TRY(evaluate_dense(w, s, &tile, dtype, &data));
+    TRY(worker_buffer(w, (size_t)length * size, &sorted));
+    TRY(worker_buffer(w, (size_t)(outer * inner * s->params->quantile.n_q) * size, &result));
+    w->run->plan->kernels->quantile[dtype](result->data, data->data, sorted->data, outer, length, inner, s->params->quantile.q, s->params->quantile.n_q,
+                                           s->params->quantile.skip_nan);
+    TRY(delivery_begin(w, o, sr->sets[0], block, &to));
+    copy_out(&to, o, &b, result->data);
+    return delivery_end(w, o, sr->sets[0], block, &to);
+}

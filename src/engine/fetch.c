@@ -1,0 +1,546 @@
+/* What a body reads: every operand, over the region of a task, is turned into memory with strides. In-memory arrays and single blocks
+ * of other stages are used where they lie; file regions are read into buffers; gathers (concatenate, take, reshape) evaluate their
+ * pieces straight into a buffer, so that no stage has to be completed for them. */
+#include "engine/run.h"
+
+#include <string.h>
+
+static int64_t item_size(tsr_dtype dtype) { return (int64_t)tsr_dtype_size(dtype); }
+
+tsr_status worker_buffer(worker *w, size_t bytes, buffer **out)
+{
+    if (!VEC_RESERVE(&w->buffers, 1)) return TSR_ERR_MEMORY;
+    TRY(buffer_new(w->run->buffers, bytes, out));
+    w->buffers.items[w->buffers.n++] = *out;
+    return TSR_OK;
+}
+
+/* ---- Copies ------------------------------------------------------------------------------------------------------ */
+
+static void copy_strided(const kernels *k, tsr_dtype dtype, int ndim, const int64_t *count, char *out, const int64_t *out_strides, const char *in,
+                         const int64_t *in_strides)
+{
+    int64_t size = item_size(dtype), at[TSR_MAX_NDIM] = {0};
+    if (ndim == 0) {
+        memcpy(out, in, (size_t)size);
+        return;
+    }
+    int last = ndim - 1;
+    for (int d = 0; d < ndim; d++)
+        if (count[d] == 0) return;
+    for (;;) {
+        char *o = out;
+        const char *i = in;
+        for (int d = 0; d < last; d++) {
+            o += at[d] * out_strides[d];
+            i += at[d] * in_strides[d];
+        }
+        if (out_strides[last] == size) {
+            k->gather[dtype][0](o, i, in_strides[last], (size_t)count[last]);
+        } else if (in_strides[last] == size) {
+            k->scatter[dtype](o, out_strides[last], i, (size_t)count[last]);
+        } else {
+            for (int64_t n = 0; n < count[last]; n++) memcpy(o + n * out_strides[last], i + n * in_strides[last], (size_t)size);
+        }
+        int d = last - 1;
+        for (; d >= 0; d--) {
+            if (++at[d] < count[d]) break;
+            at[d] = 0;
+        }
+        if (d < 0) return;
+    }
+}
+
+/* ---- Operands as memory ------------------------------------------------------------------------------------------ */
+
+/* The binding of an operand whose source region lies at `data` with `strides` per source axis (for ascending source indices). */
+static void bind_region(const operand *o, const region *domain, const region *source, const char *data, const int64_t *strides, operand_binding *out)
+{
+    memset(out->strides, 0, sizeof out->strides);
+    for (int d = 0; d < o->ndim; d++) {
+        view_axis m = o->map[d];
+        if (m.axis < 0 || m.step == 0 || domain->box.count[m.axis] == 1) continue;
+        if (m.step > 0) {
+            out->strides[m.axis] += strides[d];
+        } else {
+            data += (source->box.count[d] - 1) * strides[d];
+            out->strides[m.axis] -= strides[d];
+        }
+    }
+    out->data = data;
+}
+
+static void bind_memory(const operand *o, const region *domain, operand_binding *out)
+{
+    const char *data = o->node->p.memory.data;
+    memset(out->strides, 0, sizeof out->strides);
+    for (int d = 0; d < o->ndim; d++) {
+        view_axis m = o->map[d];
+        int64_t stride = o->node->p.memory.strides[d];
+        data += m.start * stride;
+        if (m.axis < 0) continue;
+        data += m.step * domain->box.start[m.axis] * stride;
+        out->strides[m.axis] += m.step * domain->step[m.axis] * stride;
+    }
+    out->data = data;
+}
+
+static tsr_status read_store(worker *w, const operand *o, const region *source, char *out)
+{
+    store *file = o->node->p.store.file;
+    int64_t bytes = 0;
+    tsr_status status = store_read(file, &file->vars[o->node->p.store.var], &source->box, source->step, out, &bytes);
+    w->bytes_read += bytes;
+    return status;
+}
+
+/* Source blocks that another stage will read again are kept while memory allows. */
+static void make_key(const operand *o, const region *source, cache_key *key)
+{
+    key->node = o->node;
+    key->n = 0;
+    for (int d = 0; d < o->ndim; d++) {
+        key->numbers[key->n++] = source->box.start[d];
+        key->numbers[key->n++] = source->box.count[d];
+        key->numbers[key->n++] = source->step[d];
+    }
+}
+
+/* ---- Blocks of other stages -------------------------------------------------------------------------------------- */
+
+static held_set *set_of(const worker *w, const operand *o)
+{
+    if (o->kind == OPERAND_BLOCKS) return (held_set *)o->node->p.blocks.set;
+    return w->run->stages[o->stage].sets[o->output];
+}
+
+static tsr_status pin(worker *w, held_set *set, int64_t block, buffer **out)
+{
+    if (!VEC_RESERVE(&w->pins, 1)) return TSR_ERR_MEMORY;
+    TRY(held_pin(set, block, out));
+    w->pins.items[w->pins.n++] = (struct pin){set, block};
+    return TSR_OK;
+}
+
+/* The range of blocks that a region touches, along every axis. */
+static void block_range(const grid *g, const region *source, int64_t *first, int64_t *count)
+{
+    for (int d = 0; d < g->ndim; d++) {
+        int64_t low = source->box.start[d], high = low + (source->box.count[d] - 1) * source->step[d];
+        first[d] = axis_grid_find(&g->axes[d], low);
+        count[d] = axis_grid_find(&g->axes[d], high) - first[d] + 1;
+    }
+}
+
+/* Copies the part of one block that the region wants. */
+static tsr_status copy_block(worker *w, held_set *set, const int64_t *coords, const region *source, char *out, const int64_t *strides)
+{
+    buffer *buf;
+    int64_t number = grid_block_at(&set->blocks, coords), count[TSR_MAX_NDIM], in_strides[TSR_MAX_NDIM], shape[TSR_MAX_NDIM];
+    TRY(held_pin(set, number, &buf));
+    const char *in = buf->data;
+    box b = grid_box(&set->blocks, number);
+    for (int d = 0; d < b.ndim; d++) shape[d] = b.count[d];
+    shape_strides(b.ndim, shape, (size_t)item_size(set->dtype), in_strides);
+    for (int d = 0; d < b.ndim; d++) {
+        int64_t start = source->box.start[d], step = source->step[d];
+        int64_t from = b.start[d] <= start ? 0 : (b.start[d] - start + step - 1) / step; /* first and last wanted index in the block */
+        int64_t to = (b.start[d] + b.count[d] - 1 - start) / step;
+        if (to >= source->box.count[d]) to = source->box.count[d] - 1;
+        count[d] = to - from + 1;
+        if (count[d] <= 0) {
+            held_unpin(set, number);
+            return TSR_OK;
+        }
+        in += (start + from * step - b.start[d]) * in_strides[d];
+        out += from * strides[d];
+        in_strides[d] *= step;
+    }
+    copy_strided(w->run->plan->kernels, set->dtype, b.ndim, count, out, strides, in, in_strides);
+    held_unpin(set, number);
+    return TSR_OK;
+}
+
+static tsr_status copy_blocks(worker *w, held_set *set, const region *source, char *out, const int64_t *strides)
+{
+    int64_t first[TSR_MAX_NDIM], count[TSR_MAX_NDIM], coords[TSR_MAX_NDIM];
+    int ndim = set->blocks.ndim;
+    block_range(&set->blocks, source, first, count);
+    memcpy(coords, first, sizeof coords);
+    for (;;) {
+        TRY(copy_block(w, set, coords, source, out, strides));
+        int d = ndim - 1;
+        for (; d >= 0; d--) {
+            if (++coords[d] < first[d] + count[d]) break;
+            coords[d] = first[d];
+        }
+        if (d < 0) return TSR_OK;
+    }
+}
+
+/* ---- Gathers: filling a dense region from pieces ----------------------------------------------------------------- */
+
+static tsr_status fill_concat(worker *w, const operand *o, const region *source, char *out, const int64_t *strides)
+{
+    int axis = o->axis;
+    int64_t start = source->box.start[axis], step = source->step[axis], count = source->box.count[axis];
+    int piece = 0;
+    for (int64_t done = 0; done < count;) {
+        int64_t index = start + done * step;
+        int low = piece, high = o->n_pieces; /* the piece that holds index */
+        while (high - low > 1) {
+            int middle = low + (high - low) / 2;
+            if (o->edges[middle] <= index) {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        piece = low;
+        region part = *source;
+        part.box.start[axis] = index - o->edges[piece];
+        part.box.count[axis] = (o->edges[piece + 1] - 1 - index) / step + 1;
+        if (part.box.count[axis] > count - done) part.box.count[axis] = count - done;
+        TRY(fetch_body(w, o->pieces[piece], &part, out + done * strides[axis], strides));
+        done += part.box.count[axis];
+    }
+    return TSR_OK;
+}
+
+static tsr_status fill_take(worker *w, const operand *o, const region *source, char *out, const int64_t *strides)
+{
+    int axis = o->axis;
+    const int64_t *indices = o->node->p.take.indices;
+    int64_t start = source->box.start[axis], step = source->step[axis], count = source->box.count[axis];
+    for (int64_t done = 0; done < count;) {
+        int64_t index = indices[start + done * step], n = 1, repeats = 1;
+        while (done + n < count && indices[start + (done + n) * step] == index + n) n++;
+        if (n == 1) {
+            while (done + repeats < count && indices[start + (done + repeats) * step] == index) repeats++;
+        }
+        region part = *source;
+        part.box.start[axis] = index;
+        part.box.count[axis] = n;
+        part.step[axis] = 1;
+        char *to = out + done * strides[axis];
+        TRY(fetch_body(w, o->pieces[0], &part, to, strides));
+        for (int64_t i = 1; i < repeats; i++) {
+            part.box.count[axis] = 1;
+            copy_strided(w->run->plan->kernels, o->dtype, source->box.ndim, part.box.count, to + i * strides[axis], strides, to, strides);
+        }
+        done += n > repeats ? n : repeats;
+    }
+    return TSR_OK;
+}
+
+/* Evaluates n elements of a body in its C order, from a flat index, into contiguous memory: as the largest boxes that fit. */
+static tsr_status fill_flat(worker *w, const body *t, int64_t flat, int64_t n, tsr_dtype dtype, char *out)
+{
+    while (n > 0) {
+        int64_t coords[TSR_MAX_NDIM], strides[TSR_MAX_NDIM], rest = flat, unit = 1;
+        for (int d = t->ndim - 1; d >= 0; d--) {
+            coords[d] = rest % t->shape[d];
+            rest /= t->shape[d];
+        }
+        box b = {.ndim = t->ndim};
+        for (int d = 0; d < t->ndim; d++) {
+            b.start[d] = coords[d];
+            b.count[d] = 1;
+        }
+        for (int d = t->ndim - 1; d >= 0; d--) { /* whole rows below, as many of this axis as fit */
+            int64_t fit = n / unit, left = t->shape[d] - coords[d];
+            b.count[d] = fit < left ? fit : left;
+            if (b.count[d] < t->shape[d] || coords[d] != 0) break;
+            unit *= t->shape[d];
+            if (unit > n) break;
+        }
+        for (int d = 0; d < t->ndim; d++) {
+            if (b.count[d] < 1) b.count[d] = 1;
+        }
+        shape_strides(t->ndim, b.count, tsr_dtype_size(dtype), strides);
+        region part = region_of_box(&b);
+        TRY(fetch_body(w, t, &part, out, strides));
+        int64_t made = box_size(&b);
+        flat += made;
+        out += made * item_size(dtype);
+        n -= made;
+    }
+    return TSR_OK;
+}
+
+/* `out` is dense. Rows of the region that follow one another in C order are evaluated together. */
+static tsr_status fill_reshape(worker *w, const operand *o, const region *source, char *out)
+{
+    int ndim = o->ndim, outer = ndim;
+    const int64_t *shape = o->node->shape;
+    int64_t run_length = 1, at[TSR_MAX_NDIM] = {0};
+    while (outer > 0) { /* trailing axes that are taken whole, and one that is taken in part */
+        int d = outer - 1;
+        if (source->step[d] != 1) break;
+        outer--;
+        run_length *= source->box.count[d];
+        if (source->box.count[d] != shape[d]) break;
+    }
+    int64_t size = item_size(o->dtype);
+    for (;;) {
+        int64_t flat = 0;
+        for (int d = 0; d < ndim; d++) flat = flat * shape[d] + source->box.start[d] + (d < outer ? at[d] * source->step[d] : 0);
+        TRY(fill_flat(w, o->pieces[0], flat, run_length, o->dtype, out));
+        out += run_length * size;
+        int d = outer - 1;
+        for (; d >= 0; d--) {
+            if (++at[d] < source->box.count[d]) break;
+            at[d] = 0;
+        }
+        if (d < 0) return TSR_OK;
+    }
+}
+
+static tsr_status fill(worker *w, const operand *o, const region *source, char *out, const int64_t *strides)
+{
+    switch (o->kind) {
+    case OPERAND_STORE: return read_store(w, o, source, out);
+    case OPERAND_BLOCKS:
+    case OPERAND_STAGE: return copy_blocks(w, set_of(w, o), source, out, strides);
+    case OPERAND_CONCAT: return fill_concat(w, o, source, out, strides);
+    case OPERAND_TAKE: return fill_take(w, o, source, out, strides);
+    case OPERAND_RESHAPE: return fill_reshape(w, o, source, out);
+    case OPERAND_MEMORY: break;
+    }
+    return error_set(TSR_ERR_INTERNAL, "engine: operand cannot be filled");
+}
+
+/* ---- Binding ----------------------------------------------------------------------------------------------------- */
+
+/* A block of another stage that holds the whole region is used where it lies. */
+static tsr_status bind_single_block(worker *w, const operand *o, const region *domain, const region *source, operand_binding *out, bool *done)
+{
+    held_set *set = set_of(w, o);
+    int64_t first[TSR_MAX_NDIM], count[TSR_MAX_NDIM], strides[TSR_MAX_NDIM];
+    block_range(&set->blocks, source, first, count);
+    *done = shape_size(o->ndim, count) == 1;
+    if (!*done) return TSR_OK;
+    buffer *buf;
+    int64_t number = grid_block_at(&set->blocks, first);
+    TRY(pin(w, set, number, &buf));
+    box b = grid_box(&set->blocks, number);
+    shape_strides(b.ndim, b.count, tsr_dtype_size(o->dtype), strides);
+    const char *data = buf->data;
+    for (int d = 0; d < b.ndim; d++) {
+        data += (source->box.start[d] - b.start[d]) * strides[d];
+        strides[d] *= source->step[d];
+    }
+    bind_region(o, domain, source, data, strides, out);
+    return TSR_OK;
+}
+
+/* A concatenation of which one piece holds the whole region, and which that piece only passes on: its operand is used directly. */
+static tsr_status bind_single_piece(worker *w, const operand *o, const region *domain, const region *source, operand_binding *out, bool *done)
+{
+    int axis = o->axis, low = 0, high = o->n_pieces;
+    int64_t first = source->box.start[axis], last = first + (source->box.count[axis] - 1) * source->step[axis];
+    while (high - low > 1) {
+        int middle = low + (high - low) / 2;
+        if (o->edges[middle] <= first) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    const body *piece = o->pieces[low];
+    *done = last < o->edges[low + 1] && piece->passthrough && piece->operands[0].swapped == o->swapped && piece->operands[0].kind == OPERAND_MEMORY;
+    if (!*done) return TSR_OK;
+    region part = *source;
+    part.box.start[axis] -= o->edges[low];
+    operand_binding inner;
+    bind_memory(&piece->operands[0], &part, &inner);
+    bind_region(o, domain, source, inner.data, inner.strides, out);
+    return TSR_OK;
+}
+
+static tsr_status bind_operand(worker *w, const operand *o, const region *domain, operand_binding *out)
+{
+    if (o->kind == OPERAND_MEMORY) {
+        bind_memory(o, domain, out);
+        return TSR_OK;
+    }
+    region source = operand_region(o, domain);
+    bool done = false;
+    if (o->kind == OPERAND_STAGE || o->kind == OPERAND_BLOCKS) TRY(bind_single_block(w, o, domain, &source, out, &done));
+    if (o->kind == OPERAND_CONCAT) TRY(bind_single_piece(w, o, domain, &source, out, &done));
+    if (done) return TSR_OK;
+    int64_t strides[TSR_MAX_NDIM];
+    shape_strides(o->ndim, source.box.count, tsr_dtype_size(o->dtype), strides);
+    cache_key key;
+    buffer *buf = NULL;
+    if (o->reused) {
+        make_key(o, &source, &key);
+        buf = keeper_cache_find(w->run->keeper, &key);
+    }
+    if (buf) {
+        if (!VEC_PUSH(&w->buffers, buf)) {
+            buffer_unref(buf);
+            return TSR_ERR_MEMORY;
+        }
+    } else {
+        TRY(worker_buffer(w, (size_t)box_size(&source.box) * tsr_dtype_size(o->dtype), &buf));
+        TRY(fill(w, o, &source, buf->data, strides));
+        if (o->reused) keeper_cache_add(w->run->keeper, &key, buf);
+    }
+    bind_region(o, domain, &source, buf->data, strides, out);
+    return TSR_OK;
+}
+
+tsr_status fetch_bind(worker *w, const body *t, const region *domain, program_binding *b)
+{
+    buffer *room;
+    size_t operands = sizeof *b->operands * (size_t)t->n_operands, generators = sizeof *b->generators * (size_t)t->n_generators;
+    size_t outputs = sizeof *b->outputs * (size_t)t->prog->n_outputs, accumulators = sizeof *b->accumulators * (size_t)t->prog->n_accumulators;
+    TRY(worker_buffer(w, operands + generators + outputs + accumulators, &room));
+    b->operands = (operand_binding *)(void *)room->data;
+    b->generators = (generator_binding *)(void *)(room->data + operands);
+    b->outputs = (output_binding *)(void *)(room->data + operands + generators);
+    b->accumulators = (accumulator_binding *)(void *)(room->data + operands + generators + outputs);
+    b->ndim = t->ndim;
+    for (int d = 0; d < t->ndim; d++) b->count[d] = domain->box.count[d];
+    for (int i = 0; i < t->n_operands; i++) TRY(bind_operand(w, &t->operands[i], domain, &b->operands[i]));
+    for (int i = 0; i < t->n_generators; i++) {
+        const generator_map *g = &t->generators[i];
+        b->generators[i].index = g->index;
+        for (int d = 0; d < t->ndim; d++) {
+            b->generators[i].index += g->strides[d] * domain->box.start[d];
+            b->generators[i].strides[d] = g->strides[d] * domain->step[d];
+        }
+    }
+    return TSR_OK;
+}
+
+static bool is_dense(const region *r, tsr_dtype dtype, const int64_t *strides)
+{
+    int64_t expected = item_size(dtype);
+    for (int d = r->box.ndim - 1; d >= 0; d--) {
+        if (r->box.count[d] > 1 && strides[d] != expected) return false;
+        expected *= r->box.count[d];
+    }
+    return true;
+}
+
+/* The operand's axes are the body's own, in order: a file region can be read straight to its place. */
+static bool is_plain(const operand *o, const body *t)
+{
+    if (o->ndim != t->ndim) return false;
+    for (int d = 0; d < o->ndim; d++) {
+        if (o->map[d].axis != d || o->map[d].step < 1) return false;
+    }
+    return true;
+}
+
+tsr_status fetch_body(worker *w, const body *t, const region *domain, char *out, const int64_t *strides)
+{
+    if (t->passthrough) {
+        const operand *o = &t->operands[0];
+        if (is_plain(o, t) && o->kind != OPERAND_MEMORY && !o->reused && (is_dense(domain, o->dtype, strides))) {
+            region source = operand_region(o, domain);
+            return fill(w, o, &source, out, strides);
+        }
+        operand_binding in;
+        TRY(bind_operand(w, o, domain, &in));
+        copy_strided(w->run->plan->kernels, o->dtype, t->ndim, domain->box.count, out, strides, in.data, in.strides);
+        return TSR_OK;
+    }
+    program_binding b;
+    buffer *scratch;
+    TRY(fetch_bind(w, t, domain, &b));
+    b.outputs[0].data = out;
+    memcpy(b.outputs[0].strides, strides, sizeof *strides * (size_t)t->ndim);
+    TRY(worker_buffer(w, t->prog->scratch_bytes, &scratch));
+    program_run(t->prog, &b, scratch->data, &w->faults);
+    return TSR_OK;
+}
+
+/* ---- Dependencies ------------------------------------------------------------------------------------------------ */
+
+static tsr_status stage_dependencies(const plan *p, const operand *o, const region *source, dependency_fn found, void *context)
+{
+    const grid *g = &p->stages[o->stage].outputs[o->output].blocks;
+    int64_t first[TSR_MAX_NDIM], count[TSR_MAX_NDIM], coords[TSR_MAX_NDIM];
+    block_range(g, source, first, count);
+    memcpy(coords, first, sizeof coords);
+    for (;;) {
+        TRY(found(context, o->stage, o->output, grid_block_at(g, coords)));
+        int d = g->ndim - 1;
+        for (; d >= 0; d--) {
+            if (++coords[d] < first[d] + count[d]) break;
+            coords[d] = first[d];
+        }
+        if (d < 0) return TSR_OK;
+    }
+}
+
+static bool has_dependencies(const body *t)
+{
+    for (int i = 0; i < t->n_operands; i++) {
+        if (t->operands[i].kind == OPERAND_STAGE) return true;
+        for (int k = 0; k < t->operands[i].n_pieces; k++)
+            if (has_dependencies(t->operands[i].pieces[k])) return true;
+    }
+    return false;
+}
+
+static tsr_status gather_dependencies(const plan *p, const operand *o, const region *source, dependency_fn found, void *context)
+{
+    region part = *source;
+    if (o->kind == OPERAND_RESHAPE) { /* the slab of the input between the first and the last element */
+        const body *t = o->pieces[0];
+        box whole = box_of_shape(t->ndim, t->shape);
+        if (t->ndim > 0) {
+            int64_t first = 0, last = 0, row = 1;
+            for (int d = 0; d < o->ndim; d++) {
+                first = first * o->node->shape[d] + source->box.start[d];
+                last = last * o->node->shape[d] + source->box.start[d] + (source->box.count[d] - 1) * source->step[d];
+            }
+            for (int d = 1; d < t->ndim; d++) row *= t->shape[d];
+            whole.start[0] = first / row;
+            whole.count[0] = last / row - whole.start[0] + 1;
+        }
+        part = region_of_box(&whole);
+        return fetch_dependencies(p, t, &part, found, context);
+    }
+    int axis = o->axis;
+    int64_t start = source->box.start[axis], step = source->step[axis], count = source->box.count[axis];
+    if (o->kind == OPERAND_TAKE) {
+        for (int64_t i = 0; i < count; i++) {
+            part.box.start[axis] = o->node->p.take.indices[start + i * step];
+            part.box.count[axis] = 1;
+            if (i > 0 && part.box.start[axis] == o->node->p.take.indices[start + (i - 1) * step]) continue;
+            TRY(fetch_dependencies(p, o->pieces[0], &part, found, context));
+        }
+        return TSR_OK;
+    }
+    for (int k = 0; k < o->n_pieces; k++) {
+        int64_t low = o->edges[k], high = o->edges[k + 1];
+        int64_t from = low <= start ? 0 : (low - start + step - 1) / step, to = high <= start ? 0 : (high - 1 - start) / step + 1;
+        if (to > count) to = count;
+        if (from >= to) continue;
+        part.box.start[axis] = start + from * step - low;
+        part.box.count[axis] = to - from;
+        TRY(fetch_dependencies(p, o->pieces[k], &part, found, context));
+    }
+    return TSR_OK;
+}
+
+tsr_status fetch_dependencies(const plan *p, const body *t, const region *domain, dependency_fn found, void *context)
+{
+    if (box_size(&domain->box) == 0) return TSR_OK;
+    for (int i = 0; i < t->n_operands; i++) {
+        const operand *o = &t->operands[i];
+        if (o->kind != OPERAND_STAGE && o->n_pieces == 0) continue;
+        region source = operand_region(o, domain);
+        if (o->kind == OPERAND_STAGE) {
+            TRY(stage_dependencies(p, o, &source, found, context));
+        } else if (has_dependencies(o->pieces[0]) || o->kind == OPERAND_CONCAT) {
+            TRY(gather_dependencies(p, o, &source, found, context));
+        }
+    }
+    return TSR_OK;
+}
