@@ -137,7 +137,7 @@ static void bind_accumulators(const stage *s, const box *tile, char *state, prog
     for (int i = 0; i < p->n_accumulators; i++) {
         const program_accumulator *a = &p->accumulators[i];
         accumulator_binding *to = &b->accumulators[i];
-        int64_t cell = 1, flat = 1;
+        int64_t stride = 1, flat = 1;
         *to = (accumulator_binding){.state = state_of(state, a, n_cells(s, a, tile), &offset)};
         for (int d = tile->ndim - 1; d >= 0; d--) {
             if (s->axes >> d & 1) {
@@ -145,8 +145,8 @@ static void bind_accumulators(const stage *s, const box *tile, char *state, prog
                 to->index += tile->start[d] * flat;
                 flat *= s->body->shape[d];
             } else if (a->op != MONOID_HISTOGRAM) {
-                to->cells[d] = cell;
-                cell *= tile->count[d];
+                to->cells[d] = stride;
+                stride *= tile->count[d];
             }
         }
     }

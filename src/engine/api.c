@@ -1,0 +1,197 @@
+/* compute, persist, store, explain: from arrays to plans and runs. */
+#include "base/mem.h"
+#include "engine/run.h"
+
+#include <string.h>
+
+/* All arrays must be there and of one session. A missing one gives the reason it failed with. */
+static tsr_status check_arrays(int n, tsr_array *const *arrays)
+{
+    if (n < 1) return error_set(TSR_ERR_VALUE, "compute: no arrays given");
+    for (int i = 0; i < n; i++) {
+        if (!arrays[i]) return tsr_error_code() != TSR_OK ? tsr_error_code() : error_set(TSR_ERR_VALUE, "compute: array %d is NULL", i);
+        if (arrays[i]->session != arrays[0]->session) return error_set(TSR_ERR_VALUE, "compute: arrays %d and 0 belong to different sessions", i);
+    }
+    return TSR_OK;
+}
+
+/* One computation at a time in a session; others wait for their turn. */
+static tsr_status run_roots(int n, tsr_array *const *arrays, const plan_hint *hints, sink *sinks)
+{
+    engine *e = arrays[0]->session->engine;
+    plan *p;
+    TRY(plan_build(n, arrays, hints, &p));
+    pthread_mutex_lock(&e->run_lock);
+    atomic_store(&e->cancelled, false);
+    atomic_store(&e->running, true);
+    tsr_status status = run_plan(e, p, sinks);
+    atomic_store(&e->running, false);
+    pthread_mutex_unlock(&e->run_lock);
+    plan_free(p);
+    return status;
+}
+
+tsr_status tsr_compute(int n, tsr_array *const *arrays, void *const *outs)
+{
+    TRY(check_arrays(n, arrays));
+    sink *sinks = mem_calloc((size_t)n, sizeof *sinks);
+    if (!sinks) return TSR_ERR_MEMORY;
+    for (int i = 0; i < n; i++) sinks[i] = (sink){.kind = SINK_MEMORY, .data = outs[i]};
+    tsr_status status = run_roots(n, arrays, NULL, sinks);
+    mem_free(sinks);
+    return status;
+}
+
+tsr_status tsr_compute_into(tsr_array *a, void *out, size_t size_bytes)
+{
+    TRY(check_arrays(1, &a));
+    if ((int64_t)size_bytes != tsr_nbytes(a)) {
+        return error_set(TSR_ERR_VALUE, "compute: the result has %lld bytes, the memory given for it %zu", (long long)tsr_nbytes(a), size_bytes);
+    }
+    return tsr_compute(1, &a, &out);
+}
+
+/* An array that reads held blocks; takes the reference to the set. */
+static tsr_array *array_of_set(tsr_array *like, held_set *set)
+{
+    tsr_array proto = {.op = NODE_BLOCKS, .dtype = like->dtype, .ndim = like->ndim};
+    memcpy(proto.shape, like->shape, sizeof proto.shape);
+    proto.grid = set->blocks;
+    proto.p.blocks.set = &set->base;
+    return node_make(like->session, &proto);
+}
+
+tsr_status tsr_persist(int n, tsr_array *const *arrays, tsr_array **results)
+{
+    TRY(check_arrays(n, arrays));
+    sink *sinks = mem_calloc((size_t)n, sizeof *sinks);
+    if (!sinks) return TSR_ERR_MEMORY;
+    for (int i = 0; i < n; i++) sinks[i] = (sink){.kind = SINK_HELD};
+    tsr_status status = run_roots(n, arrays, NULL, sinks);
+    for (int i = 0; i < n; i++) {
+        results[i] = NULL;
+        if (status == TSR_OK) {
+            results[i] = array_of_set(arrays[i], sinks[i].set);
+            if (!results[i]) status = tsr_error_code();
+        } else {
+            held_set_unref(sinks[i].set);
+        }
+    }
+    for (int i = 0; status != TSR_OK && i < n; i++) {
+        tsr_release(results[i]);
+        results[i] = NULL;
+    }
+    mem_free(sinks);
+    return status;
+}
+
+tsr_status engine_store(int n, tsr_array *const *arrays, store_writer *w, const int *vars)
+{
+    TRY(check_arrays(n, arrays));
+    sink *sinks = mem_calloc((size_t)n, sizeof *sinks);
+    plan_hint *hints = mem_calloc((size_t)n, sizeof *hints);
+    tsr_status status = sinks && hints ? TSR_OK : TSR_ERR_MEMORY;
+    for (int i = 0; status == TSR_OK && i < n; i++) {
+        const store_var *v = &w->vars[vars[i]];
+        sinks[i] = (sink){.kind = SINK_WRITER, .writer = w, .var = vars[i]};
+        bool whole = true; /* a format without chunks gives the shape itself: any tiles will do */
+        for (int d = 0; d < v->ndim; d++) whole = whole && (v->chunk[d] <= 0 || v->chunk[d] >= arrays[i]->shape[d]);
+        if (v->is_chunked || !whole) hints[i].chunk = v->chunk;
+    }
+    if (status == TSR_OK) status = run_roots(n, arrays, hints, sinks);
+    mem_free(sinks);
+    mem_free(hints);
+    return status;
+}
+
+/* ---- Files of plain arrays ---------------------------------------------------------------------------------------- */
+
+typedef struct plain_schema {
+    store_schema schema;
+    store_dim *dims;
+    store_var *vars;
+    int *numbers;
+} plain_schema;
+
+static void plain_schema_fini(plain_schema *p, int n)
+{
+    for (int i = 0; p->dims && i < p->schema.n_dims; i++) mem_free(p->dims[i].name);
+    for (int i = 0; p->vars && i < n; i++) mem_free(p->vars[i].name);
+    mem_free(p->dims);
+    mem_free(p->vars);
+    mem_free(p->numbers);
+}
+
+/* Dimensions are shared by length: dim_0, dim_1 ... in the order in which lengths appear. */
+static tsr_status plain_schema_init(plain_schema *p, int n, tsr_array *const *arrays, const char *const *names)
+{
+    int capacity = 0;
+    for (int i = 0; i < n; i++) capacity += arrays[i]->ndim;
+    *p = (plain_schema){.dims = mem_calloc((size_t)capacity + 1, sizeof *p->dims),
+                        .vars = mem_calloc((size_t)n, sizeof *p->vars),
+                        .numbers = mem_calloc((size_t)n, sizeof *p->numbers)};
+    if (!p->dims || !p->vars || !p->numbers) return TSR_ERR_MEMORY;
+    for (int i = 0; i < n; i++) {
+        store_var *v = &p->vars[i];
+        const tsr_array *a = arrays[i];
+        v->name = names && names[i] ? mem_strdup(names[i]) : i ? mem_printf("data_%d", i) : mem_strdup("data");
+        if (!v->name) return TSR_ERR_MEMORY;
+        v->dtype = a->dtype;
+        v->ndim = a->ndim;
+        p->numbers[i] = i;
+        for (int d = 0; d < a->ndim; d++) {
+            int k = 0;
+            bool used = true;
+            for (; used && k < p->schema.n_dims; k++) { /* a length twice in one array is two dimensions */
+                used = p->dims[k].length != a->shape[d];
+                for (int e = 0; !used && e < d; e++) used = v->dims[e] == k;
+                if (!used) break;
+            }
+            if (k == p->schema.n_dims) {
+                p->dims[k].length = a->shape[d];
+                p->dims[k].name = mem_printf("dim_%d", k);
+                if (!p->dims[k].name) return TSR_ERR_MEMORY;
+                p->schema.n_dims++;
+            }
+            v->dims[d] = k;
+            v->shape[d] = a->shape[d];
+        }
+    }
+    p->schema.dims = p->dims;
+    p->schema.vars = p->vars;
+    p->schema.n_vars = n;
+    return TSR_OK;
+}
+
+tsr_status tsr_store(int n, tsr_array *const *arrays, const char *const *names, const char *path, const char *format)
+{
+    TRY(check_arrays(n, arrays));
+    plain_schema p;
+    store_writer *w = NULL;
+    tsr_status status;
+    GUARD(plain_schema_init(&p, n, arrays, names));
+    GUARD(store_create(path, format, &p.schema, &w));
+    status = engine_store(n, arrays, w, p.numbers);
+    if (status == TSR_OK) {
+        status = store_finish(w);
+    } else {
+        store_abort(w);
+    }
+done:
+    plain_schema_fini(&p, n);
+    return status;
+}
+
+tsr_status tsr_save(tsr_array *a, const char *path) { return tsr_store(1, &a, NULL, path, NULL); }
+
+/* ---- Showing ------------------------------------------------------------------------------------------------------ */
+
+char *tsr_explain(int n, tsr_array *const *arrays)
+{
+    plan *p;
+    strbuf text = {0};
+    if (check_arrays(n, arrays) != TSR_OK || plan_build(n, arrays, NULL, &p) != TSR_OK) return NULL;
+    plan_explain(p, &text);
+    plan_free(p);
+    return strbuf_take(&text);
+}

@@ -1,0 +1,601 @@
+/* Scheduling. Workers take tasks from their own deque (newest first, so that what was asked for last is finished first and memory is
+ * freed early), then from others' (oldest first), and only then the next task of a root. A task whose blocks are missing asks for
+ * them - their tasks go onto the worker's own deque - and is parked until the last of them is there.
+ *
+ * The run's lock guards block states and waiting lists; tasks run without it. Roots that depend on no stage and fold in one go never
+ * take it. Nothing here decides values: tiles, folds and their order are the plan's, so any schedule gives the same bits. */
+#include "engine/run.h"
+
+#include "base/mem.h"
+#include "base/os.h"
+
+#include <string.h>
+#include <time.h>
+
+/* ---- Failure ----------------------------------------------------------------------------------------------------- */
+
+/* Keeps the first failure with its text; everybody stops. */
+static void run_fail(run *r, tsr_status status)
+{
+    pthread_mutex_lock(&r->lock);
+    if (r->status == TSR_OK) {
+        r->status = status;
+        r->message = mem_strdup(tsr_error_message());
+    }
+    atomic_store(&r->stop, true);
+    pthread_cond_broadcast(&r->work);
+    pthread_mutex_unlock(&r->lock);
+    keeper_wake(r->keeper);
+}
+
+/* ---- Deques ------------------------------------------------------------------------------------------------------ */
+
+static tsr_status push_task(worker *w, task t)
+{
+    pthread_mutex_lock(&w->lock);
+    if (w->head > 0 && w->head == w->deque.n) w->head = w->deque.n = 0;
+    bool ok = VEC_PUSH(&w->deque, t);
+    pthread_mutex_unlock(&w->lock);
+    return ok ? TSR_OK : TSR_ERR_MEMORY;
+}
+
+static bool pop_own(worker *w, task *out)
+{
+    pthread_mutex_lock(&w->lock);
+    bool found = w->deque.n > w->head;
+    if (found) *out = w->deque.items[--w->deque.n];
+    pthread_mutex_unlock(&w->lock);
+    return found;
+}
+
+static bool steal(worker *w, task *out)
+{
+    run *r = w->run;
+    for (int i = 1; i < r->n_workers; i++) {
+        worker *victim = &r->workers[(w->number + i) % r->n_workers];
+        pthread_mutex_lock(&victim->lock);
+        bool found = victim->deque.n > victim->head;
+        if (found) *out = victim->deque.items[victim->head++];
+        pthread_mutex_unlock(&victim->lock);
+        if (found) return true;
+    }
+    return false;
+}
+
+/* Wakes an idle worker after a push. */
+static void announce(run *r)
+{
+    pthread_mutex_lock(&r->lock);
+    if (r->n_idle > 0) pthread_cond_signal(&r->work);
+    pthread_mutex_unlock(&r->lock);
+}
+
+/* ---- Asking for blocks ------------------------------------------------------------------------------------------- */
+
+/* Queues the tasks that make a block. The run's lock is held. */
+static tsr_status request_block(worker *w, int stage_number, int64_t block)
+{
+    run *r = w->run;
+    const stage *s = &r->plan->stages[stage_number];
+    block_run *b = &r->stages[stage_number].blocks[block];
+    b->state = BLOCK_QUEUED;
+    if (s->kind == STAGE_REDUCE) {
+        b->folds = mem_calloc((size_t)s->n_runs, sizeof *b->folds);
+        if (!b->folds) return TSR_ERR_MEMORY;
+        b->runs_left = (int32_t)s->n_runs;
+    }
+    for (int64_t i = s->n_runs; i-- > 0;) TRY(push_task(w, (task){stage_number, block, i}));
+    if (r->n_idle > 0) pthread_cond_broadcast(&r->work);
+    return TSR_OK;
+}
+
+typedef struct asking {
+    worker *w;
+    parked *who; /* made with the first missing block */
+    task what;
+} asking;
+
+static tsr_status ask_for(asking *a, int stage_number, int64_t block)
+{
+    block_run *b = &a->w->run->stages[stage_number].blocks[block];
+    if (b->state == BLOCK_DONE) return TSR_OK;
+    if (!a->who) {
+        a->who = mem_calloc(1, sizeof *a->who);
+        if (!a->who) return TSR_ERR_MEMORY;
+        a->who->what = a->what;
+    }
+    waiter *link = mem_alloc(sizeof *link);
+    if (!link) return TSR_ERR_MEMORY;
+    *link = (waiter){b->waiters, a->who};
+    b->waiters = link;
+    a->who->missing++;
+    return b->state == BLOCK_UNKNOWN ? request_block(a->w, stage_number, block) : TSR_OK;
+}
+
+static tsr_status ask_for_dependency(void *context, int stage_number, int output, int64_t block) { return ask_for(context, stage_number, block); }
+
+/* Is all there that the body reads over a region? If not, the task is parked. `previous` is a block of its own stage that must be
+ * done first (scans), or -1. */
+static tsr_status require(worker *w, task t, const region *domain, int64_t previous, bool *ready)
+{
+    run *r = w->run;
+    const stage *s = &r->plan->stages[t.stage];
+    asking a = {.w = w, .what = t};
+    *ready = true;
+    if (s->level == 0 && previous < 0) return TSR_OK;
+    pthread_mutex_lock(&r->lock);
+    tsr_status status = fetch_dependencies(r->plan, s->body, domain, ask_for_dependency, &a);
+    if (status == TSR_OK && previous >= 0) status = ask_for(&a, t.stage, previous);
+    *ready = !a.who;
+    pthread_mutex_unlock(&r->lock);
+    return status;
+}
+
+/* A block is complete: whoever waited for this last goes on. */
+static tsr_status block_done(worker *w, int stage_number, int64_t block)
+{
+    run *r = w->run;
+    stage_run *sr = &r->stages[stage_number];
+    if (!sr->blocks) return TSR_OK;
+    tsr_status status = TSR_OK;
+    pthread_mutex_lock(&r->lock);
+    block_run *b = &sr->blocks[block];
+    b->state = BLOCK_DONE;
+    waiter *link = b->waiters;
+    b->waiters = NULL;
+    while (link) {
+        waiter *next = link->next;
+        if (--link->who->missing == 0) {
+            if (status == TSR_OK) status = push_task(w, link->who->what);
+            mem_free(link->who);
+        }
+        mem_free(link);
+        link = next;
+    }
+    if (r->n_idle > 0) pthread_cond_broadcast(&r->work);
+    pthread_mutex_unlock(&r->lock);
+    return status;
+}
+
+/* ---- Blocks that are read a known number of times ----------------------------------------------------------------- */
+
+static tsr_status count_use(void *context, int stage_number, int output, int64_t block)
+{
+    run *r = context;
+    held_set *set = r->stages[stage_number].sets[output];
+    if (!set || set->persistent) return TSR_OK;
+    cell *c = &set->cells[block];
+    if (c->uses != KEEP - 1) c->uses = c->uses == KEEP ? 1 : c->uses + 1;
+    return TSR_OK;
+}
+
+static tsr_status drop_use(void *context, int stage_number, int output, int64_t block)
+{
+    held_set *set = ((run *)context)->stages[stage_number].sets[output];
+    if (set && !set->persistent) held_used(set, block);
+    return TSR_OK;
+}
+
+enum { SMALL_SET_BYTES = 16 << 20 /* smaller results are kept until the run ends, which needs no counting */ };
+
+static bool reads_large_sets(const run *r, const body *t)
+{
+    for (int i = 0; i < t->n_operands; i++) {
+        const operand *o = &t->operands[i];
+        if (o->kind == OPERAND_STAGE) {
+            const stage_output *from = &r->plan->stages[o->stage].outputs[o->output];
+            if (shape_size(from->ndim, from->shape) * (int64_t)tsr_dtype_size(from->dtype) > SMALL_SET_BYTES) return true;
+        }
+        for (int k = 0; k < o->n_pieces; k++)
+            if (reads_large_sets(r, o->pieces[k])) return true;
+    }
+    return false;
+}
+
+/* The tiles that a stage walks, by number: tiles, or folds of all blocks. */
+static box nth_tile(const stage *s, int64_t i) { return s->kind == STAGE_REDUCE ? stage_fold_tile(s, i / s->n_folds, i % s->n_folds) : stage_tile(s, i); }
+static int64_t n_tiles(const stage *s) { return s->kind == STAGE_REDUCE ? stage_n_blocks(s) * s->n_folds : s->n_tasks; }
+
+static tsr_status count_uses(run *r)
+{
+    for (int i = 0; i < r->plan->n_stages; i++) {
+        const stage *s = &r->plan->stages[i];
+        if (!reads_large_sets(r, s->body)) continue;
+        for (int64_t k = 0; k < n_tiles(s); k++) {
+            box tile = nth_tile(s, k);
+            region domain = region_of_box(&tile);
+            TRY(fetch_dependencies(r->plan, s->body, &domain, count_use, r));
+        }
+    }
+    return TSR_OK;
+}
+
+static tsr_status drop_uses(worker *w, const stage *s, const box *tile)
+{
+    if (s->level == 0) return TSR_OK;
+    region domain = region_of_box(tile);
+    return fetch_dependencies(w->run->plan, s->body, &domain, drop_use, w->run);
+}
+
+/* ---- Tasks ------------------------------------------------------------------------------------------------------- */
+
+static void worker_let_go(worker *w)
+{
+    for (size_t i = 0; i < w->buffers.n; i++) buffer_unref(w->buffers.items[i]);
+    for (size_t i = 0; i < w->pins.n; i++) held_unpin(w->pins.items[i].set, w->pins.items[i].block);
+    w->buffers.n = w->pins.n = 0;
+}
+
+static void record(worker *w, const task *t, int64_t start_ns, int64_t bytes)
+{
+    run *r = w->run;
+    atomic_store_explicit(&r->current_stage, t->stage, memory_order_relaxed);
+    atomic_fetch_add(&r->bytes_read, w->bytes_read);
+    atomic_fetch_add(&r->bytes_written, w->bytes_written);
+    w->bytes_read = w->bytes_written = 0;
+    if (r->traces) (void)VEC_PUSH(&w->events, (trace_event){t->stage, w->number, t->block, start_ns, os_now_ns(), bytes});
+}
+
+/* Folds the tiles of one run of a reduction, as far as their blocks are there. */
+static tsr_status run_fold(worker *w, task t, const stage *s, stage_run *sr, bool *finished)
+{
+    run *r = w->run;
+    fold *folds = sr->blocks[t.block].folds, *f = &folds[t.run];
+    int64_t last = (t.run + 1) * s->n_folds / s->n_runs;
+    if (f->next == 0) f->next = t.run * s->n_folds / s->n_runs;
+    for (; f->next < last; f->next++) {
+        bool ready;
+        box tile = stage_fold_tile(s, t.block, f->next);
+        region domain = region_of_box(&tile);
+        if (atomic_load(&r->stop)) return TSR_OK;
+        TRY(require(w, t, &domain, -1, &ready));
+        if (!ready) return TSR_OK;
+        TRY(execute_fold_tile(w, s, f, t.block, f->next));
+        worker_let_go(w);
+        TRY(drop_uses(w, s, &tile));
+    }
+    pthread_mutex_lock(&r->lock);
+    bool all = --sr->blocks[t.block].runs_left == 0;
+    pthread_mutex_unlock(&r->lock);
+    *finished = true;
+    if (!all) return TSR_OK;
+    tsr_status status = execute_fold_finish(w, s, sr, folds, t.block);
+    for (int64_t i = 0; i < s->n_runs; i++) buffer_unref(folds[i].state);
+    mem_free(folds);
+    sr->blocks[t.block].folds = NULL;
+    return status == TSR_OK ? block_done(w, t.stage, t.block) : status;
+}
+
+static int64_t scan_predecessor(const stage *s, int64_t block)
+{
+    int64_t coords[TSR_MAX_NDIM];
+    if (s->kind != STAGE_SCAN) return -1;
+    grid_coords(&s->tiles, block, coords);
+    return coords[s->axis]-- > 0 ? grid_block_at(&s->tiles, coords) : -1;
+}
+
+static tsr_status run_tile(worker *w, task t, const stage *s, stage_run *sr, bool *finished)
+{
+    bool ready;
+    box tile = stage_tile(s, t.block);
+    region domain = region_of_box(&tile);
+    TRY(require(w, t, &domain, scan_predecessor(s, t.block), &ready));
+    if (!ready) return TSR_OK;
+    if (box_size(&tile) > 0 || s->kind == STAGE_QUANTILE) {
+        switch (s->kind) {
+        case STAGE_MAP: TRY(execute_map(w, s, sr, t.block)); break;
+        case STAGE_SCAN: TRY(execute_scan(w, s, sr, t.block)); break;
+        default: TRY(execute_quantile(w, s, sr, t.block)); break;
+        }
+    }
+    worker_let_go(w);
+    TRY(drop_uses(w, s, &tile));
+    *finished = true;
+    return block_done(w, t.stage, t.block);
+}
+
+static tsr_status run_task(worker *w, task t)
+{
+    run *r = w->run;
+    const stage *s = &r->plan->stages[t.stage];
+    int64_t start = r->traces ? os_now_ns() : 0;
+    bool finished = false;
+    TRY(keeper_reserve(r->keeper, (size_t)s->task_bytes, &r->stop));
+    tsr_status status = TSR_OK;
+    if (!atomic_load(&r->stop)) {
+        status = s->kind == STAGE_REDUCE ? run_fold(w, t, s, &r->stages[t.stage], &finished) : run_tile(w, t, s, &r->stages[t.stage], &finished);
+    }
+    worker_let_go(w);
+    keeper_release(r->keeper, (size_t)s->task_bytes);
+    if (w->faults & FAULT_NEGATIVE_POWER && status == TSR_OK) status = error_set(TSR_ERR_VALUE, "power: integers to negative integer powers are not allowed; make one operand a float");
+    record(w, &t, start, s->task_bytes);
+    if (finished) atomic_fetch_add(&r->tasks_done, 1);
+    return status;
+}
+
+/* ---- Roots ------------------------------------------------------------------------------------------------------- */
+
+static bool has_root(const stage *s)
+{
+    for (int i = 0; i < s->n_outputs; i++)
+        if (s->outputs[i].root >= 0) return true;
+    return false;
+}
+
+/* Roots are handed out block by block; a block that somebody has asked for already is skipped. */
+static tsr_status next_root(worker *w, task *out, bool *found)
+{
+    run *r = w->run;
+    *found = false;
+    for (int i = 0; i < r->plan->n_stages; i++) {
+        const stage *s = &r->plan->stages[i];
+        stage_run *sr = &r->stages[i];
+        int64_t n = stage_n_blocks(s);
+        if (!has_root(s)) continue;
+        while (atomic_load_explicit(&sr->next, memory_order_relaxed) < n) {
+            int64_t block = atomic_fetch_add(&sr->next, 1);
+            if (block >= n) break;
+            if (!sr->blocks) {
+                *out = (task){i, block, 0};
+                *found = true;
+                return TSR_OK;
+            }
+            pthread_mutex_lock(&r->lock);
+            tsr_status status = TSR_OK;
+            if (sr->blocks[block].state == BLOCK_UNKNOWN) status = request_block(w, i, block);
+            pthread_mutex_unlock(&r->lock);
+            TRY(status);
+            if (pop_own(w, out)) {
+                *found = true;
+                return TSR_OK;
+            }
+        }
+    }
+    return TSR_OK;
+}
+
+/* ---- Workers ----------------------------------------------------------------------------------------------------- */
+
+static tsr_status next_task(worker *w, task *out, bool *found)
+{
+    *found = pop_own(w, out) || steal(w, out);
+    return *found ? TSR_OK : next_root(w, out, found);
+}
+
+static void *work(void *argument)
+{
+    worker *w = argument;
+    run *r = w->run;
+    while (!atomic_load(&r->stop)) {
+        task t;
+        bool found;
+        tsr_status status = next_task(w, &t, &found);
+        if (status == TSR_OK && found) status = run_task(w, t);
+        if (status != TSR_OK) {
+            run_fail(r, status);
+            break;
+        }
+        if (found) continue;
+        pthread_mutex_lock(&r->lock);
+        r->n_idle++;
+        if (r->n_idle == r->n_workers) { /* nobody has work, so nobody can make any: all is done */
+            r->over = true;
+            atomic_store(&r->stop, true);
+            pthread_cond_broadcast(&r->work);
+        } else {
+            /* A push between our search and this wait is caught by looking again soon. */
+            struct timespec soon;
+            clock_gettime(CLOCK_REALTIME, &soon);
+            soon.tv_nsec += 1000000;
+            if (soon.tv_nsec >= 1000000000) {
+                soon.tv_sec++;
+                soon.tv_nsec -= 1000000000;
+            }
+            if (!atomic_load(&r->stop)) pthread_cond_timedwait(&r->work, &r->lock, &soon);
+            if (!r->over) r->n_idle--;
+        }
+        pthread_mutex_unlock(&r->lock);
+    }
+    pthread_mutex_lock(&r->lock);
+    pthread_cond_broadcast(&r->work);
+    pthread_mutex_unlock(&r->lock);
+    return NULL;
+}
+
+/* ---- Setting up and taking down ----------------------------------------------------------------------------------- */
+
+static tsr_status init_stage(run *r, int number)
+{
+    const stage *s = &r->plan->stages[number];
+    stage_run *sr = &r->stages[number];
+    int64_t n = stage_n_blocks(s);
+    bool is_read = false;
+    sr->sets = mem_calloc((size_t)s->n_outputs, sizeof(held_set *));
+    if (!sr->sets) return TSR_ERR_MEMORY;
+    for (int i = 0; i < s->n_outputs; i++) {
+        const stage_output *o = &s->outputs[i];
+        bool held = o->root >= 0 && r->sinks[o->root].kind == SINK_HELD;
+        is_read = is_read || o->is_read;
+        if (o->root >= 0 && !held) continue;
+        TRY(held_set_new(r->keeper, o->dtype, &o->blocks, held, &sr->sets[i]));
+        if (held) {
+            atomic_fetch_add(&sr->sets[i]->base.refs, 1);
+            r->sinks[o->root].set = sr->sets[i];
+        }
+    }
+    if (is_read || s->kind == STAGE_REDUCE || s->kind == STAGE_SCAN) {
+        sr->blocks = mem_calloc((size_t)n, sizeof *sr->blocks);
+        if (!sr->blocks) return TSR_ERR_MEMORY;
+    }
+    if (s->kind == STAGE_SCAN) {
+        sr->carries = mem_calloc((size_t)n, sizeof(buffer *));
+        if (!sr->carries) return TSR_ERR_MEMORY;
+    }
+    if (s->body->prog->scratch_bytes > r->scratch_bytes) r->scratch_bytes = s->body->prog->scratch_bytes;
+    r->tasks_total += s->n_tasks;
+    return TSR_OK;
+}
+
+static void free_parked(run *r)
+{
+    for (int i = 0; i < r->plan->n_stages; i++) {
+        stage_run *sr = &r->stages[i];
+        for (int64_t k = 0; sr->blocks && k < stage_n_blocks(&r->plan->stages[i]); k++) {
+            block_run *b = &sr->blocks[k];
+            for (waiter *link = b->waiters, *next; link; link = next) {
+                next = link->next;
+                if (--link->who->missing == 0) mem_free(link->who);
+                mem_free(link);
+            }
+            for (int64_t f = 0; b->folds && f < r->plan->stages[i].n_runs; f++) buffer_unref(b->folds[f].state);
+            mem_free(b->folds);
+        }
+    }
+}
+
+static void run_fini(run *r)
+{
+    free_parked(r);
+    for (int i = 0; i < r->plan->n_stages; i++) {
+        stage_run *sr = &r->stages[i];
+        for (int k = 0; sr->sets && k < r->plan->stages[i].n_outputs; k++) held_set_unref(sr->sets[k]);
+        for (int64_t k = 0; sr->carries && k < stage_n_blocks(&r->plan->stages[i]); k++) buffer_unref(sr->carries[k]);
+        mem_free(sr->sets);
+        mem_free(sr->blocks);
+        mem_free(sr->carries);
+    }
+    for (int i = 0; i < r->n_workers; i++) {
+        worker *w = &r->workers[i];
+        worker_let_go(w);
+        buffer_unref(w->scratch);
+        VEC_FINI(&w->deque);
+        VEC_FINI(&w->buffers);
+        VEC_FINI(&w->pins);
+        VEC_FINI(&w->events);
+        pthread_mutex_destroy(&w->lock);
+    }
+    keeper_cache_clear(r->keeper);
+    mem_free(r->workers);
+    mem_free(r->stages);
+    mem_free(r->message);
+    pthread_mutex_destroy(&r->lock);
+    pthread_cond_destroy(&r->work);
+}
+
+static tsr_status run_init(run *r, engine *e, const plan *p, sink *sinks)
+{
+    *r = (run){.plan = p, .engine = e, .keeper = e->keeper, .buffers = e->session->buffers, .sinks = sinks, .started_ns = os_now_ns()};
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_cond_init(&r->work, NULL);
+    r->traces = e->trace != NULL;
+    r->stages = mem_calloc((size_t)p->n_stages, sizeof *r->stages);
+    if (!r->stages) return TSR_ERR_MEMORY;
+    for (int i = 0; i < p->n_stages; i++) TRY(init_stage(r, i));
+    TRY(count_uses(r));
+    int64_t n = r->tasks_total < e->n_threads ? r->tasks_total : e->n_threads;
+    r->workers = mem_calloc((size_t)(n > 0 ? n : 1), sizeof *r->workers);
+    if (!r->workers) return TSR_ERR_MEMORY;
+    for (int i = 0; i < n; i++) {
+        worker *w = &r->workers[i];
+        w->run = r;
+        w->number = i;
+        pthread_mutex_init(&w->lock, NULL);
+        r->n_workers++;
+        TRY(buffer_new(r->buffers, r->scratch_bytes + 64, &w->scratch));
+    }
+    return TSR_OK;
+}
+
+static void report_progress(run *r, bool at_end)
+{
+    engine *e = r->engine;
+    if (!e->progress) return;
+    int64_t done = atomic_load(&r->tasks_done);
+    int stage_number = atomic_load(&r->current_stage);
+    tsr_progress p = {.fraction = at_end ? 1.0 : r->tasks_total ? (double)done / (double)r->tasks_total : 1.0,
+                      .tasks_done = done,
+                      .tasks_total = r->tasks_total,
+                      .bytes_read = atomic_load(&r->bytes_read),
+                      .bytes_written = atomic_load(&r->bytes_written),
+                      .seconds = (double)(os_now_ns() - r->started_ns) / 1e9,
+                      .stage = r->plan->n_stages ? node_name(r->plan->stages[stage_number].outputs[0].node) : ""};
+    e->progress(e->progress_context, &p);
+}
+
+/* The calling thread waits for the end, looks after cancellation and reports progress. */
+static void watch(run *r)
+{
+    engine *e = r->engine;
+    int64_t next_report = os_now_ns();
+    pthread_mutex_lock(&r->lock);
+    while (!atomic_load(&r->stop)) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += 20000000;
+        if (until.tv_nsec >= 1000000000) {
+            until.tv_sec++;
+            until.tv_nsec -= 1000000000;
+        }
+        pthread_cond_timedwait(&r->work, &r->lock, &until);
+        pthread_mutex_unlock(&r->lock);
+        if (atomic_load(&e->cancelled) && !atomic_load(&r->stop)) run_fail(r, error_set(TSR_ERR_CANCELLED, "cancelled"));
+        if (e->progress && os_now_ns() >= next_report) {
+            report_progress(r, false);
+            next_report = os_now_ns() + (int64_t)e->progress_interval_ms * 1000000;
+        }
+        pthread_mutex_lock(&r->lock);
+    }
+    pthread_mutex_unlock(&r->lock);
+}
+
+static tsr_status write_trace(run *r)
+{
+    tsr_status status = TSR_OK;
+    const char **names = mem_calloc((size_t)r->plan->n_stages + 1, sizeof *names);
+    if (!names) return TSR_ERR_MEMORY;
+    for (int i = 0; i < r->plan->n_stages; i++) names[i] = node_name(r->plan->stages[i].outputs[0].node);
+    for (int i = 0; i < r->n_workers && status == TSR_OK; i++) status = trace_add(r->engine->trace, r->workers[i].events.items, r->workers[i].events.n, names);
+    mem_free(names);
+    return status;
+}
+
+static tsr_status start_and_wait(run *r)
+{
+    pthread_t threads[1024];
+    int n_started = 0;
+    tsr_status status = TSR_OK;
+    if (r->n_workers <= 1 && r->tasks_total <= 4 && !r->engine->progress) { /* not worth a thread */
+        if (r->n_workers == 1) work(&r->workers[0]);
+        return TSR_OK;
+    }
+    for (; n_started < r->n_workers; n_started++) {
+        int error = mem_fault_now() ? 11 : pthread_create(&threads[n_started], NULL, work, &r->workers[n_started]);
+        if (error) {
+            status = error_errno(error, "cannot start a thread");
+            run_fail(r, status);
+            break;
+        }
+    }
+    watch(r);
+    for (int i = 0; i < n_started; i++) pthread_join(threads[i], NULL);
+    return status;
+}
+
+tsr_status run_plan(engine *e, const plan *p, sink *sinks)
+{
+    run r;
+    int64_t spilled_before = keeper_spilled_bytes(e->keeper);
+    tsr_status status = run_init(&r, e, p, sinks);
+    if (status == TSR_OK) status = start_and_wait(&r);
+    if (status == TSR_OK && r.status != TSR_OK) status = error_set(r.status, "%s", r.message ? r.message : "out of memory");
+    if (status == TSR_OK && r.traces) status = write_trace(&r);
+    if (status == TSR_OK) report_progress(&r, true);
+    e->stats = (tsr_stats){.tasks = atomic_load(&r.tasks_done),
+                           .bytes_read = atomic_load(&r.bytes_read),
+                           .bytes_written = atomic_load(&r.bytes_written),
+                           .bytes_spilled = keeper_spilled_bytes(e->keeper) - spilled_before,
+                           .peak_bytes = pool_peak_bytes(r.buffers),
+                           .seconds = (double)(os_now_ns() - r.started_ns) / 1e9};
+    run_fini(&r);
+    return status;
+}

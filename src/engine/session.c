@@ -1,0 +1,105 @@
+/* Opening and closing sessions, and their settings. */
+#include "base/mem.h"
+#include "base/os.h"
+#include "engine/run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void engine_free(engine *e)
+{
+    if (!e) return;
+    (void)trace_close(e->trace);
+    keeper_free(e->keeper);
+    pthread_mutex_destroy(&e->run_lock);
+    mem_free(e);
+}
+
+static const char *scratch_folder(const tsr_options *options)
+{
+    const char *folder = options->scratch_dir ? options->scratch_dir : getenv("TMPDIR");
+    return folder && *folder ? folder : "/tmp";
+}
+
+static tsr_status engine_new(tsr_session *s, const tsr_options *options)
+{
+    engine *e = mem_calloc(1, sizeof *e);
+    if (!e) return TSR_ERR_MEMORY;
+    e->session = s;
+    e->n_threads = options->n_threads > 0 ? options->n_threads : os_n_cpus();
+    if (e->n_threads > 1024) e->n_threads = 1024;
+    pthread_mutex_init(&e->run_lock, NULL);
+    size_t budget = options->memory_bytes ? options->memory_bytes : os_memory_available_bytes() / 10 * 6;
+    tsr_status status = keeper_new(s->buffers, budget, scratch_folder(options), &e->keeper);
+    s->engine = e;
+    return status;
+}
+
+tsr_session *tsr_session_open(const char *address, const tsr_options *options)
+{
+    tsr_options defaults = {0};
+    if (!options) options = &defaults;
+    if (address && *address && strcmp(address, "threads") != 0) {
+        (void)error_set(TSR_ERR_UNSUPPORTED, "no engine for the address '%s'; the engines are: threads", address);
+        return NULL;
+    }
+    tsr_session *s = mem_calloc(1, sizeof *s);
+    if (!s) return NULL;
+    pthread_mutex_init(&s->lock, NULL);
+    s->auto_chunk_bytes = (size_t)8 << 20;
+    const char *isa = options->isa ? options->isa : getenv("TESSERA_ISA");
+    if (kernels_select(isa, &s->kernels) != TSR_OK || pool_new(&s->buffers) != TSR_OK || session_nodes_init(s) != TSR_OK ||
+        engine_new(s, options) != TSR_OK) {
+        tsr_session_close(s);
+        return NULL;
+    }
+    return s;
+}
+
+void tsr_session_close(tsr_session *s)
+{
+    if (!s) return;
+    session_objects_fini(s);
+    session_nodes_fini(s);
+    engine_free(s->engine);
+    pool_free(s->buffers);
+    pthread_mutex_destroy(&s->lock);
+    mem_free(s);
+}
+
+void tsr_free(void *text) { mem_free(text); }
+
+void tsr_cancel(tsr_session *session)
+{
+    if (session && atomic_load(&session->engine->running)) atomic_store(&session->engine->cancelled, true);
+}
+
+tsr_status tsr_set_progress(tsr_session *session, void (*callback)(void *context, const tsr_progress *progress), void *context, int interval_ms)
+{
+    engine *e = session->engine;
+    pthread_mutex_lock(&e->run_lock);
+    e->progress = callback;
+    e->progress_context = context;
+    e->progress_interval_ms = interval_ms > 0 ? interval_ms : 100;
+    pthread_mutex_unlock(&e->run_lock);
+    return TSR_OK;
+}
+
+tsr_status tsr_run_stats(tsr_session *session, tsr_stats *out)
+{
+    pthread_mutex_lock(&session->engine->run_lock);
+    *out = session->engine->stats;
+    pthread_mutex_unlock(&session->engine->run_lock);
+    return TSR_OK;
+}
+
+tsr_status tsr_trace_to(tsr_session *session, const char *path)
+{
+    engine *e = session->engine;
+    pthread_mutex_lock(&e->run_lock);
+    tsr_status status = trace_close(e->trace);
+    e->trace = NULL;
+    if (status == TSR_OK && path) status = trace_open(path, &e->trace);
+    pthread_mutex_unlock(&e->run_lock);
+    return status;
+}
