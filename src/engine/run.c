@@ -62,13 +62,6 @@ static bool steal(worker *w, task *out)
     return false;
 }
 
-/* Wakes an idle worker after a push. */
-static void announce(run *r)
-{
-    pthread_mutex_lock(&r->lock);
-    if (r->n_idle > 0) pthread_cond_signal(&r->work);
-    pthread_mutex_unlock(&r->lock);
-}
 
 /* ---- Asking for blocks ------------------------------------------------------------------------------------------- */
 
