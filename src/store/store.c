@@ -20,6 +20,7 @@ enum { HEAD_BYTES = 512 };
 /* Asked in this order; the first that knows the file's beginning reads it. */
 static const store_ops *const readers[] = {
     &netcdf3_store_ops,
+    &hdf5_store_ops,
     &npy_store_ops,
 };
 
