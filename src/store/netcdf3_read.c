@@ -72,7 +72,7 @@ static tsr_status take_u32(header *h, uint32_t *out, const char *what)
 
 static tsr_status take_u64(header *h, uint64_t *out, const char *what)
 {
-    uint32_t high, low;
+    uint32_t high = 0, low = 0;
     TRY(take_u32(h, &high, what));
     TRY(take_u32(h, &low, what));
     *out = (uint64_t)high << 32 | low;
@@ -81,8 +81,8 @@ static tsr_status take_u64(header *h, uint64_t *out, const char *what)
 
 static tsr_status take_number(header *h, bool wide, int64_t *out, const char *what)
 {
-    uint64_t v;
-    uint32_t narrow;
+    uint64_t v = 0;
+    uint32_t narrow = 0;
     if (wide) {
         TRY(take_u64(h, &v, what));
     } else {
@@ -126,7 +126,7 @@ static tsr_status take_name(header *h, char **out)
 /* The tag and count of a list; an absent list is two zeros. Each entry takes at least least_bytes. */
 static tsr_status take_list(header *h, uint32_t tag, int64_t least_bytes, const char *what, int64_t *n)
 {
-    uint32_t found;
+    uint32_t found = 0;
     TRY(take_u32(h, &found, what));
     TRY(take_count(h, n, what));
     if (found != tag && !(found == 0 && *n == 0))
@@ -388,8 +388,8 @@ static bool nc3_probe(const unsigned char *head, size_t n, const char *path)
 static tsr_status take_start(header *h)
 {
     unsigned char start[4];
-    uint64_t wide;
-    uint32_t narrow;
+    uint64_t wide = 0;
+    uint32_t narrow = 0;
     TRY(take_bytes(h, start, 4, "the format"));
     h->version = start[3];
     if (h->version == NC3_CDF5) {

@@ -1,6 +1,9 @@
 /* What store.c itself promises: which format a file is, what a name's ending means, schemas that make no sense. */
 #include "store/store_testing.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 static const store_conformance any = {.format = NULL, .extension = ""};
 
 static void test_unknown_content(void **state)
@@ -129,11 +132,37 @@ static void test_stale_temporary(void **state)
     free(o.values);
 }
 
+/* A system that refuses to let the file grow, as a full disk does: the error names the file, nothing is left. */
+static void test_no_room(void **state)
+{
+    static const char *const formats[][2] = {{"nc", ".nc"}, {"npy", ".npy"}};
+    struct rlimit old, limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    limit = old;
+    limit.rlim_cur = 4096;
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    for (size_t i = 0; i < 2; i++) {
+        store_conformance c = {.format = formats[i][0], .extension = formats[i][1]};
+        one_var o;
+        const char *path = scratch_path(&c, "full");
+        one_var_init(&o, TSR_F64, 1, (int64_t[]){10000});
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+        tsr_status status = one_var_write(&c, &o, path);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+        assert_int_equal(status, TSR_ERR_IO);
+        assert_ptr_equal(strstr(tsr_error_message(), path), tsr_error_message());
+        assert_non_null(strstr(tsr_error_message(), "File too large"));
+        assert_int_equal(scratch_count(), 0);
+        free(o.values);
+    }
+    signal(SIGXFSZ, handler);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         SCRATCH_TEST(test_unknown_content),   SCRATCH_TEST(test_content_wins),    SCRATCH_TEST(test_endings),
-        SCRATCH_TEST(test_senseless_schemas), SCRATCH_TEST(test_stale_temporary),
+        SCRATCH_TEST(test_senseless_schemas), SCRATCH_TEST(test_stale_temporary), SCRATCH_TEST(test_no_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
