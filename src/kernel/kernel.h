@@ -139,16 +139,16 @@ typedef void (*quantile_kernel)(void *out, const void *in, void *scratch, int64_
 /* ---- The table --------------------------------------------------------------------------------------------------- */
 
 struct kernels {
-    const char *isa; /* "x86-64-v4", "generic" */
-    map_kernel map[OP_COUNT][TSR_N_DTYPES][N_FORMS]; /* by op_kernel_dtype; unary and ternary in FORM_VV only; NULL: no such loop */
-    cast_kernel cast[TSR_N_DTYPES][TSR_N_DTYPES];    /* [from][to] */
-    gather_kernel gather[TSR_N_DTYPES][2];           /* [dtype][swapped] */
-    scatter_kernel scatter[TSR_N_DTYPES];
-    random_kernel random[N_RANDOM_KINDS][TSR_N_DTYPES];
+    const char *isa;                                  /* "x86-64-v4", "generic" */
+    const map_kernel (*map)[TSR_N_DTYPES][N_FORMS];   /* [op][op_kernel_dtype][form]; unary and ternary in FORM_VV only; NULL: no loop */
+    const cast_kernel (*cast)[TSR_N_DTYPES];          /* [from][to] */
+    const gather_kernel (*gather)[2];                 /* [dtype][swapped] */
+    const scatter_kernel *scatter;                    /* [dtype] */
+    const random_kernel (*random)[TSR_N_DTYPES];      /* [kind][dtype] */
     index_kernel index;
-    acc_ops acc[N_MONOIDS][TSR_N_DTYPES]; /* n_fields 0: no such accumulator */
-    scan_kernel scan[N_SCAN_KINDS][TSR_N_DTYPES];
-    quantile_kernel quantile[TSR_N_DTYPES]; /* f32, f64 */
+    const acc_ops (*acc)[TSR_N_DTYPES];               /* [monoid][dtype]; n_fields 0: no such accumulator */
+    const scan_kernel (*scan)[TSR_N_DTYPES];          /* [kind][dtype] */
+    const quantile_kernel *quantile;                  /* [dtype]: f32, f64 */
 };
 
 /* The best table for this processor, or the one TESSERA_ISA names ("v2", "v3", "v4", "x86-64-v3", "generic"); TSR_ERR_VALUE if the

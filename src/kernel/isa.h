@@ -1,0 +1,25 @@
+/* Names of things that are compiled once per instruction set. The build defines ISA_SUFFIX (v2, v3, v4, generic). */
+#ifndef TESSERA_KERNEL_ISA_H
+#define TESSERA_KERNEL_ISA_H
+
+#include "kernel/kernel.h"
+
+#define ISA_JOIN2(name, suffix) name##_##suffix
+#define ISA_JOIN(name, suffix) ISA_JOIN2(name, suffix)
+#define ISA(name) ISA_JOIN(name, ISA_SUFFIX)
+
+/* Iterations are independent: an output may be exactly an input, never overlap it partly. */
+#define IVDEP _Pragma("GCC ivdep")
+
+/* The sub-tables of one instruction set, each defined in one file. */
+extern const map_kernel ISA(map_table)[OP_COUNT][TSR_N_DTYPES][N_FORMS];
+extern const cast_kernel ISA(cast_table)[TSR_N_DTYPES][TSR_N_DTYPES];
+extern const gather_kernel ISA(gather_table)[TSR_N_DTYPES][2];
+extern const scatter_kernel ISA(scatter_table)[TSR_N_DTYPES];
+extern const random_kernel ISA(random_table)[N_RANDOM_KINDS][TSR_N_DTYPES];
+extern const acc_ops ISA(acc_table)[N_MONOIDS][TSR_N_DTYPES];
+extern const scan_kernel ISA(scan_table)[N_SCAN_KINDS][TSR_N_DTYPES];
+extern const quantile_kernel ISA(quantile_table)[TSR_N_DTYPES];
+void ISA(index_fill)(int64_t *out, int64_t index, int64_t step, size_t n);
+
+#endif

@@ -1,0 +1,18 @@
+/* The table of kernels of this instruction set; compiled once per set. */
+#include "kernel/isa.h"
+
+extern const kernels ISA(kernels_table);
+
+
+const kernels ISA(kernels_table) = {
+    .isa = ISA_NAME,
+    .map = ISA(map_table),
+    .cast = ISA(cast_table),
+    .gather = ISA(gather_table),
+    .scatter = ISA(scatter_table),
+    .random = ISA(random_table),
+    .index = ISA(index_fill),
+    .acc = ISA(acc_table),
+    .scan = ISA(scan_table),
+    .quantile = ISA(quantile_table),
+};

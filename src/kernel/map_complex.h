@@ -1,0 +1,125 @@
+/* Complex kernels. Functions come from C99's <complex.h>; products and quotients are written out, as C's own rescue infinities that
+ * NumPy leaves NaN. Included by map.c only. */
+#ifndef TESSERA_KERNEL_MAP_COMPLEX_H
+#define TESSERA_KERNEL_MAP_COMPLEX_H
+
+#include "kernel/map_loops.h"
+
+#include <complex.h>
+#include <math.h>
+
+#define COMPLEX_HELPERS(s, C, T, f, BUILD)                                                                                       \
+    static inline C times_of_##s(C x, C y)                                                                                       \
+    {                                                                                                                            \
+        T a = creal##f(x), b = cimag##f(x), c = creal##f(y), d = cimag##f(y);                                                    \
+        return BUILD(a * c - b * d, a * d + b * c);                                                                              \
+    }                                                                                                                            \
+    /* Smith's method (1962). */                                                                                                 \
+    static inline C divide_of_##s(C x, C y)                                                                                      \
+    {                                                                                                                            \
+        T a = creal##f(x), b = cimag##f(x), c = creal##f(y), d = cimag##f(y);                                                    \
+        if (fabs##f(c) >= fabs##f(d)) {                                                                                          \
+            if (c == 0 && d == 0) return BUILD(a / fabs##f(c), b / fabs##f(c));                                                  \
+            T ratio = d / c, scale = 1 / (c + d * ratio);                                                                        \
+            return BUILD((a + b * ratio) * scale, (b - a * ratio) * scale);                                                      \
+        }                                                                                                                        \
+        T ratio = c / d, scale = 1 / (d + c * ratio);                                                                            \
+        return BUILD((a * ratio + b) * scale, (b * ratio - a) * scale);                                                          \
+    }                                                                                                                            \
+    static inline bool nan_of_##s(C x) { return isnan(creal##f(x)) || isnan(cimag##f(x)); }                                      \
+    static inline bool less_of_##s(C x, C y)                                                                                     \
+    {                                                                                                                            \
+        T a = creal##f(x), c = creal##f(y);                                                                                      \
+        return a < c ? !isnan(cimag##f(x)) || isnan(cimag##f(y)) : a == c && cimag##f(x) < cimag##f(y);                          \
+    }                                                                                                                            \
+    static inline C power_of_##s(C x, C y)                                                                                       \
+    {                                                                                                                            \
+        if (creal##f(y) == 0 && cimag##f(y) == 0) return 1;                                                                      \
+        if (creal##f(x) == 0 && cimag##f(x) == 0) return creal##f(y) > 0 && cimag##f(y) == 0 ? (C)0 : BUILD((T)NAN, (T)NAN);     \
+        T n = creal##f(y);                                                                                                       \
+        if (cimag##f(y) == 0 && n == trunc##f(n) && fabs##f(n) < 100) {                                                          \
+            int e = (int)fabs##f(n);                                                                                             \
+            C result = 1, base = x;                                                                                              \
+            for (; e > 0; e >>= 1, base = times_of_##s(base, base))                                                              \
+                if (e & 1) result = times_of_##s(result, base);                                                                  \
+            return n < 0 ? divide_of_##s(1, result) : result;                                                                    \
+        }                                                                                                                        \
+        return cpow##f(x, y);                                                                                                    \
+    }                                                                                                                            \
+    static inline C sign_of_##s(C x)                                                                                             \
+    {                                                                                                                            \
+        T r = cabs##f(x);                                                                                                        \
+        if (r == 0) return 0;                                                                                                    \
+        return BUILD(creal##f(x) / r, cimag##f(x) / r);                                                                          \
+    }                                                                                                                            \
+    static inline C scaled_of_##s(C x, T by) { return BUILD(creal##f(x) * by, cimag##f(x) * by); }                               \
+    static inline C expm1_of_##s(C x)                                                                                            \
+    {                                                                                                                            \
+        T half = sin##f(cimag##f(x) / 2);                                                                                        \
+        return BUILD(expm1##f(creal##f(x)) * cos##f(cimag##f(x)) - 2 * half * half, exp##f(creal##f(x)) * sin##f(cimag##f(x)));  \
+    }                                                                                                                            \
+    static inline C log1p_of_##s(C x)                                                                                            \
+    {                                                                                                                            \
+        T r = hypot##f(creal##f(x) + 1, cimag##f(x));                                                                            \
+        return BUILD(log##f(r), atan2##f(cimag##f(x), creal##f(x) + 1));                                                         \
+    }
+COMPLEX_HELPERS(c64, float complex, float, f, CMPLXF)
+COMPLEX_HELPERS(c128, double complex, double, , CMPLX)
+
+#define COMPLEX_KERNELS(s, C, T, f, BUILD)                                                                                       \
+    BINARY(add_##s, C, C, x + y)                                                                                                 \
+    BINARY(subtract_##s, C, C, x - y)                                                                                            \
+    BINARY(multiply_##s, C, C, times_of_##s(x, y))                                                                               \
+    BINARY(divide_##s, C, C, divide_of_##s(x, y))                                                                                \
+    BINARY(power_##s, C, C, power_of_##s(x, y))                                                                                  \
+    BINARY(maximum_##s, C, C, nan_of_##s(x) ? x : nan_of_##s(y) ? y : less_of_##s(x, y) ? y : x)                                 \
+    BINARY(minimum_##s, C, C, nan_of_##s(x) ? x : nan_of_##s(y) ? y : less_of_##s(y, x) ? y : x)                                 \
+    BINARY(fmax_##s, C, C, nan_of_##s(y) ? x : nan_of_##s(x) ? y : less_of_##s(x, y) ? y : x)                                    \
+    BINARY(fmin_##s, C, C, nan_of_##s(y) ? x : nan_of_##s(x) ? y : less_of_##s(y, x) ? y : x)                                    \
+    BINARY(equal_##s, C, uint8_t, x == y)                                                                                        \
+    BINARY(not_equal_##s, C, uint8_t, x != y)                                                                                    \
+    BINARY(less_##s, C, uint8_t, less_of_##s(x, y))                                                                              \
+    BINARY(less_equal_##s, C, uint8_t, less_of_##s(x, y) || x == y)                                                              \
+    BINARY(greater_##s, C, uint8_t, less_of_##s(y, x))                                                                           \
+    BINARY(greater_equal_##s, C, uint8_t, less_of_##s(y, x) || x == y)                                                           \
+    BINARY(logical_and_##s, C, uint8_t, x != 0 && y != 0)                                                                        \
+    BINARY(logical_or_##s, C, uint8_t, x != 0 || y != 0)                                                                         \
+    BINARY(logical_xor_##s, C, uint8_t, (x != 0) != (y != 0))                                                                    \
+    UNARY(logical_not_##s, C, uint8_t, x == 0)                                                                                   \
+    UNARY(negative_##s, C, C, -x)                                                                                                \
+    UNARY(same_##s, C, C, x)                                                                                                     \
+    UNARY(absolute_##s, C, T, hypot##f(creal##f(x), cimag##f(x)))                                                                \
+    UNARY(sign_##s, C, C, sign_of_##s(x))                                                                                        \
+    UNARY(rint_##s, C, C, BUILD(rint##f(creal##f(x)), rint##f(cimag##f(x))))                                                     \
+    UNARY(square_##s, C, C, times_of_##s(x, x))                                                                                  \
+    UNARY(reciprocal_##s, C, C, divide_of_##s(1, x))                                                                             \
+    UNARY(sqrt_##s, C, C, csqrt##f(x))                                                                                           \
+    UNARY(exp_##s, C, C, cexp##f(x))                                                                                             \
+    UNARY(exp2_##s, C, C, cexp##f(scaled_of_##s(x, (T)0.693147180559945309417232121458176568L)))                                 \
+    UNARY(expm1_##s, C, C, expm1_of_##s(x))                                                                                      \
+    UNARY(log_##s, C, C, clog##f(x))                                                                                             \
+    UNARY(log2_##s, C, C, scaled_of_##s(clog##f(x), (T)1.442695040888963407359924681001892137L))                                 \
+    UNARY(log10_##s, C, C, scaled_of_##s(clog##f(x), (T)0.434294481903251827651128918916605082L))                                \
+    UNARY(log1p_##s, C, C, log1p_of_##s(x))                                                                                      \
+    UNARY(sin_##s, C, C, csin##f(x))                                                                                             \
+    UNARY(cos_##s, C, C, ccos##f(x))                                                                                             \
+    UNARY(tan_##s, C, C, ctan##f(x))                                                                                             \
+    UNARY(arcsin_##s, C, C, casin##f(x))                                                                                         \
+    UNARY(arccos_##s, C, C, cacos##f(x))                                                                                         \
+    UNARY(arctan_##s, C, C, catan##f(x))                                                                                         \
+    UNARY(sinh_##s, C, C, csinh##f(x))                                                                                           \
+    UNARY(cosh_##s, C, C, ccosh##f(x))                                                                                           \
+    UNARY(tanh_##s, C, C, ctanh##f(x))                                                                                           \
+    UNARY(arcsinh_##s, C, C, casinh##f(x))                                                                                       \
+    UNARY(arccosh_##s, C, C, cacosh##f(x))                                                                                       \
+    UNARY(arctanh_##s, C, C, catanh##f(x))                                                                                       \
+    UNARY(conjugate_##s, C, C, conj##f(x))                                                                                       \
+    UNARY(real_##s, C, T, creal##f(x))                                                                                           \
+    UNARY(imag_##s, C, T, cimag##f(x))                                                                                           \
+    UNARY(isnan_##s, C, uint8_t, nan_of_##s(x))                                                                                  \
+    UNARY(isinf_##s, C, uint8_t, isinf(creal##f(x)) || isinf(cimag##f(x)))                                                       \
+    UNARY(isfinite_##s, C, uint8_t, isfinite(creal##f(x)) && isfinite(cimag##f(x)))
+COMPLEX_KERNELS(c64, float complex, float, f, CMPLXF)
+COMPLEX_KERNELS(c128, double complex, double, , CMPLX)
+
+#endif

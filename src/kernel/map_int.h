@@ -1,0 +1,149 @@
+/* Integer and bool kernels. Arithmetic wraps: it is done in the unsigned type W, at least 32 bits wide. Division by zero gives 0 and
+ * the smallest integer divided by -1 wraps, as in NumPy. Included by map.c only. */
+#ifndef TESSERA_KERNEL_MAP_INT_H
+#define TESSERA_KERNEL_MAP_INT_H
+
+#include "kernel/map_loops.h"
+
+/* X(letter, type, wide unsigned type, bits) */
+#define SIGNED_TYPES(X) X(i8, int8_t, uint32_t, 8) X(i16, int16_t, uint32_t, 16) X(i32, int32_t, uint32_t, 32) X(i64, int64_t, uint64_t, 64)
+#define UNSIGNED_TYPES(X) X(u8, uint8_t, uint32_t, 8) X(u16, uint16_t, uint32_t, 16) X(u32, uint32_t, uint32_t, 32) X(u64, uint64_t, uint64_t, 64)
+#define INTEGER_TYPES(X) SIGNED_TYPES(X) UNSIGNED_TYPES(X)
+
+/* Quotient and remainder by helper functions: their cases do not vectorise anyway. */
+#define SIGNED_HELPERS(s, T, W, bits)                                                                                            \
+    static inline T floor_divide_of_##s(T x, T y)                                                                                \
+    {                                                                                                                            \
+        if (y == 0) return 0;                                                                                                    \
+        if (y == -1) return (T)(0 - (W)x);                                                                                       \
+        T q = (T)(x / y);                                                                                                        \
+        return (T)(q - ((x % y != 0) && ((x < 0) != (y < 0))));                                                                  \
+    }                                                                                                                            \
+    static inline T remainder_of_##s(T x, T y)                                                                                   \
+    {                                                                                                                            \
+        if (y == 0 || y == -1) return 0;                                                                                         \
+        T r = (T)(x % y);                                                                                                        \
+        return (T)(r != 0 && ((r < 0) != (y < 0)) ? r + y : r);                                                                  \
+    }                                                                                                                            \
+    static inline T fmod_of_##s(T x, T y) { return y == 0 || y == -1 ? 0 : (T)(x % y); }                                         \
+    static inline T reciprocal_of_##s(T x) { return x == 1 || x == -1 ? x : x == 0 ? (bits >= 32 ? (T)((W)1 << (bits - 1)) : 0) : 0; } \
+    static inline T power_of_##s(T x, T y, unsigned *faults)                                                                     \
+    {                                                                                                                            \
+        if (y < 0) {                                                                                                             \
+            *faults |= FAULT_NEGATIVE_POWER;                                                                                     \
+            return 0;                                                                                                            \
+        }                                                                                                                        \
+        W base = (W)x, result = 1;                                                                                               \
+        for (T e = y; e > 0; e = (T)(e >> 1), base *= base)                                                                      \
+            if (e & 1) result *= base;                                                                                           \
+        return (T)result;                                                                                                        \
+    }                                                                                                                            \
+    static inline T gcd_of_##s(T x, T y)                                                                                         \
+    {                                                                                                                            \
+        W a = x < 0 ? 0 - (W)x : (W)x, b = y < 0 ? 0 - (W)y : (W)y;                                                              \
+        while (b) {                                                                                                              \
+            W r = a % b;                                                                                                         \
+            a = b;                                                                                                               \
+            b = r;                                                                                                               \
+        }                                                                                                                        \
+        return (T)a;                                                                                                             \
+    }                                                                                                                            \
+    static inline T lcm_of_##s(T x, T y)                                                                                         \
+    {                                                                                                                            \
+        W g = (W)gcd_of_##s(x, y), a = x < 0 ? 0 - (W)x : (W)x, b = y < 0 ? 0 - (W)y : (W)y;                                     \
+        return g == 0 ? 0 : (T)(a / g * b);                                                                                      \
+    }
+SIGNED_TYPES(SIGNED_HELPERS)
+
+#define UNSIGNED_HELPERS(s, T, W, bits)                                                                                          \
+    static inline T floor_divide_of_##s(T x, T y) { return y == 0 ? 0 : (T)(x / y); }                                            \
+    static inline T remainder_of_##s(T x, T y) { return y == 0 ? 0 : (T)(x % y); }                                               \
+    static inline T fmod_of_##s(T x, T y) { return y == 0 ? 0 : (T)(x % y); }                                                    \
+    static inline T reciprocal_of_##s(T x) { return x == 1; }                                                                    \
+    static inline T power_of_##s(T x, T y, unsigned *faults)                                                                     \
+    {                                                                                                                            \
+        W base = x, result = 1;                                                                                                  \
+        for (T e = y; e > 0; e = (T)(e >> 1), base *= base)                                                                      \
+            if (e & 1) result *= base;                                                                                           \
+        return (T)result;                                                                                                        \
+    }                                                                                                                            \
+    static inline T gcd_of_##s(T x, T y)                                                                                         \
+    {                                                                                                                            \
+        while (y) {                                                                                                              \
+            T r = (T)(x % y);                                                                                                    \
+            x = y;                                                                                                               \
+            y = r;                                                                                                               \
+        }                                                                                                                        \
+        return x;                                                                                                                \
+    }                                                                                                                            \
+    static inline T lcm_of_##s(T x, T y)                                                                                         \
+    {                                                                                                                            \
+        T g = gcd_of_##s(x, y);                                                                                                  \
+        return g == 0 ? 0 : (T)(x / g * y);                                                                                      \
+    }
+UNSIGNED_TYPES(UNSIGNED_HELPERS)
+
+#define INTEGER_KERNELS(s, T, W, bits)                                                                                           \
+    BINARY(add_##s, T, T, (W)x + (W)y)                                                                                           \
+    BINARY(subtract_##s, T, T, (W)x - (W)y)                                                                                      \
+    BINARY(multiply_##s, T, T, (W)x *(W)y)                                                                                       \
+    BINARY(floor_divide_##s, T, T, floor_divide_of_##s(x, y))                                                                    \
+    BINARY(remainder_##s, T, T, remainder_of_##s(x, y))                                                                          \
+    BINARY(fmod_##s, T, T, fmod_of_##s(x, y))                                                                                    \
+    BINARY(power_##s, T, T, power_of_##s(x, y, faults))                                                                          \
+    BINARY(maximum_##s, T, T, x > y ? x : y)                                                                                     \
+    BINARY(minimum_##s, T, T, x < y ? x : y)                                                                                     \
+    BINARY(gcd_##s, T, T, gcd_of_##s(x, y))                                                                                      \
+    BINARY(lcm_##s, T, T, lcm_of_##s(x, y))                                                                                      \
+    BINARY(and_##s, T, T, x &y)                                                                                                  \
+    BINARY(or_##s, T, T, x | y)                                                                                                  \
+    BINARY(xor_##s, T, T, x ^ y)                                                                                                 \
+    BINARY(equal_##s, T, uint8_t, x == y)                                                                                        \
+    BINARY(not_equal_##s, T, uint8_t, x != y)                                                                                    \
+    BINARY(less_##s, T, uint8_t, x < y)                                                                                          \
+    BINARY(less_equal_##s, T, uint8_t, x <= y)                                                                                   \
+    BINARY(greater_##s, T, uint8_t, x > y)                                                                                       \
+    BINARY(greater_equal_##s, T, uint8_t, x >= y)                                                                                \
+    BINARY(logical_and_##s, T, uint8_t, x != 0 && y != 0)                                                                        \
+    BINARY(logical_or_##s, T, uint8_t, x != 0 || y != 0)                                                                         \
+    BINARY(logical_xor_##s, T, uint8_t, (x != 0) != (y != 0))                                                                    \
+    UNARY(logical_not_##s, T, uint8_t, x == 0)                                                                                   \
+    UNARY(invert_##s, T, T, ~x)                                                                                                  \
+    UNARY(negative_##s, T, T, 0 - (W)x)                                                                                          \
+    UNARY(same_##s, T, T, x)                                                                                                     \
+    UNARY(square_##s, T, T, (W)x *(W)x)                                                                                          \
+    UNARY(reciprocal_##s, T, T, reciprocal_of_##s(x))                                                                            \
+    UNARY(zero_##s, T, T, ((void)x, 0))                                                                                          \
+    UNARY(never_##s, T, uint8_t, ((void)x, 0))                                                                                   \
+    UNARY(always_##s, T, uint8_t, ((void)x, 1))
+INTEGER_TYPES(INTEGER_KERNELS)
+
+#define SIGNED_KERNELS(s, T, W, bits)                                                                                            \
+    BINARY(left_shift_##s, T, T, (uint64_t)y < bits ? (T)((W)x << y) : 0)                                                        \
+    BINARY(right_shift_##s, T, T, (uint64_t)y < bits ? (T)(x >> y) : (T)(x < 0 ? -1 : 0))                                        \
+    UNARY(absolute_##s, T, T, x < 0 ? 0 - (W)x : (W)x)                                                                           \
+    UNARY(sign_##s, T, T, (x > 0) - (x < 0))
+SIGNED_TYPES(SIGNED_KERNELS)
+
+#define UNSIGNED_KERNELS(s, T, W, bits)                                                                                          \
+    BINARY(left_shift_##s, T, T, y < bits ? (T)((W)x << y) : 0)                                                                  \
+    BINARY(right_shift_##s, T, T, y < bits ? (T)(x >> y) : 0)                                                                    \
+    UNARY(absolute_##s, T, T, x)                                                                                                 \
+    UNARY(sign_##s, T, T, x != 0)
+UNSIGNED_TYPES(UNSIGNED_KERNELS)
+
+/* bool: one byte, 0 or 1; add is or, multiply is and. */
+BINARY(or_bool, uint8_t, uint8_t, (x | y) != 0)
+BINARY(and_bool, uint8_t, uint8_t, (x != 0) & (y != 0))
+BINARY(xor_bool, uint8_t, uint8_t, (x != 0) ^ (y != 0))
+BINARY(equal_bool, uint8_t, uint8_t, (x != 0) == (y != 0))
+BINARY(less_bool, uint8_t, uint8_t, (x == 0) & (y != 0))
+BINARY(less_equal_bool, uint8_t, uint8_t, (x == 0) | (y != 0))
+BINARY(greater_bool, uint8_t, uint8_t, (x != 0) & (y == 0))
+BINARY(greater_equal_bool, uint8_t, uint8_t, (x != 0) | (y == 0))
+UNARY(not_bool, uint8_t, uint8_t, x == 0)
+UNARY(same_bool, uint8_t, uint8_t, x != 0)
+UNARY(never_bool, uint8_t, uint8_t, ((void)x, 0))
+UNARY(always_bool, uint8_t, uint8_t, ((void)x, 1))
+
+#endif

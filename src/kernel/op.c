@@ -1,0 +1,90 @@
+/* The table of elementwise operations, and NumPy 2's choice of the loop that runs for given operands. */
+#include "kernel/op.h"
+
+#include <string.h>
+
+static const op_info infos[OP_COUNT] = {
+#define X(name, text, arity, rule) [OP_##name] = {text, arity, rule},
+    OP_LIST(X)
+#undef X
+};
+
+const op_info *op_info_of(op_code op) { return &infos[op]; }
+
+op_code op_find(const char *name)
+{
+    for (int i = 0; i < OP_COUNT; i++) {
+        if (strcmp(infos[i].name, name) == 0) return (op_code)i;
+    }
+    return OP_COUNT;
+}
+
+static tsr_status no_loop(op_code op, const tsr_dtype *operands)
+{
+    if (infos[op].arity == 1) return error_set(TSR_ERR_TYPE, "%s: not defined for %s", infos[op].name, tsr_dtype_name(operands[0]));
+    return error_set(TSR_ERR_TYPE, "%s: not defined for %s and %s", infos[op].name, tsr_dtype_name(operands[0]), tsr_dtype_name(operands[1]));
+}
+
+/* Operations of the numeric families that have no complex loop. */
+static bool real_only(op_code op) { return op == OP_FLOOR_DIVIDE || op == OP_REMAINDER || op == OP_FMOD; }
+
+tsr_status op_resolve(op_code op, const tsr_dtype *operands, tsr_dtype *loops, tsr_dtype *result)
+{
+    int n = infos[op].arity;
+    tsr_dtype t = operands[n == 3 ? 1 : 0];
+    if (n >= 2) t = tsr_dtype_promote(t, operands[n - 1]);
+    for (int i = 0; i < n; i++) loops[i] = t;
+    *result = t;
+    switch (infos[op].rule) {
+    case RULE_NUMERIC: break;
+    case RULE_NOT_BOOL:
+        if (t == TSR_BOOL) return no_loop(op, operands);
+        break;
+    case RULE_ARITH_INT:
+        if (t == TSR_BOOL) t = TSR_I8;
+        if (real_only(op) && dtype_is_complex(t)) return no_loop(op, operands);
+        break;
+    case RULE_REAL:
+        if (dtype_is_complex(t)) return no_loop(op, operands);
+        break;
+    case RULE_INEXACT: t = dtype_inexact(t); break;
+    case RULE_FLOAT:
+        if (dtype_is_complex(t)) return no_loop(op, operands);
+        t = dtype_inexact(t);
+        break;
+    case RULE_DIVIDE: t = dtype_is_inexact(t) ? t : TSR_F64; break;
+    case RULE_INTEGER:
+        if (dtype_is_inexact(t)) return no_loop(op, operands);
+        break;
+    case RULE_SHIFT:
+        if (dtype_is_inexact(t)) return no_loop(op, operands);
+        if (t == TSR_BOOL) t = TSR_I8;
+        break;
+    case RULE_COMPARE:
+    case RULE_ORDER:
+    case RULE_TEST:
+        if (op == OP_SIGNBIT) {
+            if (dtype_is_complex(t)) return no_loop(op, operands);
+            loops[0] = dtype_inexact(t);
+        }
+        *result = TSR_BOOL;
+        return TSR_OK;
+    case RULE_PART: *result = dtype_real(t); return TSR_OK;
+    case RULE_LDEXP:
+        if (dtype_is_complex(operands[0]) || dtype_is_inexact(operands[1])) return no_loop(op, operands);
+        loops[0] = *result = dtype_inexact(operands[0]);
+        loops[1] = TSR_I32;
+        return TSR_OK;
+    case RULE_EXPONENT:
+        if (dtype_is_complex(t)) return no_loop(op, operands);
+        loops[0] = dtype_inexact(t);
+        *result = TSR_I32;
+        return TSR_OK;
+    case RULE_SELECT: loops[0] = TSR_BOOL; return TSR_OK;
+    }
+    for (int i = 0; i < n; i++) loops[i] = t;
+    *result = t;
+    return TSR_OK;
+}
+
+tsr_dtype op_kernel_dtype(op_code op, const tsr_dtype *loops) { return op == OP_LDEXP ? loops[0] : loops[infos[op].arity - 1]; }
