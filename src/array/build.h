@@ -1,0 +1,32 @@
+/* What the constructors share: checked arguments, and the primitives with their trivial simplifications. Functions that return an
+ * array follow the public rules: NULL in gives NULL out, NULL is a failure with its text recorded, a result is a new reference. */
+#ifndef TESSERA_ARRAY_BUILD_H
+#define TESSERA_ARRAY_BUILD_H
+
+#include "array/node.h"
+#include "array/session.h"
+
+/* Chunks for a new array: `chunks` as in the public header; align (may be NULL) is the source's own chunk. */
+tsr_status chunks_choose(const tsr_session *s, tsr_dtype dtype, int ndim, const int64_t *shape, const int64_t *chunks, const int64_t *align, grid *out)
+    MUST_CHECK;
+/* The borders of `in` seen through start + step * i, i < length. On success *owned must be mem_freed after the node is made. */
+tsr_status chunks_slice(const axis_grid *in, int64_t start, int64_t step, int64_t length, axis_grid *out, int64_t **owned) MUST_CHECK;
+
+tsr_array *array_view(tsr_array *a, int ndim, const int64_t *shape, const view_axis *axes);
+tsr_array *array_cast(tsr_array *a, tsr_dtype dtype);
+/* Broadcasts, casts and applies. */
+tsr_array *array_map(op_code op, int n, tsr_array *const *arrays);
+tsr_array *array_reduce(const char *name, tsr_array *a, monoid op, int n_axes, const int *axes, bool keepdims, double ddof);
+tsr_array *array_full_like(tsr_array *like, tsr_scalar value, tsr_dtype dtype);
+
+/* Drops the reference to `used` after it went into `result`; for nesting constructors. */
+tsr_array *array_using(tsr_array *result, tsr_array *used);
+
+/* Normalises a possibly negative axis. The text names the function and the shape. */
+tsr_status axis_check(const char *name, const tsr_array *a, int axis, int *out) MUST_CHECK;
+/* A set of axes as bits; axes NULL: all. Repeated axes are an error. */
+tsr_status axes_check(const char *name, const tsr_array *a, int n_axes, const int *axes, uint32_t *out) MUST_CHECK;
+tsr_status shape_check(const char *name, int ndim, const int64_t *shape) MUST_CHECK;
+tsr_status broadcast_shapes(const char *name, int n, tsr_array *const *arrays, int *ndim, int64_t *shape) MUST_CHECK;
+
+#endif

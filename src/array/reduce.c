@@ -1,0 +1,306 @@
+/* Reductions, running sums, order statistics and histograms. */
+#include "array/build.h"
+#include "base/mem.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#define REDUCTION(name, op)                                                                                                      \
+    tsr_array *tsr_##name(tsr_array *a, int n_axes, const int *axes, bool keepdims)                                              \
+    {                                                                                                                            \
+        return array_reduce(#name, a, MONOID_##op, n_axes, axes, keepdims, 0);                                                   \
+    }
+#define SPREAD(name, op)                                                                                                         \
+    tsr_array *tsr_##name(tsr_array *a, int n_axes, const int *axes, bool keepdims, double ddof)                                 \
+    {                                                                                                                            \
+        return array_reduce(#name, a, MONOID_##op, n_axes, axes, keepdims, ddof);                                                \
+    }
+#define ARGUMENT(name, op)                                                                                                       \
+    tsr_array *tsr_##name(tsr_array *a, int n_axes, const int *axes, bool keepdims)                                              \
+    {                                                                                                                            \
+        if (a && axes && n_axes != 1) {                                                                                          \
+            (void)error_set(TSR_ERR_VALUE, #name ": takes one axis, or none for all; %d given", n_axes);                         \
+            return NULL;                                                                                                         \
+        }                                                                                                                        \
+        return array_reduce(#name, a, MONOID_##op, n_axes, axes, keepdims, 0);                                                   \
+    }
+
+REDUCTION(sum, SUM)
+REDUCTION(prod, PROD)
+REDUCTION(min, MIN)
+REDUCTION(max, MAX)
+REDUCTION(any, ANY)
+REDUCTION(all, ALL)
+REDUCTION(count_nonzero, COUNT_NONZERO)
+REDUCTION(count_valid, COUNT_VALID)
+REDUCTION(mean, MEAN)
+REDUCTION(nansum, NANSUM)
+REDUCTION(nanprod, NANPROD)
+REDUCTION(nanmin, FMIN)
+REDUCTION(nanmax, FMAX)
+REDUCTION(nanmean, NANMEAN)
+SPREAD(var, VAR)
+SPREAD(std, STD)
+SPREAD(nanvar, NANVAR)
+SPREAD(nanstd, NANSTD)
+ARGUMENT(argmin, ARGMIN)
+ARGUMENT(argmax, ARGMAX)
+ARGUMENT(nanargmin, NANARGMIN)
+ARGUMENT(nanargmax, NANARGMAX)
+
+tsr_array *tsr_ptp(tsr_array *a, int n_axes, const int *axes, bool keepdims)
+{
+    tsr_array *high = tsr_max(a, n_axes, axes, keepdims), *low = tsr_min(a, n_axes, axes, keepdims);
+    return array_using(array_using(tsr_subtract(high, low), high), low);
+}
+
+/* Weights of the reduced axes get length-1 axes where the others are kept. */
+static tsr_array *spread_weights(const tsr_array *a, tsr_array *weights, uint32_t mask)
+{
+    int64_t shape[TSR_MAX_NDIM];
+    view_axis axes[TSR_MAX_NDIM];
+    int k = 0;
+    if (weights->ndim == a->ndim) return node_ref(weights);
+    for (int d = 0; d < a->ndim; d++) {
+        shape[d] = 1;
+        if (!(mask >> d & 1)) continue;
+        if (k >= weights->ndim || weights->shape[k] != a->shape[d]) {
+            (void)error_set(TSR_ERR_VALUE, "average: the weights have neither the shape of the array nor that of the reduced axes");
+            return NULL;
+        }
+        shape[d] = a->shape[d];
+        axes[k++] = (view_axis){d, 0, 1};
+    }
+    return array_view(weights, a->ndim, shape, axes);
+}
+
+tsr_array *tsr_average(tsr_array *a, tsr_array *weights, int n_axes, const int *axes, bool keepdims)
+{
+    uint32_t mask;
+    if (!a || !weights || axes_check("average", a, n_axes, axes, &mask) != TSR_OK) return NULL;
+    tsr_array *spread = spread_weights(a, weights, mask), *full = NULL, *product = NULL, *top = NULL, *bottom = NULL, *result = NULL;
+    if (spread) {
+        full = tsr_broadcast_to(spread, a->ndim, a->shape);
+        product = tsr_multiply(a, full);
+        top = tsr_sum(product, n_axes, axes, keepdims);
+        bottom = tsr_sum(full, n_axes, axes, keepdims);
+        result = tsr_divide(top, bottom);
+    }
+    tsr_array *used[] = {spread, full, product, top, bottom};
+    for (int i = 0; i < 5; i++) node_unref(used[i]);
+    return result;
+}
+
+/* ---- Running ---------------------------------------------------------------------------------------------------------- */
+
+static tsr_array *scan(const char *name, tsr_array *a, scan_kind kind, int axis)
+{
+    if (!a || axis_check(name, a, axis, &axis) != TSR_OK) return NULL;
+    tsr_dtype dtype = dtype_is_inexact(a->dtype) ? a->dtype : dtype_is_unsigned(a->dtype) ? TSR_U64 : TSR_I64; /* as NumPy's sum widens */
+    tsr_array *typed = array_cast(a, dtype);
+    if (!typed) return NULL;
+    tsr_array proto = {.op = NODE_SCAN, .dtype = dtype, .ndim = a->ndim, .grid = a->grid, .n_inputs = 1, .inputs = &typed};
+    memcpy(proto.shape, a->shape, sizeof proto.shape);
+    proto.p.scan.kind = kind;
+    proto.p.scan.axis = axis;
+    return array_using(node_make(a->session, &proto), typed);
+}
+
+tsr_array *tsr_cumsum(tsr_array *a, int axis) { return scan("cumsum", a, SCAN_SUM, axis); }
+tsr_array *tsr_cumprod(tsr_array *a, int axis) { return scan("cumprod", a, SCAN_PROD, axis); }
+tsr_array *tsr_nancumsum(tsr_array *a, int axis) { return scan("nancumsum", a, SCAN_NANSUM, axis); }
+tsr_array *tsr_nancumprod(tsr_array *a, int axis) { return scan("nancumprod", a, SCAN_NANPROD, axis); }
+
+/* ---- Quantiles ---------------------------------------------------------------------------------------------------------- */
+
+/* Several axes become one: moved to the front and flattened. *axis is where the values then lie. */
+static tsr_array *gather_axes(tsr_array *a, uint32_t mask, int *axis)
+{
+    int order[TSR_MAX_NDIM], n = 0, ndim = 1;
+    int64_t shape[TSR_MAX_NDIM] = {1};
+    *axis = 0;
+    if (mask && !(mask & (mask - 1))) {
+        *axis = __builtin_ctz(mask);
+        return node_ref(a);
+    }
+    for (int d = 0; d < a->ndim; d++)
+        if (mask >> d & 1) {
+            order[n++] = d;
+            shape[0] *= a->shape[d];
+        }
+    for (int d = 0; d < a->ndim; d++)
+        if (!(mask >> d & 1)) {
+            order[n++] = d;
+            shape[ndim++] = a->shape[d];
+        }
+    tsr_array *moved = tsr_transpose(a, order);
+    return array_using(tsr_reshape(moved, ndim, shape), moved);
+}
+
+static tsr_array *quantile(const char *name, tsr_array *a, int n_q, const double *q, int n_axes, const int *axes, bool keepdims, bool skip_nan)
+{
+    uint32_t mask;
+    int axis = 0;
+    if (!a || axes_check(name, a, n_axes, axes, &mask) != TSR_OK) return NULL;
+    for (int i = 0; i < n_q; i++) {
+        if (!(q[i] >= 0 && q[i] <= 1)) {
+            (void)error_set(TSR_ERR_VALUE, "%s: %g is not between 0 and 1", name, q[i]);
+            return NULL;
+        }
+    }
+    if (dtype_is_complex(a->dtype)) {
+        (void)error_set(TSR_ERR_TYPE, "%s: not defined for %s", name, tsr_dtype_name(a->dtype));
+        return NULL;
+    }
+    tsr_array *typed = array_cast(a, a->dtype == TSR_F32 ? TSR_F32 : TSR_F64), *x = typed ? gather_axes(typed, mask, &axis) : NULL;
+    node_unref(typed);
+    if (!x) return NULL;
+    tsr_array proto = {.op = NODE_QUANTILE, .dtype = x->dtype, .ndim = x->ndim, .n_inputs = 1, .inputs = &x};
+    proto.shape[0] = n_q;
+    proto.grid.axes[0] = axis_grid_regular(n_q, n_q);
+    for (int d = 0, k = 1; d < x->ndim; d++) {
+        if (d == axis) continue;
+        proto.shape[k] = x->shape[d];
+        proto.grid.axes[k++] = x->grid.axes[d];
+    }
+    proto.p.quantile.axis = axis;
+    proto.p.quantile.n_q = n_q;
+    proto.p.quantile.skip_nan = skip_nan;
+    proto.p.quantile.q = mem_alloc(sizeof *q * (size_t)n_q);
+    tsr_array *result = NULL;
+    if (proto.p.quantile.q) {
+        memcpy(proto.p.quantile.q, q, sizeof *q * (size_t)n_q);
+        result = node_make(a->session, &proto);
+    }
+    node_unref(x);
+    if (!keepdims || !result) return result;
+    int64_t shape[TSR_MAX_NDIM] = {n_q};
+    view_axis view[TSR_MAX_NDIM] = {{0, 0, 1}};
+    for (int d = 0, k = 1; d < a->ndim; d++) {
+        shape[d + 1] = mask >> d & 1 ? 1 : a->shape[d];
+        if (!(mask >> d & 1)) view[k++] = (view_axis){d + 1, 0, 1};
+    }
+    return array_using(array_view(result, a->ndim + 1, shape, view), result);
+}
+
+tsr_array *tsr_quantile(tsr_array *a, int n_q, const double *q, int n_axes, const int *axes, bool keepdims)
+{
+    return quantile("quantile", a, n_q, q, n_axes, axes, keepdims, false);
+}
+tsr_array *tsr_nanquantile(tsr_array *a, int n_q, const double *q, int n_axes, const int *axes, bool keepdims)
+{
+    return quantile("nanquantile", a, n_q, q, n_axes, axes, keepdims, true);
+}
+
+static tsr_array *middle(const char *name, tsr_array *a, int n_axes, const int *axes, bool keepdims, bool skip_nan)
+{
+    tsr_array *all = quantile(name, a, 1, (double[]){0.5}, n_axes, axes, keepdims, skip_nan);
+    return array_using(tsr_slice(all, 1, (tsr_index[]){{.kind = TSR_INDEX_INTEGER}}), all);
+}
+
+tsr_array *tsr_median(tsr_array *a, int n_axes, const int *axes, bool keepdims) { return middle("median", a, n_axes, axes, keepdims, false); }
+tsr_array *tsr_nanmedian(tsr_array *a, int n_axes, const int *axes, bool keepdims) { return middle("nanmedian", a, n_axes, axes, keepdims, true); }
+
+/* ---- Histograms ----------------------------------------------------------------------------------------------------------- */
+
+static tsr_status check_bins(const tsr_bins *bins)
+{
+    if (bins->n < 1) return error_set(TSR_ERR_VALUE, "histogram: %" PRId64 " bins, at least 1 is needed", bins->n);
+    if (!bins->edges) {
+        if (!isfinite(bins->low) || !isfinite(bins->high)) return error_set(TSR_ERR_VALUE, "histogram: the range %g to %g is not finite", bins->low, bins->high);
+        if (bins->low > bins->high) return error_set(TSR_ERR_VALUE, "histogram: the range's end %g is before its start %g", bins->high, bins->low);
+        return TSR_OK;
+    }
+    for (int64_t i = 0; i < bins->n; i++) {
+        if (!(bins->edges[i] <= bins->edges[i + 1])) return error_set(TSR_ERR_VALUE, "histogram: the edges do not increase at %" PRId64, i + 1);
+    }
+    return TSR_OK;
+}
+
+tsr_status tsr_histogram_edges(const tsr_bins *bins, double *out)
+{
+    TRY(check_bins(bins));
+    double low = bins->low, high = bins->high;
+    if (!bins->edges && low == high) {
+        low -= 0.5;
+        high += 0.5;
+    }
+    double step = (high - low) / (double)bins->n;
+    for (int64_t i = 0; i <= bins->n; i++) out[i] = bins->edges ? bins->edges[i] : i == bins->n ? high : (double)i * step + low;
+    return TSR_OK;
+}
+
+static tsr_array *counts(tsr_array *a, tsr_array *weights, const tsr_bins *bins)
+{
+    if (!a || check_bins(bins) != TSR_OK) return NULL;
+    if (dtype_is_complex(a->dtype)) {
+        (void)error_set(TSR_ERR_TYPE, "histogram: not defined for %s", tsr_dtype_name(a->dtype));
+        return NULL;
+    }
+    tsr_array *inputs[2] = {array_cast(a, a->dtype == TSR_F32 ? TSR_F32 : TSR_F64), weights};
+    tsr_array proto = {.op = NODE_REDUCE, .dtype = weights ? TSR_F64 : TSR_I64, .ndim = 1, .n_inputs = weights ? 2 : 1, .inputs = inputs};
+    proto.shape[0] = bins->n;
+    proto.grid.axes[0] = axis_grid_regular(bins->n, bins->n);
+    proto.p.reduce.op = MONOID_HISTOGRAM;
+    proto.p.reduce.axes = (uint32_t)((1ull << a->ndim) - 1);
+    acc_params *p = &proto.p.reduce.params;
+    *p = (acc_params){.n_bins = bins->n, .low = bins->low, .high = bins->high, .weighted = weights != NULL};
+    if (!bins->edges && p->low == p->high) {
+        p->low -= 0.5;
+        p->high += 0.5;
+    }
+    if (bins->edges) {
+        double *edges = mem_alloc(sizeof *edges * (size_t)(bins->n + 1));
+        if (!edges) {
+            node_unref(inputs[0]);
+            return NULL;
+        }
+        memcpy(edges, bins->edges, sizeof *edges * (size_t)(bins->n + 1));
+        p->edges = edges;
+    }
+    return array_using(inputs[0] ? node_make(a->session, &proto) : NULL, inputs[0]);
+}
+
+/* counts / (sum(counts) * widths); consumes its argument. */
+static tsr_array *to_density(tsr_array *n, const tsr_bins *bins)
+{
+    if (!n) return NULL;
+    tsr_array *total = tsr_sum(n, 0, NULL, false), *result = NULL;
+    double *edges = mem_alloc(sizeof *edges * (size_t)(bins->n + 1) * 2);
+    buffer *kept = NULL;
+    if (edges && tsr_histogram_edges(bins, edges) == TSR_OK && buffer_wrap(edges, 0, mem_free, edges, &kept) == TSR_OK) {
+        for (int64_t i = 0; i < bins->n; i++) edges[i] = edges[i + 1] - edges[i];
+        tsr_array proto = {.op = NODE_MEMORY, .dtype = TSR_F64, .ndim = 1};
+        proto.shape[0] = bins->n;
+        proto.grid.axes[0] = axis_grid_regular(bins->n, bins->n);
+        proto.p.memory.buf = kept;
+        proto.p.memory.data = kept->data;
+        proto.p.memory.strides[0] = sizeof(double);
+        tsr_array *widths = node_make(n->session, &proto), *share = tsr_divide(n, widths);
+        result = array_using(array_using(tsr_divide(share, total), share), widths);
+    } else {
+        mem_free(edges);
+    }
+    node_unref(total);
+    node_unref(n);
+    return result;
+}
+
+tsr_array *tsr_histogram(tsr_array *a, const tsr_bins *bins, bool density)
+{
+    tsr_array *n = counts(a, NULL, bins);
+    return density ? to_density(n, bins) : n;
+}
+
+tsr_array *tsr_histogram_weighted(tsr_array *a, tsr_array *weights, const tsr_bins *bins, bool density)
+{
+    if (!a || !weights) return NULL;
+    if (weights->ndim != a->ndim || memcmp(weights->shape, a->shape, sizeof *a->shape * (size_t)a->ndim) != 0) {
+        (void)error_set(TSR_ERR_VALUE, "histogram: the weights have another shape than the array");
+        return NULL;
+    }
+    tsr_array *w = array_cast(weights, TSR_F64), *n = w ? counts(a, w, bins) : NULL;
+    node_unref(w);
+    return density ? to_density(n, bins) : n;
+}
