@@ -146,7 +146,7 @@ struct kernels {
     const scatter_kernel *scatter;                    /* [dtype] */
     const random_kernel (*random)[TSR_N_DTYPES];      /* [kind][dtype] */
     index_kernel index;
-    const acc_ops (*acc)[TSR_N_DTYPES];               /* [monoid][dtype]; n_fields 0: no such accumulator */
+    const acc_ops *const *acc;                        /* [monoid][dtype]; n_fields 0: no such accumulator */
     const scan_kernel (*scan)[TSR_N_DTYPES];          /* [kind][dtype] */
     const quantile_kernel *quantile;                  /* [dtype]: f32, f64 */
 };

@@ -12,7 +12,7 @@ const kernels ISA(kernels_table) = {
     .scatter = ISA(scatter_table),
     .random = ISA(random_table),
     .index = ISA(index_fill),
-    .acc = ISA(acc_table),
+    .acc = ISA(acc_tables),
     .scan = ISA(scan_table),
     .quantile = ISA(quantile_table),
 };
