@@ -12,8 +12,8 @@ static const char *const mode_names[N_PAD_MODES] = {"constant", "edge", "reflect
 /* Indices start, start + step ... along one axis. */
 static tsr_array *strip(tsr_array *a, int axis, int64_t start, int64_t step, int64_t n)
 {
-    int64_t shape[TSR_MAX_NDIM];
-    view_axis axes[TSR_MAX_NDIM];
+    int64_t shape[TSR_MAX_NDIM] = {0};
+    view_axis axes[TSR_MAX_NDIM] = {{0}};
     for (int d = 0; d < a->ndim; d++) {
         shape[d] = d == axis ? n : a->shape[d];
         axes[d] = d == axis ? (view_axis){d, start, step} : (view_axis){d, 0, 1};
