@@ -1,0 +1,59 @@
+# Everything is built by meson and ninja; this file says which commands there are. `make help` lists them.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+# Warnings are errors; with a compiler that knows more warnings than ours, use `make WERROR=false`.
+WERROR ?= true
+FUZZ_SECONDS ?= 600
+
+.PHONY: all demo test bench fuzz lint format coverage install clean distclean help setup
+
+all: build/build.ninja ## the program build/tessera and the library build/libtessera.so
+	@ninja -C build
+
+build/build.ninja: | setup
+	@meson setup build -Dwerror=$(WERROR)
+
+setup:
+	@tools/setup build
+
+demo: setup all ## a month of sample data, its z-score and latitude profile, with pictures, into build/demo
+	@tools/demo
+
+test: ## everything continuous integration runs: builds, checks, unit tests, sanitizers, short fuzzing
+	@tools/setup test
+	@FUZZ_SECONDS=15 tools/run-tests
+
+bench: all ## measures Tessera, NumPy, Dask, CDO and others side by side and writes docs/performance.md
+	@tools/setup bench
+	@build/venv/bin/python3 bench/run.py
+
+fuzz: ## every fuzzer for FUZZ_SECONDS (600)
+	@tools/setup test
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) tools/run-tests --only fuzz
+
+lint: ## the static checks alone
+	@tools/setup test
+	@tools/run-tests --only lint
+
+format: ## formats the C files in place
+	@tools/check-format --fix
+
+coverage: ## which lines the tests reach: text, and HTML in build/coverage
+	@tools/setup test
+	@tools/coverage
+
+install: all ## into PREFIX (/usr/local), below DESTDIR if that is set
+	@meson configure build --prefix=$(PREFIX)
+	@DESTDIR=$(DESTDIR) meson install -C build --quiet
+	@echo "installed into $(DESTDIR)$(PREFIX)"
+
+clean: ## removes what was built (the virtual environment stays)
+	@rm -rf build-asan build-tsan build-fuzz build-coverage
+	@if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name venv ! -name benchdata -exec rm -rf {} +; fi
+
+distclean: ## removes build/ and all that is in it
+	@rm -rf build build-asan build-tsan build-fuzz build-coverage
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
