@@ -17,6 +17,14 @@ tsr_status error_memory(size_t size_bytes);
 /* The operating system's reason (errno) for failing to `what`, e.g. "cannot open 'x.nc': No such file or directory". */
 tsr_status error_errno(int errnum, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+#ifdef __clang_analyzer__
+/* The analyzer sees one file at a time: tell it that a function that records a failure never returns TSR_OK. */
+#define error_set(code, ...) (error_set(code, __VA_ARGS__), (code))
+#define error_prefix(...) (error_prefix(__VA_ARGS__), TSR_ERR_VALUE)
+#define error_memory(size) (error_memory(size), TSR_ERR_MEMORY)
+#define error_errno(errnum, ...) (error_errno(errnum, __VA_ARGS__), TSR_ERR_IO)
+#endif
+
 /* Returns early on failure. Use only while the function owns nothing that must be released. */
 #define TRY(expr)                                                                                                                \
     do {                                                                                                                         \

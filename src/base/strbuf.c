@@ -11,7 +11,7 @@
 static bool reserve(strbuf *b, size_t extra)
 {
     if (b->failed) return false;
-    if (b->n + extra + 1 <= b->capacity) return true;
+    if (b->text && b->n + extra + 1 <= b->capacity) return true;
     size_t capacity = b->capacity * 2 > b->n + extra + 1 ? b->capacity * 2 : b->n + extra + 64;
     char *text = mem_realloc(b->text, capacity);
     if (!text) {

@@ -6,13 +6,20 @@
 #if defined(__x86_64__)
 extern const kernels kernels_table_v2, kernels_table_v3, kernels_table_v4;
 
+#define HAS(feature) (__builtin_cpu_supports(feature) != 0)
+
+/* The levels are asked for by their features, because clang 14 does not know the levels' names. Every processor with the features
+ * tested here has the rest of its level. */
 int kernels_available(const kernels **out, int capacity)
 {
     int n = 0;
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("x86-64-v4") && n < capacity) out[n++] = &kernels_table_v4;
-    if (__builtin_cpu_supports("x86-64-v3") && n < capacity) out[n++] = &kernels_table_v3;
-    if (__builtin_cpu_supports("x86-64-v2") && n < capacity) out[n++] = &kernels_table_v2;
+    bool v2 = HAS("popcnt") && HAS("ssse3") && HAS("sse4.2");
+    bool v3 = v2 && HAS("avx2") && HAS("bmi") && HAS("bmi2") && HAS("fma");
+    bool v4 = v3 && HAS("avx512f") && HAS("avx512bw") && HAS("avx512cd") && HAS("avx512dq") && HAS("avx512vl");
+    if (v4 && n < capacity) out[n++] = &kernels_table_v4;
+    if (v3 && n < capacity) out[n++] = &kernels_table_v3;
+    if (v2 && n < capacity) out[n++] = &kernels_table_v2;
     return n;
 }
 #else

@@ -243,7 +243,10 @@ static tsr_status layout_read(const dataset *d, store_var *var, hdf5_var *v)
     memcpy(var->chunk, v->chunk, sizeof var->chunk);
     /* The library adds up the sizes of all chunks for this. */
     double n_chunks = 1;
-    for (int i = 0; i < d->ndim && v->is_chunked; i++) n_chunks *= (double)(v->extent[i] / v->chunk[i] + 1);
+    for (int i = 0; i < d->ndim && v->is_chunked; i++) {
+        int64_t n_along = v->extent[i] / v->chunk[i] + 1;
+        n_chunks *= (double)n_along;
+    }
     var->stored_bytes = n_chunks <= MAX_COUNTED_CHUNKS ? (int64_t)H5Dget_storage_size(d->id) : -1;
     return TSR_OK;
 }
@@ -407,7 +410,7 @@ static tsr_status group_read(reader *r, hid_t group, const char *path, int depth
     GUARD(links_collect(group, &links));
     size_t n_groups = 0;
     for (size_t i = 0; i < links.names.n; i++) {
-        bool is_group;
+        bool is_group = false;
         GUARD(object_read(r, group, path, links.names.items[i], depth, false, &is_group));
         if (!is_group) continue;
         char *name = links.names.items[n_groups];
@@ -415,7 +418,7 @@ static tsr_status group_read(reader *r, hid_t group, const char *path, int depth
         links.names.items[i] = name;
     }
     for (size_t i = 0; i < n_groups; i++) {
-        bool is_group;
+        bool is_group = false;
         GUARD(object_read(r, group, path, links.names.items[i], depth, true, &is_group));
     }
 done:
