@@ -8,12 +8,14 @@
 
 typedef struct engine engine; /* engine/engine.h */
 
-/* Something that lives as long as its session unless it is released earlier (datasets, variables). The owner embeds it and
- * `free` gives the whole thing back. */
+/* Something the public API gives handles to besides arrays (datasets, variables): the session drops the handles that the user
+ * did not. The owner embeds it; each handle is one of the owner's own references. */
 typedef struct session_object session_object;
 struct session_object {
     session_object *next, *previous;
-    void (*free)(session_object *object);
+    long n_handles; /* the object is linked while there are any */
+    /* Gives back n_handles references. */
+    void (*drop)(session_object *object, long n_handles);
 };
 
 struct tsr_session {
@@ -32,10 +34,11 @@ struct tsr_session {
 tsr_status session_nodes_init(tsr_session *s) MUST_CHECK;
 void session_nodes_fini(tsr_session *s);
 
-/* Links an object into the session, and out of it (array/object.c). */
-void session_object_add(tsr_session *s, session_object *object);
-void session_object_remove(tsr_session *s, session_object *object);
-/* Frees every object that is left. Called when the session closes, before session_nodes_fini: objects hold references to nodes.
+/* One handle more; one fewer (false: there was none, nothing happens). The references themselves are the owner's business. Any
+ * thread (array/object.c). */
+void session_object_keep(tsr_session *s, session_object *object);
+bool session_object_release(tsr_session *s, session_object *object);
+/* Drops every handle that is left. Called when the session closes, before session_nodes_fini: objects hold references to nodes.
  */
 void session_objects_fini(tsr_session *s);
 
