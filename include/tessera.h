@@ -557,9 +557,8 @@ TSR_API const char *tsr_dataset_name(const tsr_dataset *dataset, int i);
 TSR_API tsr_variable *tsr_dataset_get(const tsr_dataset *dataset, const char *name);
 TSR_API const char *tsr_dataset_text(const tsr_dataset *dataset, const char *attribute);
 /* A readable summary: dimensions, coordinates with their ranges, variables with shapes, chunks, compression and units. The caller
- * frees it with tsr_text_free. NULL on failure. */
+ * frees it with tsr_free. NULL on failure. */
 TSR_API char *tsr_dataset_describe(const tsr_dataset *dataset);
-TSR_API void tsr_text_free(char *text);
 
 typedef struct tsr_write_options {
     const char *format;  /* "nc", "nc4"; NULL: from the path's extension */

@@ -19,7 +19,7 @@ static_assert(sizeof names / sizeof *names == N_CALENDARS, "every calendar has a
 static const int month_days[12] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 
 enum {
-    REFORM_DAY = -141427, /* 1582-10-15 in the Gregorian calendar */
+    REFORM_DAY = -141427,    /* 1582-10-15 in the Gregorian calendar */
     MARCH_TO_EPOCH = 719468, /* days from 0000-03-01 to 1970-01-01 in the Gregorian calendar */
     JULIAN_TO_EPOCH = 719470 /* the same from 0000-03-01 in the Julian calendar */
 };
@@ -32,10 +32,11 @@ tsr_status calendar_parse(const char *name, calendar *out)
                 *out = (calendar)c;
                 return TSR_OK;
             }
-    return error_set(TSR_ERR_UNSUPPORTED,
-                     "calendar '%s' is unknown; known are standard, gregorian, proleptic_gregorian, julian, noleap, 365_day, all_leap, "
-                     "366_day and 360_day",
-                     name);
+    return error_set(
+        TSR_ERR_UNSUPPORTED,
+        "calendar '%s' is unknown; known are standard, gregorian, proleptic_gregorian, julian, noleap, 365_day, all_leap, "
+        "366_day and 360_day",
+        name);
 }
 
 const char *calendar_name(calendar c) { return names[c][0]; }
@@ -67,7 +68,10 @@ bool calendar_date_valid(calendar c, int64_t year, int month, int day)
     return !(c == CALENDAR_STANDARD && year == 1582 && month == 10 && day > 4 && day < 15);
 }
 
-int calendar_fixed_year(calendar c) { return c == CALENDAR_NOLEAP ? 365 : c == CALENDAR_ALL_LEAP ? 366 : c == CALENDAR_DAY360 ? 360 : 0; }
+int calendar_fixed_year(calendar c)
+{
+    return c == CALENDAR_NOLEAP ? 365 : c == CALENDAR_ALL_LEAP ? 366 : c == CALENDAR_DAY360 ? 360 : 0;
+}
 
 /* Days from 0000-03-01, leap days counted by the caller. */
 static int64_t days_from_march(int64_t *year, int month, int day)
@@ -137,6 +141,8 @@ void calendar_date(calendar c, int64_t number, int64_t *year, int *month, int *d
         *day = (int)rest + 1;
         return;
     }
-    if (c == CALENDAR_JULIAN || (c == CALENDAR_STANDARD && number < REFORM_DAY)) julian_date(number, year, month, day);
-    else gregorian_date(number, year, month, day);
+    if (c == CALENDAR_JULIAN || (c == CALENDAR_STANDARD && number < REFORM_DAY))
+        julian_date(number, year, month, day);
+    else
+        gregorian_date(number, year, month, day);
 }
