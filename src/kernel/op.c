@@ -36,7 +36,9 @@ tsr_status op_resolve(op_code op, const tsr_dtype *operands, tsr_dtype *loops, t
     for (int i = 0; i < n; i++) loops[i] = t;
     *result = t;
     switch (infos[op].rule) {
-    case RULE_NUMERIC: break;
+    case RULE_NUMERIC:
+        if (op == OP_CONJUGATE && t == TSR_BOOL) t = TSR_I8;
+        break;
     case RULE_NOT_BOOL:
         if (t == TSR_BOOL) return no_loop(op, operands);
         break;
@@ -54,7 +56,7 @@ tsr_status op_resolve(op_code op, const tsr_dtype *operands, tsr_dtype *loops, t
         break;
     case RULE_DIVIDE: t = dtype_is_inexact(t) ? t : TSR_F64; break;
     case RULE_INTEGER:
-        if (dtype_is_inexact(t)) return no_loop(op, operands);
+        if (dtype_is_inexact(t) || (t == TSR_BOOL && (op == OP_GCD || op == OP_LCM))) return no_loop(op, operands);
         break;
     case RULE_SHIFT:
         if (dtype_is_inexact(t)) return no_loop(op, operands);
