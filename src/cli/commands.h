@@ -1,0 +1,13 @@
+/* The entry points of the commands; see the tables in main.c. */
+#ifndef TESSERA_CLI_COMMANDS_H
+#define TESSERA_CLI_COMMANDS_H
+
+#include "cli/command.h"
+
+int command_eval(const invocation *call);
+int command_info(const invocation *call);
+int command_sample(const invocation *call);
+int command_plot(const invocation *call);
+int command_bench(const invocation *call);
+
+#endif

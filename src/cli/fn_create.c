@@ -1,0 +1,252 @@
+/* Functions that make arrays. */
+#include "cli/eval.h"
+
+#include <math.h>
+#include <string.h>
+
+/* A shape argument: a number or a list. */
+static tsr_status arg_shape(call *c, int i, int *ndim, int64_t *shape)
+{
+    TRY(arg_ints(c, i, TSR_MAX_NDIM, ndim, shape));
+    for (int d = 0; d < *ndim; d++)
+        if (shape[d] < 0)
+            return fail_here(c->e, c->given[i]->at,
+                             error_set(TSR_ERR_VALUE, "a dimension cannot have the length %lld", (long long)shape[d]));
+    return TSR_OK;
+}
+
+static tsr_status make_full(call *c, int shape_at, tsr_scalar number, tsr_dtype dtype, int chunks_at, value *out)
+{
+    int ndim;
+    int64_t shape[TSR_MAX_NDIM], storage[TSR_MAX_NDIM];
+    const int64_t *chunks;
+    tsr_session *session;
+    TRY(arg_shape(c, shape_at, &ndim, shape));
+    TRY(arg_chunks(c, chunks_at, ndim, storage, &chunks));
+    TRY(evaluator_session(c->e, &session));
+    return value_take_array(tsr_full(session, number, dtype, ndim, shape, chunks), out);
+}
+
+static tsr_status run_filled(call *c, value *out)
+{
+    tsr_dtype dtype = TSR_F64;
+    TRY(arg_dtype(c, 1, &dtype));
+    return make_full(c, 0, tsr_int(c->f->name[0] == 'o'), dtype, 2, out);
+}
+
+static tsr_status run_full(call *c, value *out)
+{
+    value fill;
+    TRY(arg_value(c, 1, &fill));
+    if (fill.kind != VALUE_NUMBER)
+        return fail_here(c->e, c->given[1]->at,
+                         error_set(TSR_ERR_TYPE, "the value must be a number, found %s", value_words(&fill)));
+    tsr_dtype dtype = fill.number.dtype;
+    TRY(arg_dtype(c, 2, &dtype));
+    return make_full(c, 0, fill.number, dtype, 3, out);
+}
+
+static tsr_status run_like(call *c, value *out)
+{
+    tsr_variable *x;
+    value fill = value_number(tsr_int(c->f->name[0] == 'o'));
+    TRY(arg_variable(c, 0, &x));
+    tsr_dtype dtype = tsr_variable_dtype(x);
+    bool is_full = c->f->name[0] == 'f';
+    if (is_full) TRY(arg_value(c, 1, &fill));
+    if (fill.kind != VALUE_NUMBER)
+        return fail_here(c->e, c->given[1]->at,
+                         error_set(TSR_ERR_TYPE, "the value must be a number, found %s", value_words(&fill)));
+    TRY(arg_dtype(c, is_full ? 2 : 1, &dtype));
+    tsr_session *session;
+    TRY(evaluator_session(c->e, &session));
+    return value_take_like(x, tsr_full(session, fill.number, dtype, tsr_variable_ndim(x), tsr_variable_shape(x), NULL), out);
+}
+
+static tsr_status run_arange(call *c, value *out)
+{
+    value parts[3] = {value_number(tsr_int(0)), {0}, value_number(tsr_int(1))};
+    bool is_integer = true;
+    for (int i = 0; i < 3; i++) {
+        if (!arg_given(c, i)) continue;
+        TRY(arg_value(c, i, &parts[i]));
+        double ignored;
+        TRY(fail_here(c->e, c->given[i]->at, value_to_double(c->e, &parts[i], &ignored)));
+        if (parts[i].kind != VALUE_NUMBER || !number_is_integer(parts[i].number)) is_integer = false;
+    }
+    if (!arg_given(c, 1)) { /* arange(stop) */
+        parts[1] = parts[0];
+        parts[0] = value_number(tsr_int(0));
+    }
+    int64_t storage[1];
+    const int64_t *chunks;
+    tsr_session *session;
+    tsr_dtype dtype = is_integer ? TSR_I64 : TSR_F64;
+    TRY(arg_dtype(c, 3, &dtype));
+    TRY(arg_chunks(c, 4, 1, storage, &chunks));
+    TRY(evaluator_session(c->e, &session));
+    if (is_integer)
+        return value_take_array(tsr_arange_int(session, number_int(parts[0].number), number_int(parts[1].number),
+                                               number_int(parts[2].number), dtype, chunks),
+                                out);
+    double at[3];
+    for (int i = 0; i < 3; i++) TRY(value_to_double(c->e, &parts[i], &at[i]));
+    return value_take_array(tsr_arange(session, at[0], at[1], at[2], dtype, chunks), out);
+}
+
+static tsr_status run_linspace(call *c, value *out)
+{
+    double start = 0, stop = 1;
+    int64_t n = 50, storage[1];
+    bool endpoint = true;
+    tsr_dtype dtype = TSR_F64;
+    const int64_t *chunks;
+    tsr_session *session;
+    TRY(arg_double(c, 0, &start));
+    TRY(arg_double(c, 1, &stop));
+    TRY(arg_int(c, 2, &n));
+    TRY(arg_bool(c, 3, &endpoint));
+    TRY(arg_dtype(c, 4, &dtype));
+    TRY(arg_chunks(c, 5, 1, storage, &chunks));
+    TRY(evaluator_session(c->e, &session));
+    return value_take_array(tsr_linspace(session, start, stop, n, endpoint, dtype, chunks), out);
+}
+
+static tsr_status run_eye(call *c, value *out)
+{
+    int64_t n = 0, m = -1, k = 0, storage[2];
+    tsr_dtype dtype = TSR_F64;
+    const int64_t *chunks;
+    tsr_session *session;
+    TRY(arg_int(c, 0, &n));
+    TRY(arg_int(c, 1, &m));
+    TRY(arg_int(c, 2, &k));
+    TRY(arg_dtype(c, 3, &dtype));
+    TRY(arg_chunks(c, 4, 2, storage, &chunks));
+    TRY(evaluator_session(c->e, &session));
+    return value_take_array(tsr_eye(session, n, m, k, dtype, chunks), out);
+}
+
+static tsr_status run_array(call *c, value *out)
+{
+    tsr_variable *x;
+    tsr_dtype dtype;
+    TRY(arg_variable(c, 0, &x));
+    if (!arg_given(c, 1)) return value_take(x, out);
+    TRY(arg_dtype(c, 1, &dtype));
+    return value_take_like(x, tsr_astype(tsr_variable_array(x), dtype), out);
+}
+
+/* ---- Random numbers ---------------------------------------------------------------------------------------------- */
+
+typedef struct random_call {
+    tsr_session *session;
+    uint64_t seed;
+    int ndim;
+    int64_t shape[TSR_MAX_NDIM], storage[TSR_MAX_NDIM];
+    const int64_t *chunks;
+    tsr_dtype dtype;
+} random_call;
+
+/* Every array without a seed gets its own, counted from 0, so that a program gives the same numbers each time. */
+static tsr_status read_random(call *c, int size_at, int seed_at, int dtype_at, int chunks_at, tsr_dtype dtype, random_call *r)
+{
+    int64_t seed = -1;
+    r->dtype = dtype;
+    TRY(arg_shape(c, size_at, &r->ndim, r->shape));
+    TRY(arg_int(c, seed_at, &seed));
+    if (arg_given(c, seed_at) && seed < 0)
+        return fail_here(c->e, c->given[seed_at]->at,
+                         error_set(TSR_ERR_VALUE, "a seed cannot be negative: %lld", (long long)seed));
+    TRY(arg_dtype(c, dtype_at, &r->dtype));
+    TRY(arg_chunks(c, chunks_at, r->ndim, r->storage, &r->chunks));
+    r->seed = arg_given(c, seed_at) ? (uint64_t)seed : c->e->n_random++;
+    return evaluator_session(c->e, &r->session);
+}
+
+static tsr_status run_normal(call *c, value *out)
+{
+    double mean = 0, deviation = 1;
+    random_call r;
+    TRY(arg_double(c, 0, &mean));
+    TRY(arg_double(c, 1, &deviation));
+    TRY(read_random(c, 2, 4, 5, 3, TSR_F64, &r));
+    return value_take_array(tsr_random_normal(r.session, r.seed, mean, deviation, r.dtype, r.ndim, r.shape, r.chunks), out);
+}
+
+static tsr_status run_uniform(call *c, value *out)
+{
+    double low = 0, high = 1;
+    random_call r;
+    TRY(arg_double(c, 0, &low));
+    TRY(arg_double(c, 1, &high));
+    TRY(read_random(c, 2, 4, 5, 3, TSR_F64, &r));
+    return value_take_array(tsr_random_uniform(r.session, r.seed, low, high, r.dtype, r.ndim, r.shape, r.chunks), out);
+}
+
+/* random.random(size), random.standard_normal(size), and random_normal(size): the size comes first. */
+static tsr_status run_standard(call *c, value *out)
+{
+    random_call r;
+    bool is_normal = strstr(c->f->name, "normal") != NULL;
+    TRY(read_random(c, 0, 2, 3, 1, TSR_F64, &r));
+    if (is_normal) return value_take_array(tsr_random_normal(r.session, r.seed, 0, 1, r.dtype, r.ndim, r.shape, r.chunks), out);
+    return value_take_array(tsr_random_uniform(r.session, r.seed, 0, 1, r.dtype, r.ndim, r.shape, r.chunks), out);
+}
+
+/* random_normal(size, mean, deviation ...): as run_normal, with the size in front. */
+static tsr_status run_sized(call *c, value *out)
+{
+    double a = 0, b = 1;
+    random_call r;
+    TRY(arg_double(c, 1, &a));
+    TRY(arg_double(c, 2, &b));
+    TRY(read_random(c, 0, 4, 5, 3, TSR_F64, &r));
+    if (strstr(c->f->name, "normal"))
+        return value_take_array(tsr_random_normal(r.session, r.seed, a, b, r.dtype, r.ndim, r.shape, r.chunks), out);
+    return value_take_array(tsr_random_uniform(r.session, r.seed, a, b, r.dtype, r.ndim, r.shape, r.chunks), out);
+}
+
+static tsr_status run_integers(call *c, value *out)
+{
+    int64_t low = 0, high = 0;
+    random_call r;
+    TRY(arg_int(c, 0, &low));
+    TRY(arg_int(c, 1, &high));
+    if (!arg_given(c, 1)) { /* integers(high) */
+        high = low;
+        low = 0;
+    }
+    TRY(read_random(c, 2, 4, 5, 3, TSR_I64, &r));
+    return value_take_array(tsr_random_integers(r.session, r.seed, low, high, r.dtype, r.ndim, r.shape, r.chunks), out);
+}
+
+const function create_functions[] = {
+    {"zeros", "shape, dtype=float64, chunks=auto", "zeros", run_filled},
+    {"ones", "shape, dtype=float64, chunks=auto", "ones", run_filled},
+    {"full", "shape, fill_value, dtype=None, chunks=auto", "one value everywhere", run_full},
+    {"zeros_like", "x, dtype=None", "zeros in the shape of x", run_like},
+    {"ones_like", "x, dtype=None", "ones in the shape of x", run_like},
+    {"full_like", "x, fill_value, dtype=None", "one value in the shape of x", run_like},
+    {"arange", "start, stop=None, step=1, dtype=None, chunks=auto",
+     "start, start + step ... before stop; arange(n) counts from 0", run_arange},
+    {"linspace", "start, stop, num=50, endpoint=True, dtype=float64, chunks=auto", "num evenly spaced values", run_linspace},
+    {"eye", "N, M=None, k=0, dtype=float64, chunks=auto", "ones on the k-th diagonal", run_eye},
+    {"array", "list, dtype=None", "an array from a list of numbers, which may be nested", run_array},
+    {"asarray", "list, dtype=None", "the same", run_array},
+    {"random_normal", "size=(), loc=0, scale=1, chunks=auto, seed=None, dtype=float64", "normal random numbers", run_sized},
+    {"random_uniform", "size=(), low=0, high=1, chunks=auto, seed=None, dtype=float64", "uniform random numbers, low <= x < high",
+     run_sized},
+    {"random_integers", "low, high=None, size=(), chunks=auto, seed=None, dtype=int64", "random whole numbers, low <= x < high",
+     run_integers},
+    {"random.normal", "loc=0, scale=1, size=(), chunks=auto, seed=None, dtype=float64", "normal random numbers", run_normal},
+    {"random.uniform", "low=0, high=1, size=(), chunks=auto, seed=None, dtype=float64", "uniform random numbers, low <= x < high",
+     run_uniform},
+    {"random.integers", "low, high=None, size=(), chunks=auto, seed=None, dtype=int64", "random whole numbers, low <= x < high",
+     run_integers},
+    {"random.randint", "low, high=None, size=(), chunks=auto, seed=None, dtype=int64", "the same", run_integers},
+    {"random.random", "size=(), chunks=auto, seed=None, dtype=float64", "uniform random numbers, 0 <= x < 1", run_standard},
+    {"random.standard_normal", "size=(), chunks=auto, seed=None, dtype=float64",
+     "normal random numbers of mean 0 and deviation 1", run_standard},
+    {0},
+};

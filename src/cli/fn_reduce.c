@@ -1,0 +1,264 @@
+/* Reductions, order statistics, histograms and running sums. */
+#include "cli/eval.h"
+
+#include <math.h>
+#include <string.h>
+
+static tsr_status reduce_by_name(call *c, const char *name, int keepdims_at, int ddof_at, value *out)
+{
+    tsr_variable *x;
+    dim_list dims;
+    bool keepdims = false;
+    double ddof = 0;
+    TRY(arg_variable(c, 0, &x));
+    TRY(arg_dims(c, 1, x, &dims));
+    if (ddof_at > 0) TRY(arg_double(c, ddof_at, &ddof));
+    TRY(arg_bool(c, keepdims_at, &keepdims));
+    return value_take(tsr_variable_reduce(x, name, dims.n, dims.names, ddof, keepdims), out);
+}
+
+static tsr_status run_reduce(call *c, value *out)
+{
+    /* groupby(...) handles its own methods; max(a, b) is a common slip. */
+    static const char *const others[][2] = {{"amax", "max"}, {"amin", "min"}, {"count", "count_valid"}};
+    const char *name = c->f->name;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strcmp(name, others[i][0]) == 0) name = others[i][1];
+    return reduce_by_name(c, name, 2, 0, out);
+}
+
+static tsr_status run_spread(call *c, value *out) { return reduce_by_name(c, c->f->name, 3, 2, out); }
+
+/* Names and coordinates of a reduction that tsr_variable_reduce does not know are those of a sum. */
+static tsr_status take_reduced(tsr_variable *x, const dim_list *dims, bool keepdims, tsr_array *a, value *out)
+{
+    tsr_variable *sum = tsr_variable_reduce(x, "any", dims->n, dims->names, 0, keepdims);
+    if (!sum) return tsr_error_code();
+    return value_take_like(sum, a, out);
+}
+
+static tsr_status run_array_reduce(call *c, value *out)
+{
+    tsr_variable *x;
+    dim_list dims;
+    bool keepdims = false;
+    TRY(arg_variable(c, 0, &x));
+    TRY(arg_dims(c, 1, x, &dims));
+    TRY(arg_bool(c, 2, &keepdims));
+    tsr_array *a = tsr_variable_array(x);
+    const int *axes = dims.n ? dims.axes : NULL;
+    a = strcmp(c->f->name, "ptp") == 0      ? tsr_ptp(a, dims.n, axes, keepdims)
+        : strcmp(c->f->name, "median") == 0 ? tsr_median(a, dims.n, axes, keepdims)
+                                            : tsr_nanmedian(a, dims.n, axes, keepdims);
+    return take_reduced(x, &dims, keepdims, a, out);
+}
+
+/* Several quantiles: a new first dimension "quantile", beside the names that are left. */
+static tsr_status take_quantiles(evaluator *e, tsr_variable *x, const dim_list *dims, bool keepdims, tsr_array *a, int64_t n_q,
+                                 const double *q, value *out)
+{
+    const char *names[TSR_MAX_NDIM] = {"quantile"};
+    tsr_session *session;
+    tsr_variable *template = tsr_variable_reduce(x, "any", dims->n, dims->names, 0, keepdims);
+    if (!template) return tsr_error_code();
+    if (!a) return tsr_error_code();
+    for (int d = 0; d + 1 < TSR_MAX_NDIM && d < tsr_variable_ndim(template); d++) names[d + 1] = tsr_variable_dim(template, d);
+    TRY(value_take_dims(template, a, names, out));
+    TRY(evaluator_session(e, &session));
+    const char *dim = "quantile";
+    tsr_array *labels =
+        tsr_from_memory(session, q, TSR_F64, 1, &n_q, NULL, NULL, NULL, NULL); /* q lives in the arena, longer than the session */
+    if (!labels) return tsr_error_code();
+    return value_take(tsr_variable_set_coord(out->variable, "quantile", tsr_variable_new("quantile", labels, &dim)), out);
+}
+
+static tsr_status run_quantile(call *c, value *out)
+{
+    tsr_variable *x;
+    dim_list dims;
+    bool keepdims = false;
+    int64_t n_q;
+    double *q, scale = strstr(c->f->name, "percentile") ? 100 : 1;
+    TRY(arg_variable(c, 0, &x));
+    TRY(arg_doubles(c, 1, &n_q, &q));
+    TRY(arg_dims(c, 2, x, &dims));
+    TRY(arg_bool(c, 3, &keepdims));
+    for (int64_t i = 0; i < n_q; i++) {
+        if (!(q[i] >= 0 && q[i] <= scale))
+            return fail_here(c->e, c->given[1]->at,
+                             error_set(TSR_ERR_VALUE, "%s must lie between 0 and %g, found %g", c->name, scale, q[i]));
+        q[i] /= scale;
+    }
+    value given;
+    TRY(arg_value(c, 1, &given));
+    tsr_array *a = tsr_variable_array(x);
+    const int *axes = dims.n ? dims.axes : NULL;
+    a = strncmp(c->f->name, "nan", 3) == 0 ? tsr_nanquantile(a, (int)n_q, q, dims.n, axes, keepdims)
+                                           : tsr_quantile(a, (int)n_q, q, dims.n, axes, keepdims);
+    if (given.kind == VALUE_LIST) return take_quantiles(c->e, x, &dims, keepdims, a, n_q, q, out);
+    return take_reduced(x, &dims, keepdims, a ? tsr_squeeze(a, 1, (int[]){0}) : NULL, out);
+}
+
+static tsr_status run_cumulate(call *c, value *out)
+{
+    tsr_variable *x;
+    dim_list dims;
+    TRY(arg_variable(c, 0, &x));
+    TRY(arg_dims(c, 1, x, &dims));
+    if (dims.n > 1) return fail_here(c->e, c->given[1]->at, error_set(TSR_ERR_VALUE, "%s runs along one dimension", c->name));
+    if (dims.n == 1) return value_take(tsr_variable_cumulate(x, c->f->name, dims.names[0]), out);
+    tsr_array *flat = tsr_ravel(tsr_variable_array(x));
+    tsr_variable *v = flat ? tsr_variable_new(NULL, flat, NULL) : NULL;
+    return value_take(v ? tsr_variable_cumulate(v, c->f->name, "0") : NULL, out);
+}
+
+static tsr_status run_weighted_mean(call *c, value *out)
+{
+    tsr_variable *x, *weights;
+    dim_list dims;
+    TRY(arg_variable(c, 0, &x));
+    TRY(arg_variable(c, 1, &weights));
+    TRY(arg_dims(c, 2, x, &dims));
+    return value_take(tsr_variable_weighted_mean(x, weights, dims.n, dims.names), out);
+}
+
+/* NumPy's order of arguments: average(x, axis, weights). */
+static tsr_status run_average(call *c, value *out)
+{
+    tsr_variable *x, *weights;
+    dim_list dims;
+    if (!arg_given(c, 2)) return reduce_by_name(c, "mean", 3, 0, out);
+    TRY(arg_variable(c, 0, &x));
+    TRY(arg_dims(c, 1, x, &dims));
+    TRY(arg_variable(c, 2, &weights));
+    return value_take(tsr_variable_weighted_mean(x, weights, dims.n, dims.names), out);
+}
+
+/* ---- Histograms -------------------------------------------------------------------------------------------------- */
+
+/* The range of the data, computed now. */
+static tsr_status find_range(call *c, tsr_array *a, tsr_bins *bins)
+{
+    double ends[2];
+    if (!c->e->may_compute) return error_set(TSR_ERR_UNSUPPORTED, "histogram needs range=(low, high) here");
+    if (tsr_size(a) == 0) {
+        bins->low = 0;
+        bins->high = 1;
+        return TSR_OK;
+    }
+    tsr_array *pair[2] = {tsr_astype(tsr_min(a, 0, NULL, false), TSR_F64), tsr_astype(tsr_max(a, 0, NULL, false), TSR_F64)};
+    if (!pair[0] || !pair[1]) return tsr_error_code();
+    TRY(tsr_compute(2, pair, (void *[]){&ends[0], &ends[1]}));
+    if (!isfinite(ends[0]) || !isfinite(ends[1]))
+        return error_set(TSR_ERR_VALUE, "the data's range is not finite (%g to %g); give range=(low, high)", ends[0], ends[1]);
+    bins->low = ends[0] == ends[1] ? ends[0] - 0.5 : ends[0];
+    bins->high = ends[0] == ends[1] ? ends[1] + 0.5 : ends[1];
+    return TSR_OK;
+}
+
+static tsr_status read_bins(call *c, tsr_array *a, tsr_bins *bins)
+{
+    value v = value_number(tsr_int(10));
+    if (arg_given(c, 1)) TRY(arg_value(c, 1, &v));
+    if (v.kind == VALUE_LIST || v.kind == VALUE_VARIABLE) {
+        double *edges;
+        int64_t n;
+        if (v.kind == VALUE_VARIABLE) {
+            tsr_array *array = tsr_astype(tsr_variable_array(v.variable), TSR_F64);
+            if (!array) return tsr_error_code();
+            if (tsr_ndim(array) != 1) return error_set(TSR_ERR_VALUE, "bins must be a number or a one-dimensional list of edges");
+            if (!c->e->may_compute) return error_set(TSR_ERR_UNSUPPORTED, "bins must be given as numbers here");
+            n = tsr_size(array);
+            if (!(edges = ARENA_ARRAY(&c->e->memory, double, n ? n : 1))) return TSR_ERR_MEMORY;
+            TRY(tsr_compute_into(array, edges, (size_t)n * sizeof *edges));
+        } else {
+            TRY(arg_doubles(c, 1, &n, &edges));
+        }
+        *bins = (tsr_bins){.n = n - 1, .edges = edges};
+        return TSR_OK;
+    }
+    TRY(fail_here(c->e, c->given[1] ? c->given[1]->at : c->node->at, value_to_int(c->e, &v, &bins->n)));
+    if (bins->n < 1 || bins->n > 100000000)
+        return fail_here(c->e, c->given[1]->at,
+                         error_set(TSR_ERR_VALUE, "bins must be between 1 and 100000000, found %lld", (long long)bins->n));
+    if (!arg_given(c, 2)) return find_range(c, a, bins);
+    int64_t n;
+    double *ends;
+    TRY(arg_doubles(c, 2, &n, &ends));
+    if (n != 2) return fail_here(c->e, c->given[2]->at, error_set(TSR_ERR_VALUE, "range needs two numbers, (low, high)"));
+    bins->low = ends[0];
+    bins->high = ends[1];
+    return TSR_OK;
+}
+
+/* (counts, edges), as NumPy returns them. */
+static tsr_status run_histogram(call *c, value *out)
+{
+    tsr_variable *x;
+    tsr_array *weights = NULL, *a;
+    tsr_bins bins = {0};
+    bool density = false;
+    tsr_session *session;
+    TRY(arg_variable(c, 0, &x));
+    a = tsr_variable_array(x);
+    TRY(read_bins(c, a, &bins));
+    TRY(arg_bool(c, 3, &density));
+    if (arg_given(c, 4)) TRY(arg_array(c, 4, &weights));
+    tsr_array *counts = weights ? tsr_histogram_weighted(a, weights, &bins, density) : tsr_histogram(a, &bins, density);
+    if (!counts) return tsr_error_code();
+    int64_t n_edges = bins.n + 1;
+    double *edges = ARENA_ARRAY(&c->e->memory, double, n_edges);
+    if (!edges) return TSR_ERR_MEMORY;
+    TRY(tsr_histogram_edges(&bins, edges));
+    TRY(evaluator_session(c->e, &session));
+    *out = (value){.kind = VALUE_LIST, .is_tuple = true, .n_items = 2, .items = ARENA_ARRAY(&c->e->memory, value, 2)};
+    if (!out->items) return TSR_ERR_MEMORY;
+    TRY(value_take_array(counts, &out->items[0]));
+    return value_take_array(tsr_from_memory(session, edges, TSR_F64, 1, &n_edges, NULL, NULL, NULL, NULL), &out->items[1]);
+}
+
+#define AXES "x, axis|dim=None, keepdims=False"
+#define AXES_DDOF "x, axis|dim=None, ddof=0, keepdims=False"
+
+const function reduce_functions[] = {
+    {"sum", AXES, "sum; dimensions by name or number: sum(x, time), sum(x, (0, 1))", run_reduce},
+    {"prod", AXES, "product", run_reduce},
+    {"min", AXES, "least value", run_reduce},
+    {"max", AXES, "greatest value", run_reduce},
+    {"amin", AXES, "least value", run_reduce},
+    {"amax", AXES, "greatest value", run_reduce},
+    {"ptp", AXES, "max - min", run_array_reduce},
+    {"any", AXES, "is any element not zero?", run_reduce},
+    {"all", AXES, "is no element zero?", run_reduce},
+    {"count_nonzero", AXES, "number of elements that are not zero", run_reduce},
+    {"count", AXES, "number of elements that are not NaN", run_reduce},
+    {"mean", AXES, "mean", run_reduce},
+    {"var", AXES_DDOF, "variance, divided by n - ddof", run_spread},
+    {"std", AXES_DDOF, "standard deviation", run_spread},
+    {"argmin", AXES, "position of the least value", run_reduce},
+    {"argmax", AXES, "position of the greatest value", run_reduce},
+    {"median", AXES, "median", run_array_reduce},
+    {"nansum", AXES, "sum without NaN; and so on", run_reduce},
+    {"nanprod", AXES, "product without NaN", run_reduce},
+    {"nanmin", AXES, "least value without NaN", run_reduce},
+    {"nanmax", AXES, "greatest value without NaN", run_reduce},
+    {"nanmean", AXES, "mean without NaN", run_reduce},
+    {"nanvar", AXES_DDOF, "variance without NaN", run_spread},
+    {"nanstd", AXES_DDOF, "standard deviation without NaN", run_spread},
+    {"nanargmin", AXES, "position of the least value without NaN", run_reduce},
+    {"nanargmax", AXES, "position of the greatest value without NaN", run_reduce},
+    {"nanmedian", AXES, "median without NaN", run_array_reduce},
+    {"quantile", "x, q, axis|dim=None, keepdims=False", "quantiles, q between 0 and 1", run_quantile},
+    {"nanquantile", "x, q, axis|dim=None, keepdims=False", "quantiles without NaN", run_quantile},
+    {"percentile", "x, q, axis|dim=None, keepdims=False", "quantiles, q between 0 and 100", run_quantile},
+    {"nanpercentile", "x, q, axis|dim=None, keepdims=False", "percentiles without NaN", run_quantile},
+    {"average", "x, axis|dim=None, weights=None, keepdims=False", "weighted mean in NumPy's order of arguments", run_average},
+    {"weighted_mean", "x, weights, axis|dim=None", "sum(x * weights) / sum(weights) over the elements that are not NaN",
+     run_weighted_mean},
+    {"histogram", "x, bins=10, range=None, density=False, weights=None", "counts and edges", run_histogram},
+    {"cumsum", "x, axis|dim=None", "running sum", run_cumulate},
+    {"cumprod", "x, axis|dim=None", "running product", run_cumulate},
+    {"nancumsum", "x, axis|dim=None", "running sum, NaN as 0", run_cumulate},
+    {"nancumprod", "x, axis|dim=None", "running product, NaN as 1", run_cumulate},
+    {0},
+};
