@@ -53,8 +53,8 @@ static const command sample_command = {
 
 static const command help_command = {
     .name = "help",
-    .arguments = "[COMMAND | functions]",
-    .summary = "explain a command, or list the functions of expressions",
+    .arguments = "[COMMAND]",
+    .summary = "explain a command",
     .options = help_options,
     .run = command_help_run,
 };
@@ -112,10 +112,6 @@ static int command_help_run(const invocation *call)
         return EXIT_USAGE;
     }
     const char *topic = call->arguments.n ? call->arguments.items[0] : NULL;
-    if (topic && strcmp(topic, "functions") == 0) {
-        functions_help(&out, false);
-        return print_text(&out);
-    }
     const command *c = topic ? command_find(topic) : NULL;
     if (topic && !c) return unknown_command(topic);
     if (command_help(c, &out) != TSR_OK) return complain_status(call->command, tsr_error_code());

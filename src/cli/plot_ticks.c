@@ -16,7 +16,7 @@ static void format_plain(double value, double step, double largest, char *text, 
     for (double s = step; decimals < 6 && fabs(s - round(s)) > 1e-6 * s; s *= 10) decimals++;
     snprintf(text, size, "%.*f", decimals, value == 0 ? 0.0 : value);
     if (text[0] == '-') { /* a real minus sign is as wide as the digits */
-        char rest[40];
+        char rest[36];
         snprintf(rest, sizeof rest, "%s", text + 1);
         snprintf(text, size, "\xe2\x88\x92%s", rest);
     }
