@@ -40,9 +40,13 @@ void evaluator_fini(evaluator *e)
 
 tsr_status evaluator_session(evaluator *e, tsr_session **out)
 {
-    if (!e->session) e->session = tsr_session_open(NULL, &e->options);
+    if (!e->session) {
+        e->session = tsr_session_open(NULL, &e->options);
+        if (!e->session) return tsr_error_code();
+        if (e->opened) TRY(e->opened(e->opened_context, e->session));
+    }
     *out = e->session;
-    return e->session ? TSR_OK : tsr_error_code();
+    return TSR_OK;
 }
 
 tsr_status fail_here(evaluator *e, span at, tsr_status status)

@@ -73,6 +73,8 @@ typedef struct evaluator {
     VEC(chunk_wish) chunks;
     uint64_t n_random; /* random arrays made without a seed: each gets the next */
     bool may_compute;
+    tsr_status (*opened)(void *context, tsr_session *session); /* called when the session has been opened; may be NULL */
+    void *opened_context;
     const ast_program *program;
     bool has_error_at;
     span error_at;

@@ -96,7 +96,7 @@ tsr_status command_help(const command *c, strbuf *out)
     for (int i = 0; commands[i]; i++)
         if (!commands[i]->is_hidden) strbuf_printf(out, "  %-12s%s\n", commands[i]->name, commands[i]->summary);
     strbuf_add(out,
-               "\n'tessera COMMAND --help' explains a command,\n"
+               "\n'tessera COMMAND --help' explains a command, 'tessera help functions' lists the functions of expressions,\n"
                "'tessera --version' shows the version.\n\nExit codes:\n");
     add_wrapped(out, exit_code_text, 2, 100);
     strbuf_add(out, "\nEnvironment:\n");
@@ -166,6 +166,8 @@ void manual_page(strbuf *out)
             add_roff(out, o->help);
         }
     }
+    strbuf_add(out, ".SH FUNCTIONS\nThe functions of expressions, with their arguments and defaults.\n");
+    functions_help(out, true);
     strbuf_add(out, ".SH \"EXIT STATUS\"\n");
     add_roff(out, exit_code_text);
     strbuf_add(out, ".SH ENVIRONMENT\n");

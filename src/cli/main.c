@@ -1,6 +1,7 @@
 /* The program `tessera`: finds the command, reads its options by its table, runs it. */
 #include "cli/ast.h"
 #include "cli/commands.h"
+#include "cli/figure.h"
 #include "cli/interrupt.h"
 
 #include <errno.h>
@@ -8,6 +9,44 @@
 #include <string.h>
 
 /* ---- Tables ------------------------------------------------------------------------------------------------------ */
+
+static const option eval_options[] = {
+    {"output", 'o', "FILE", NULL, "write the result to FILE: .nc (NetCDF-3), .nc4 (NetCDF-4) or .npy"},
+    {"format", 0, "FORMAT", "nc nc4 npy", "the format of FILE, whatever its name"},
+    {"deflate", 0, "LEVEL", NULL, "compress NetCDF-4, 0 to 9 (default: 0)"},
+    {"plot", 0, "FILE", NULL, "draw the result into FILE: .png, .svg or .pdf"},
+    OPTIONS_FIGURE,
+    OPTIONS_ENGINE,
+    {"chunks", 0, "LENGTHS", NULL, "chunks of the files' variables and of new arrays: 1000,1000 or time=4,latitude=-1"},
+    {"explain", 0, NULL, NULL, "print how it would be computed; compute only with -o or --plot"},
+    {"visualize", 0, "FILE", NULL, "draw the expression into FILE (.svg or .dot)"},
+    {"graph", 0, "WHAT", "expression plan", "what --visualize draws (default: expression)"},
+    {"trace", 0, "FILE", NULL, "write every task's time to FILE, for Perfetto or chrome://tracing"},
+    {"json", 0, NULL, NULL, "print results as JSON"},
+    OPTIONS_TALK,
+    OPTIONS_END,
+};
+
+static const option plot_options[] = {
+    {"output", 'o', "FILE", NULL, "the picture: .png, .svg or .pdf (default: plot.png)"},
+    {"histogram", 0, NULL, NULL, "draw how the values are distributed"},
+    {"bins", 0, "N", NULL, "bins of the histogram (default: 100)"},
+    OPTIONS_FIGURE,
+    OPTIONS_ENGINE,
+    OPTIONS_TALK,
+    OPTIONS_END,
+};
+
+static const option bench_options[] = {
+    {"rounds", 0, "N", NULL, "evaluate N times (default: 5)"},
+    {"setup", 0, "EXPRESSIONS", NULL, "evaluate these once before"},
+    {"output", 'o', "FILE", NULL, "store the result"},
+    {"hold", 0, NULL, NULL, "keep the result in blocks instead of copying it out"},
+    OPTIONS_ENGINE,
+    {"chunks", 0, "LENGTHS", NULL, "chunks of the files' variables and of new arrays"},
+    OPTIONS_TALK,
+    OPTIONS_END,
+};
 
 static const option info_options[] = {{"json", 0, NULL, NULL, "print JSON"}, OPTIONS_END};
 
@@ -31,6 +70,52 @@ static int command_help_run(const invocation *call);
 static int command_completion(const invocation *call);
 static int command_manual(const invocation *call);
 
+static const command eval_command = {
+    .name = "eval",
+    .arguments = "EXPRESSIONS [FILE...]",
+    .summary = "compute expressions on the variables of files and print, write or draw the result",
+    .text =
+        "EXPRESSIONS are written as in NumPy; assignments are separated by ';' or newlines, and the last expression is the "
+        "result. "
+        "The variables of all FILES (paths or patterns, opened as one data set) go by their names; name=PATTERN:variable gives "
+        "one variable another name. Dimensions go by name or number, labels by name, names that are not words in "
+        "`backquotes`.\n\n"
+        "  tessera eval '1 + 1'\n"
+        "  tessera eval 'mean(t2m)' 'era/*.nc'\n"
+        "  tessera eval 'z = (t2m - mean(t2m, time)) / std(t2m, time)' 'era/*.nc' -o z.nc\n"
+        "  tessera eval 't2m[time=\"2014-01-05\", latitude=30:60].mean(time)' 'era/*.nc' --plot mean.png\n"
+        "  tessera eval 'anomaly(t2m, time.month)' 'era/*.nc' -o anomaly.nc4 --deflate 4\n"
+        "  tessera eval 'weighted_mean(t2m, cos(deg2rad(latitude)), (latitude, longitude))' 'era/*.nc'\n"
+        "  tessera eval 'a - b' 'a=one.nc:tas' 'b=two.nc:tas' -o difference.nc\n"
+        "  tessera eval 'random.normal(0, 1, size=2e8).mean()'\n\n"
+        "Results of up to 1000 elements are printed. With -o all assigned names are written, but for those that begin with '_'; "
+        "if the last statement is a bare expression, only that. 'tessera help functions' lists the functions.",
+    .options = eval_options,
+    .run = command_eval,
+};
+
+static const command plot_command = {
+    .name = "plot",
+    .arguments = "FILE... VARIABLE",
+    .summary = "draw a variable: a map of two dimensions, a line of one, or a histogram",
+    .text = "VARIABLE may be any expression.\n\n"
+            "  tessera plot 2014-01-01.nc t2m -o map.png\n"
+            "  tessera plot 'era/*.nc' 't2m[time=\"2014-01-05T06\"]' --robust -o map.pdf\n"
+            "  tessera plot 'era/*.nc' 't2m.mean((latitude, longitude))' -o line.svg\n"
+            "  tessera plot 'era/*.nc' t2m --histogram -o histogram.png\n",
+    .options = plot_options,
+    .run = command_plot,
+};
+
+static const command bench_command = {
+    .name = "bench",
+    .arguments = "EXPRESSION [FILE...]",
+    .summary = "evaluate an expression several times and print the times as JSON",
+    .options = bench_options,
+    .is_hidden = true,
+    .run = command_bench,
+};
+
 static const command info_command = {
     .name = "info",
     .arguments = "FILE...",
@@ -53,8 +138,8 @@ static const command sample_command = {
 
 static const command help_command = {
     .name = "help",
-    .arguments = "[COMMAND]",
-    .summary = "explain a command",
+    .arguments = "[COMMAND | functions]",
+    .summary = "explain a command, or list the functions of expressions",
     .options = help_options,
     .run = command_help_run,
 };
@@ -79,7 +164,9 @@ static const command manual_command = {
     .run = command_manual,
 };
 
-const command *const commands[] = {&info_command, &sample_command, &help_command, &completion_command, &manual_command, NULL};
+const command *const commands[] = {&eval_command,       &info_command,   &plot_command,
+                                   &sample_command,     &bench_command,  &help_command,
+                                   &completion_command, &manual_command, NULL};
 
 /* ---- Small commands ---------------------------------------------------------------------------------------------- */
 
@@ -112,6 +199,10 @@ static int command_help_run(const invocation *call)
         return EXIT_USAGE;
     }
     const char *topic = call->arguments.n ? call->arguments.items[0] : NULL;
+    if (topic && strcmp(topic, "functions") == 0) {
+        functions_help(&out, false);
+        return print_text(&out);
+    }
     const command *c = topic ? command_find(topic) : NULL;
     if (topic && !c) return unknown_command(topic);
     if (command_help(c, &out) != TSR_OK) return complain_status(call->command, tsr_error_code());

@@ -1,0 +1,171 @@
+/* See runner.h. One thread; the session's progress callback comes back on it. */
+#include "cli/runner.h"
+
+#include "cli/interrupt.h"
+
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void on_progress(void *context, const tsr_progress *p)
+{
+    progress *bar = context;
+    progress_show(bar, p->fraction, (double)(p->bytes_read + p->bytes_written), p->seconds, p->stage);
+    if (p->fraction >= 1) progress_clear(bar);
+}
+
+static tsr_status on_session(void *context, tsr_session *session)
+{
+    runner *r = context;
+    interrupt_attach(session);
+    if (r->bar.is_shown) TRY(tsr_set_progress(session, on_progress, &r->bar, 100));
+    const char *trace = option_text(r->call, "trace");
+    return trace ? tsr_trace_to(session, trace) : TSR_OK;
+}
+
+/* "1000,1000", "auto", "time=4,latitude=-1" */
+static tsr_status read_chunks(evaluator *e, const char *text)
+{
+    for (const char *p = text; p && *p;) {
+        size_t n = strcspn(p, ",");
+        char *item = arena_printf(&e->memory, "%.*s", (int)n, p), *equals = item ? strchr(item, '=') : NULL, *end;
+        if (!item) return TSR_ERR_MEMORY;
+        chunk_wish wish = {0};
+        if (equals) {
+            *equals = '\0';
+            wish.name = item;
+            item = equals + 1;
+        }
+        wish.length = strtoll(item, &end, 10);
+        if (strcmp(item, "auto") == 0)
+            wish.length = 0;
+        else if (end == item || *end || wish.length < -1 || wish.length == 0)
+            return error_set(TSR_ERR_VALUE, "--chunks: '%s' is not a length; write 1000,1000 or time=4,latitude=-1 or auto",
+                             item);
+        if (!VEC_PUSH(&e->chunks, wish)) return TSR_ERR_MEMORY;
+        p += n + (p[n] == ',');
+    }
+    return TSR_OK;
+}
+
+tsr_status runner_init(runner *r, const invocation *call)
+{
+    tsr_options options = {0};
+    int64_t threads = 0;
+    *r = (runner){.call = call, .is_usage_error = true};
+    progress_init(&r->bar, call);
+    evaluator_init(&r->e, NULL);
+    r->e.opened = on_session;
+    r->e.opened_context = r;
+    TRY(option_int(call, "threads", 1, 4096, &threads));
+    TRY(option_size(call, "memory", &options.memory_bytes));
+    if (option_given(call, "memory") && options.memory_bytes < (1 << 20))
+        return error_set(TSR_ERR_VALUE, "--memory %s is less than 1 MiB; no block fits", option_text(call, "memory"));
+    options.n_threads = (int)threads;
+    options.scratch_dir = option_text(call, "scratch");
+    r->e.options = options;
+    TRY(read_chunks(&r->e, option_text(call, "chunks")));
+    r->is_usage_error = false;
+    return TSR_OK;
+}
+
+void runner_fini(runner *r)
+{
+    interrupt_attach(NULL);
+    progress_clear(&r->bar);
+    evaluator_fini(&r->e);
+}
+
+/* ---- Files ------------------------------------------------------------------------------------------------------- */
+
+static bool is_name(const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        char c = text[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (i > 0 && c >= '0' && c <= '9'))) return false;
+    }
+    return n > 0;
+}
+
+/* name=PATTERN:variable or name=PATTERN, unless there is a file of that very name. */
+static bool is_source(const char *text)
+{
+    const char *equals = strchr(text, '=');
+    return equals && is_name(text, (size_t)(equals - text)) && access(text, F_OK) != 0;
+}
+
+/* The only data variable, where none is named. */
+static tsr_status pick_variable(tsr_dataset *d, const char *path, const char *variable, tsr_variable **out)
+{
+    if (!variable && tsr_dataset_n_data(d) != 1)
+        return error_set(TSR_ERR_VALUE, "'%s' holds %d data variables; name one: %s:%s", path, tsr_dataset_n_data(d), path,
+                         tsr_dataset_n_data(d) ? tsr_dataset_name(d, 0) : "variable");
+    *out = tsr_dataset_get(d, variable ? variable : tsr_dataset_name(d, 0));
+    return *out ? TSR_OK : error_prefix("%s", path);
+}
+
+static tsr_status open_source(evaluator *e, const char *text)
+{
+    const char *equals = strchr(text, '=');
+    char *name = arena_printf(&e->memory, "%.*s", (int)(equals - text), text), *path = arena_strdup(&e->memory, equals + 1);
+    if (!name || !path) return TSR_ERR_MEMORY;
+    char *colon = strrchr(path, ':'), *variable = NULL;
+    if (colon && colon != path && !strchr(colon, '/') && access(path, F_OK) != 0) {
+        *colon = '\0';
+        variable = colon + 1;
+    }
+    tsr_session *session;
+    TRY(evaluator_session(e, &session));
+    tsr_dataset *d = tsr_open_files(session, 1, (const char *const *)&path, NULL);
+    if (!d) return tsr_error_code();
+    binding b = {.name = name, .v.kind = VALUE_VARIABLE};
+    TRY(pick_variable(d, path, variable && *variable ? variable : NULL, &b.v.variable));
+    return VEC_PUSH(&e->sources, b) ? TSR_OK : TSR_ERR_MEMORY;
+}
+
+static tsr_status open_files(evaluator *e, int n, const char *const *files)
+{
+    VEC(const char *) paths = {0};
+    tsr_session *session;
+    tsr_status status = TSR_OK;
+    for (int i = 0; i < n && status == TSR_OK; i++) {
+        if (is_source(files[i]))
+            status = open_source(e, files[i]);
+        else if (!VEC_PUSH(&paths, files[i]))
+            status = TSR_ERR_MEMORY;
+    }
+    if (status == TSR_OK && paths.n > 0) status = evaluator_session(e, &session);
+    if (status == TSR_OK && paths.n > 0) {
+        e->dataset = tsr_open_files(session, (int)paths.n, paths.items, NULL);
+        if (!e->dataset) status = tsr_error_code();
+    }
+    VEC_FINI(&paths);
+    return status;
+}
+
+tsr_status runner_evaluate(runner *r, const char *source, int n_files, const char *const *files, value *last)
+{
+    r->source = source;
+    tsr_status status = parse_program(&r->e.memory, source, strlen(source), &r->program, &r->e.error_at);
+    if (status != TSR_OK) {
+        r->e.has_error_at = true;
+        return status;
+    }
+    TRY(open_files(&r->e, n_files, files));
+    return evaluate_program(&r->e, &r->program, last);
+}
+
+int runner_complain(runner *r, tsr_status status)
+{
+    progress_clear(&r->bar);
+    int code = complain_status(r->call->command, status);
+    if (r->e.has_error_at && r->source && status != TSR_ERR_CANCELLED) {
+        char *snippet = source_snippet(r->source, strlen(r->source), r->e.error_at);
+        if (snippet) fputs(snippet, stderr);
+        mem_free(snippet);
+    }
+    return r->is_usage_error ? EXIT_USAGE : code;
+}
