@@ -68,8 +68,8 @@ static tsr_status draw_histogram(runner *r, const char *path, const plot_style *
 
 static tsr_status run(runner *r)
 {
-    const char *expression, *path = option_text(r->call, "output");
-    int n_files;
+    const char *expression = NULL, *path = option_text(r->call, "output");
+    int n_files = 0;
     plot_style style;
     value last = {0};
     tsr_variable *v;

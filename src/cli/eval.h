@@ -125,7 +125,7 @@ enum { MAX_PARAMETERS = 10 };
 typedef struct function function;
 
 /* A call whose arguments have been matched with the function's parameters but not evaluated. */
-typedef struct call {
+typedef struct fn_call {
     evaluator *e;
     const function *f;
     const char *name; /* as it was called */
@@ -135,13 +135,13 @@ typedef struct call {
     const ast *given[MAX_PARAMETERS]; /* NULL: not given */
     int n_rest;                       /* keywords of functions whose parameters end in "..." */
     const ast **rest;
-} call;
+} fn_call;
 
 struct function {
     const char *name;
     const char *parameters; /* "x, axis|dim=None, keepdims=False"; "..." at the end takes any keywords */
     const char *help;
-    tsr_status (*run)(call *c, value *out);
+    tsr_status (*run)(fn_call *c, value *out);
 };
 
 /* Tables by subject, each ended by a NULL name. */
@@ -154,22 +154,22 @@ tsr_status function_call(evaluator *e, const function *f, const char *name, cons
                          value *out) MUST_CHECK;
 
 /* Arguments by parameter number; the defaults stand in *out already. A failure points at the argument. */
-bool arg_given(const call *c, int i); /* given, and not None */
-tsr_status arg_value(call *c, int i, value *out) MUST_CHECK;
-tsr_status arg_variable(call *c, int i, tsr_variable **out) MUST_CHECK;
-tsr_status arg_array(call *c, int i, tsr_array **out) MUST_CHECK;
-tsr_status arg_int(call *c, int i, int64_t *out) MUST_CHECK;
-tsr_status arg_double(call *c, int i, double *out) MUST_CHECK;
-tsr_status arg_bool(call *c, int i, bool *out) MUST_CHECK;
-tsr_status arg_text(call *c, int i, const char **out) MUST_CHECK;
-tsr_status arg_dtype(call *c, int i, tsr_dtype *out) MUST_CHECK;
+bool arg_given(const fn_call *c, int i); /* given, and not None */
+tsr_status arg_value(fn_call *c, int i, value *out) MUST_CHECK;
+tsr_status arg_variable(fn_call *c, int i, tsr_variable **out) MUST_CHECK;
+tsr_status arg_array(fn_call *c, int i, tsr_array **out) MUST_CHECK;
+tsr_status arg_int(fn_call *c, int i, int64_t *out) MUST_CHECK;
+tsr_status arg_double(fn_call *c, int i, double *out) MUST_CHECK;
+tsr_status arg_bool(fn_call *c, int i, bool *out) MUST_CHECK;
+tsr_status arg_text(fn_call *c, int i, const char **out) MUST_CHECK;
+tsr_status arg_dtype(fn_call *c, int i, tsr_dtype *out) MUST_CHECK;
 /* One number or a list of them; *n receives how many. At most `capacity`. */
-tsr_status arg_ints(call *c, int i, int capacity, int *n, int64_t *out) MUST_CHECK;
-tsr_status arg_doubles(call *c, int i, int64_t *n, double **out) MUST_CHECK;
+tsr_status arg_ints(fn_call *c, int i, int capacity, int *n, int64_t *out) MUST_CHECK;
+tsr_status arg_doubles(fn_call *c, int i, int64_t *n, double **out) MUST_CHECK;
 /* A list of arrays. */
-tsr_status arg_variables(call *c, int i, int *n, tsr_variable ***out) MUST_CHECK;
+tsr_status arg_variables(fn_call *c, int i, int *n, tsr_variable ***out) MUST_CHECK;
 /* chunks= for an array of `ndim` dimensions; *out is NULL for automatic ones, else `storage`. */
-tsr_status arg_chunks(call *c, int i, int ndim, int64_t *storage, const int64_t **out) MUST_CHECK;
+tsr_status arg_chunks(fn_call *c, int i, int ndim, int64_t *storage, const int64_t **out) MUST_CHECK;
 
 /* Dimensions, by name or number: mean(x, time), mean(x, "time"), mean(x, (0, 1)). n = 0: not given. */
 typedef struct dim_list {
@@ -177,8 +177,8 @@ typedef struct dim_list {
     const char *names[TSR_MAX_NDIM];
     int axes[TSR_MAX_NDIM];
 } dim_list;
-tsr_status arg_dims(call *c, int i, tsr_variable *of, dim_list *out) MUST_CHECK;
+tsr_status arg_dims(fn_call *c, int i, tsr_variable *of, dim_list *out) MUST_CHECK;
 /* The names in a dims argument that need not exist yet (for renaming, stacking); NULL where not given. */
-tsr_status arg_name(call *c, int i, const char **out) MUST_CHECK;
+tsr_status arg_name(fn_call *c, int i, const char **out) MUST_CHECK;
 
 #endif

@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* A shape argument: a number or a list. */
-static tsr_status arg_shape(call *c, int i, int *ndim, int64_t *shape)
+static tsr_status arg_shape(fn_call *c, int i, int *ndim, int64_t *shape)
 {
     TRY(arg_ints(c, i, TSR_MAX_NDIM, ndim, shape));
     for (int d = 0; d < *ndim; d++)
@@ -15,7 +15,7 @@ static tsr_status arg_shape(call *c, int i, int *ndim, int64_t *shape)
     return TSR_OK;
 }
 
-static tsr_status make_full(call *c, int shape_at, tsr_scalar number, tsr_dtype dtype, int chunks_at, value *out)
+static tsr_status make_full(fn_call *c, int shape_at, tsr_scalar number, tsr_dtype dtype, int chunks_at, value *out)
 {
     int ndim;
     int64_t shape[TSR_MAX_NDIM], storage[TSR_MAX_NDIM];
@@ -27,14 +27,14 @@ static tsr_status make_full(call *c, int shape_at, tsr_scalar number, tsr_dtype 
     return value_take_array(tsr_full(session, number, dtype, ndim, shape, chunks), out);
 }
 
-static tsr_status run_filled(call *c, value *out)
+static tsr_status run_filled(fn_call *c, value *out)
 {
     tsr_dtype dtype = TSR_F64;
     TRY(arg_dtype(c, 1, &dtype));
     return make_full(c, 0, tsr_int(c->f->name[0] == 'o'), dtype, 2, out);
 }
 
-static tsr_status run_full(call *c, value *out)
+static tsr_status run_full(fn_call *c, value *out)
 {
     value fill;
     TRY(arg_value(c, 1, &fill));
@@ -46,7 +46,7 @@ static tsr_status run_full(call *c, value *out)
     return make_full(c, 0, fill.number, dtype, 3, out);
 }
 
-static tsr_status run_like(call *c, value *out)
+static tsr_status run_like(fn_call *c, value *out)
 {
     tsr_variable *x;
     value fill = value_number(tsr_int(c->f->name[0] == 'o'));
@@ -63,7 +63,7 @@ static tsr_status run_like(call *c, value *out)
     return value_take_like(x, tsr_full(session, fill.number, dtype, tsr_variable_ndim(x), tsr_variable_shape(x), NULL), out);
 }
 
-static tsr_status run_arange(call *c, value *out)
+static tsr_status run_arange(fn_call *c, value *out)
 {
     value parts[3] = {value_number(tsr_int(0)), {0}, value_number(tsr_int(1))};
     bool is_integer = true;
@@ -94,7 +94,7 @@ static tsr_status run_arange(call *c, value *out)
     return value_take_array(tsr_arange(session, at[0], at[1], at[2], dtype, chunks), out);
 }
 
-static tsr_status run_linspace(call *c, value *out)
+static tsr_status run_linspace(fn_call *c, value *out)
 {
     double start = 0, stop = 1;
     int64_t n = 50, storage[1];
@@ -112,7 +112,7 @@ static tsr_status run_linspace(call *c, value *out)
     return value_take_array(tsr_linspace(session, start, stop, n, endpoint, dtype, chunks), out);
 }
 
-static tsr_status run_eye(call *c, value *out)
+static tsr_status run_eye(fn_call *c, value *out)
 {
     int64_t n = 0, m = -1, k = 0, storage[2];
     tsr_dtype dtype = TSR_F64;
@@ -127,7 +127,7 @@ static tsr_status run_eye(call *c, value *out)
     return value_take_array(tsr_eye(session, n, m, k, dtype, chunks), out);
 }
 
-static tsr_status run_array(call *c, value *out)
+static tsr_status run_array(fn_call *c, value *out)
 {
     tsr_variable *x;
     tsr_dtype dtype;
@@ -149,7 +149,7 @@ typedef struct random_call {
 } random_call;
 
 /* Every array without a seed gets its own, counted from 0, so that a program gives the same numbers each time. */
-static tsr_status read_random(call *c, int size_at, int seed_at, int dtype_at, int chunks_at, tsr_dtype dtype, random_call *r)
+static tsr_status read_random(fn_call *c, int size_at, int seed_at, int dtype_at, int chunks_at, tsr_dtype dtype, random_call *r)
 {
     int64_t seed = -1;
     r->dtype = dtype;
@@ -164,7 +164,7 @@ static tsr_status read_random(call *c, int size_at, int seed_at, int dtype_at, i
     return evaluator_session(c->e, &r->session);
 }
 
-static tsr_status run_normal(call *c, value *out)
+static tsr_status run_normal(fn_call *c, value *out)
 {
     double mean = 0, deviation = 1;
     random_call r;
@@ -174,7 +174,7 @@ static tsr_status run_normal(call *c, value *out)
     return value_take_array(tsr_random_normal(r.session, r.seed, mean, deviation, r.dtype, r.ndim, r.shape, r.chunks), out);
 }
 
-static tsr_status run_uniform(call *c, value *out)
+static tsr_status run_uniform(fn_call *c, value *out)
 {
     double low = 0, high = 1;
     random_call r;
@@ -185,7 +185,7 @@ static tsr_status run_uniform(call *c, value *out)
 }
 
 /* random.random(size), random.standard_normal(size), and random_normal(size): the size comes first. */
-static tsr_status run_standard(call *c, value *out)
+static tsr_status run_standard(fn_call *c, value *out)
 {
     random_call r;
     bool is_normal = strstr(c->f->name, "normal") != NULL;
@@ -195,7 +195,7 @@ static tsr_status run_standard(call *c, value *out)
 }
 
 /* random_normal(size, mean, deviation ...): as run_normal, with the size in front. */
-static tsr_status run_sized(call *c, value *out)
+static tsr_status run_sized(fn_call *c, value *out)
 {
     double a = 0, b = 1;
     random_call r;
@@ -207,7 +207,7 @@ static tsr_status run_sized(call *c, value *out)
     return value_take_array(tsr_random_uniform(r.session, r.seed, a, b, r.dtype, r.ndim, r.shape, r.chunks), out);
 }
 
-static tsr_status run_integers(call *c, value *out)
+static tsr_status run_integers(fn_call *c, value *out)
 {
     int64_t low = 0, high = 0;
     random_call r;

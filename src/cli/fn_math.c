@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-static tsr_status run_clip(call *c, value *out)
+static tsr_status run_clip(fn_call *c, value *out)
 {
     tsr_variable *x, *low = NULL, *high = NULL;
     TRY(arg_variable(c, 0, &x));
@@ -15,7 +15,7 @@ static tsr_status run_clip(call *c, value *out)
     return value_take(x, out);
 }
 
-static tsr_status run_round(call *c, value *out)
+static tsr_status run_round(fn_call *c, value *out)
 {
     tsr_variable *x;
     int64_t decimals = 0;
@@ -26,7 +26,7 @@ static tsr_status run_round(call *c, value *out)
     return value_take_like(x, tsr_round(tsr_variable_array(x), (int)decimals), out);
 }
 
-static tsr_status run_astype(call *c, value *out)
+static tsr_status run_astype(fn_call *c, value *out)
 {
     tsr_variable *x;
     tsr_dtype dtype = TSR_F64;
@@ -35,7 +35,7 @@ static tsr_status run_astype(call *c, value *out)
     return value_take_like(x, tsr_astype(tsr_variable_array(x), dtype), out);
 }
 
-static tsr_status run_angle(call *c, value *out)
+static tsr_status run_angle(fn_call *c, value *out)
 {
     tsr_variable *x;
     bool degrees = false;
@@ -44,7 +44,7 @@ static tsr_status run_angle(call *c, value *out)
     return value_take_like(x, tsr_angle(tsr_variable_array(x), degrees), out);
 }
 
-static tsr_status run_nan_to_num(call *c, value *out)
+static tsr_status run_nan_to_num(fn_call *c, value *out)
 {
     tsr_variable *x;
     double nan = 0, high = NAN, low = NAN;
@@ -60,7 +60,7 @@ static tsr_status run_nan_to_num(call *c, value *out)
                            out);
 }
 
-static tsr_status run_isclose(call *c, value *out)
+static tsr_status run_isclose(fn_call *c, value *out)
 {
     tsr_variable *x, *y;
     double rtol = 1e-5, atol = 1e-8;
@@ -76,7 +76,7 @@ static tsr_status run_isclose(call *c, value *out)
     return value_take_like(template, a, out);
 }
 
-static tsr_status take_pair(call *c, tsr_variable *first, tsr_variable *second, value *out)
+static tsr_status take_pair(fn_call *c, tsr_variable *first, tsr_variable *second, value *out)
 {
     *out = (value){.kind = VALUE_LIST, .is_tuple = true, .n_items = 2, .items = ARENA_ARRAY(&c->e->memory, value, 2)};
     if (!out->items) return TSR_ERR_MEMORY;
@@ -84,7 +84,7 @@ static tsr_status take_pair(call *c, tsr_variable *first, tsr_variable *second, 
     return value_take(second, &out->items[1]);
 }
 
-static tsr_status run_divmod(call *c, value *out)
+static tsr_status run_divmod(fn_call *c, value *out)
 {
     tsr_variable *pair[2];
     TRY(arg_variable(c, 0, &pair[0]));
@@ -92,7 +92,7 @@ static tsr_status run_divmod(call *c, value *out)
     return take_pair(c, tsr_variable_apply("floor_divide", 2, pair), tsr_variable_apply("remainder", 2, pair), out);
 }
 
-static tsr_status run_two_results(call *c, value *out)
+static tsr_status run_two_results(fn_call *c, value *out)
 {
     tsr_variable *x;
     bool is_modf = c->f->name[0] == 'm';
@@ -102,7 +102,7 @@ static tsr_status run_two_results(call *c, value *out)
 }
 
 /* where(condition, x, y), and xarray's x.where(condition, other). */
-static tsr_status run_where(call *c, value *out)
+static tsr_status run_where(fn_call *c, value *out)
 {
     tsr_variable *parts[3];
     if (c->has_receiver) {
@@ -133,7 +133,7 @@ static tsr_status run_where(call *c, value *out)
     return value_take(tsr_variable_apply("where", 3, parts), out);
 }
 
-static tsr_status run_fillna(call *c, value *out)
+static tsr_status run_fillna(fn_call *c, value *out)
 {
     tsr_variable *x, *fill;
     TRY(arg_variable(c, 0, &x));

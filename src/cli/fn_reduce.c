@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-static tsr_status reduce_by_name(call *c, const char *name, int keepdims_at, int ddof_at, value *out)
+static tsr_status reduce_by_name(fn_call *c, const char *name, int keepdims_at, int ddof_at, value *out)
 {
     tsr_variable *x;
     dim_list dims;
@@ -17,7 +17,7 @@ static tsr_status reduce_by_name(call *c, const char *name, int keepdims_at, int
     return value_take(tsr_variable_reduce(x, name, dims.n, dims.names, ddof, keepdims), out);
 }
 
-static tsr_status run_reduce(call *c, value *out)
+static tsr_status run_reduce(fn_call *c, value *out)
 {
     /* groupby(...) handles its own methods; max(a, b) is a common slip. */
     static const char *const others[][2] = {{"amax", "max"}, {"amin", "min"}, {"count", "count_valid"}};
@@ -27,7 +27,7 @@ static tsr_status run_reduce(call *c, value *out)
     return reduce_by_name(c, name, 2, 0, out);
 }
 
-static tsr_status run_spread(call *c, value *out) { return reduce_by_name(c, c->f->name, 3, 2, out); }
+static tsr_status run_spread(fn_call *c, value *out) { return reduce_by_name(c, c->f->name, 3, 2, out); }
 
 /* Names and coordinates of a reduction that tsr_variable_reduce does not know are those of a sum. */
 static tsr_status take_reduced(tsr_variable *x, const dim_list *dims, bool keepdims, tsr_array *a, value *out)
@@ -37,7 +37,7 @@ static tsr_status take_reduced(tsr_variable *x, const dim_list *dims, bool keepd
     return value_take_like(sum, a, out);
 }
 
-static tsr_status run_array_reduce(call *c, value *out)
+static tsr_status run_array_reduce(fn_call *c, value *out)
 {
     tsr_variable *x;
     dim_list dims;
@@ -72,7 +72,7 @@ static tsr_status take_quantiles(evaluator *e, tsr_variable *x, const dim_list *
     return value_take(tsr_variable_set_coord(out->variable, "quantile", tsr_variable_new("quantile", labels, &dim)), out);
 }
 
-static tsr_status run_quantile(call *c, value *out)
+static tsr_status run_quantile(fn_call *c, value *out)
 {
     tsr_variable *x;
     dim_list dims;
@@ -99,7 +99,7 @@ static tsr_status run_quantile(call *c, value *out)
     return take_reduced(x, &dims, keepdims, a ? tsr_squeeze(a, 1, (int[]){0}) : NULL, out);
 }
 
-static tsr_status run_cumulate(call *c, value *out)
+static tsr_status run_cumulate(fn_call *c, value *out)
 {
     tsr_variable *x;
     dim_list dims;
@@ -112,7 +112,7 @@ static tsr_status run_cumulate(call *c, value *out)
     return value_take(v ? tsr_variable_cumulate(v, c->f->name, "0") : NULL, out);
 }
 
-static tsr_status run_weighted_mean(call *c, value *out)
+static tsr_status run_weighted_mean(fn_call *c, value *out)
 {
     tsr_variable *x, *weights;
     dim_list dims;
@@ -123,7 +123,7 @@ static tsr_status run_weighted_mean(call *c, value *out)
 }
 
 /* NumPy's order of arguments: average(x, axis, weights). */
-static tsr_status run_average(call *c, value *out)
+static tsr_status run_average(fn_call *c, value *out)
 {
     tsr_variable *x, *weights;
     dim_list dims;
@@ -137,7 +137,7 @@ static tsr_status run_average(call *c, value *out)
 /* ---- Histograms -------------------------------------------------------------------------------------------------- */
 
 /* The range of the data, computed now. */
-static tsr_status find_range(call *c, tsr_array *a, tsr_bins *bins)
+static tsr_status find_range(fn_call *c, tsr_array *a, tsr_bins *bins)
 {
     double ends[2];
     if (!c->e->may_compute) return error_set(TSR_ERR_UNSUPPORTED, "histogram needs range=(low, high) here");
@@ -156,7 +156,7 @@ static tsr_status find_range(call *c, tsr_array *a, tsr_bins *bins)
     return TSR_OK;
 }
 
-static tsr_status read_bins(call *c, tsr_array *a, tsr_bins *bins)
+static tsr_status read_bins(fn_call *c, tsr_array *a, tsr_bins *bins)
 {
     value v = value_number(tsr_int(10));
     if (arg_given(c, 1)) TRY(arg_value(c, 1, &v));
@@ -192,7 +192,7 @@ static tsr_status read_bins(call *c, tsr_array *a, tsr_bins *bins)
 }
 
 /* (counts, edges), as NumPy returns them. */
-static tsr_status run_histogram(call *c, value *out)
+static tsr_status run_histogram(fn_call *c, value *out)
 {
     tsr_variable *x;
     tsr_array *weights = NULL, *a;

@@ -260,7 +260,7 @@ tsr_status evaluate_index(evaluator *e, const ast *node, value *out)
 
 /* ---- Functions --------------------------------------------------------------------------------------------------- */
 
-static tsr_status run_sel(call *c, value *out)
+static tsr_status run_sel(fn_call *c, value *out)
 {
     tsr_variable *v;
     const char *method = NULL;
@@ -273,7 +273,7 @@ static tsr_status run_sel(call *c, value *out)
     return value_take(v, out);
 }
 
-static tsr_status run_slice(call *c, value *out)
+static tsr_status run_slice(fn_call *c, value *out)
 {
     *out = (value){.kind = VALUE_SLICE, .n_items = 3, .items = ARENA_ARRAY(&c->e->memory, value, 3)};
     if (!out->items) return TSR_ERR_MEMORY;
@@ -286,7 +286,7 @@ static tsr_status run_slice(call *c, value *out)
 }
 
 /* "time.month" from time.month, "time.month" or a coordinate's name. */
-static tsr_status read_by(call *c, int i, tsr_variable *v, const char **out)
+static tsr_status read_by(fn_call *c, int i, tsr_variable *v, const char **out)
 {
     const ast *node = c->given[i];
     value by;
@@ -316,7 +316,7 @@ static tsr_status read_by(call *c, int i, tsr_variable *v, const char **out)
         error_set(TSR_ERR_TYPE, "groups are named by part of a date or a coordinate, time.month, found %s", value_words(&by)));
 }
 
-static tsr_status run_groupby(call *c, value *out)
+static tsr_status run_groupby(fn_call *c, value *out)
 {
     tsr_variable *v;
     const char *by, *reduction = NULL;
@@ -329,7 +329,7 @@ static tsr_status run_groupby(call *c, value *out)
 }
 
 /* anomaly(x, time.month): from the group's mean; anomaly(x, time): from the mean over a dimension. */
-static tsr_status run_anomaly(call *c, value *out)
+static tsr_status run_anomaly(fn_call *c, value *out)
 {
     tsr_variable *v;
     const char *by, *reduction = "mean";
@@ -342,7 +342,7 @@ static tsr_status run_anomaly(call *c, value *out)
     return value_take(tsr_variable_apply("subtract", 2, (tsr_variable *[]){v, mean}), out);
 }
 
-static tsr_status run_rename(call *c, value *out)
+static tsr_status run_rename(fn_call *c, value *out)
 {
     tsr_variable *v;
     const char *name = NULL;
@@ -358,7 +358,7 @@ static tsr_status run_rename(call *c, value *out)
     return value_take(v, out);
 }
 
-static tsr_status run_attrs(call *c, value *out)
+static tsr_status run_attrs(fn_call *c, value *out)
 {
     tsr_variable *v;
     TRY(arg_variable(c, 0, &v));

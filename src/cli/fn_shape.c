@@ -42,9 +42,9 @@ static void copy_dims(const tsr_variable *v, const char **dims)
     for (int d = 0; d < tsr_variable_ndim(v); d++) dims[d] = tsr_variable_dim(v, d);
 }
 
-static const char *axis_text(call *c, int axis) { return arena_printf(&c->e->memory, "%d", axis); }
+static const char *axis_text(fn_call *c, int axis) { return arena_printf(&c->e->memory, "%d", axis); }
 
-static tsr_status run_reshape(call *c, value *out)
+static tsr_status run_reshape(fn_call *c, value *out)
 {
     tsr_array *a;
     int ndim;
@@ -54,14 +54,14 @@ static tsr_status run_reshape(call *c, value *out)
     return value_take_array(tsr_reshape(a, ndim, shape), out);
 }
 
-static tsr_status run_ravel(call *c, value *out)
+static tsr_status run_ravel(fn_call *c, value *out)
 {
     tsr_array *a;
     TRY(arg_array(c, 0, &a));
     return value_take_array(tsr_ravel(a), out);
 }
 
-static tsr_status run_transpose(call *c, value *out)
+static tsr_status run_transpose(fn_call *c, value *out)
 {
     tsr_variable *x;
     dim_list dims;
@@ -71,7 +71,7 @@ static tsr_status run_transpose(call *c, value *out)
 }
 
 /* Transposes to the order in axes[]. */
-static tsr_status take_order(call *c, tsr_variable *x, const int *axes, value *out)
+static tsr_status take_order(fn_call *c, tsr_variable *x, const int *axes, value *out)
 {
     const char *names[TSR_MAX_NDIM];
     int n = tsr_variable_ndim(x);
@@ -80,7 +80,7 @@ static tsr_status take_order(call *c, tsr_variable *x, const int *axes, value *o
     return value_take(tsr_variable_transpose(x, n, names), out);
 }
 
-static tsr_status run_swapaxes(call *c, value *out)
+static tsr_status run_swapaxes(fn_call *c, value *out)
 {
     tsr_variable *x;
     dim_list a, b;
@@ -93,7 +93,7 @@ static tsr_status run_swapaxes(call *c, value *out)
     return take_order(c, x, axes, out);
 }
 
-static tsr_status run_moveaxis(call *c, value *out)
+static tsr_status run_moveaxis(fn_call *c, value *out)
 {
     tsr_variable *x;
     dim_list from, to;
@@ -117,7 +117,7 @@ static tsr_status run_moveaxis(call *c, value *out)
     return take_order(c, x, axes, out);
 }
 
-static tsr_status run_squeeze(call *c, value *out)
+static tsr_status run_squeeze(fn_call *c, value *out)
 {
     tsr_variable *x;
     dim_list dims;
@@ -138,7 +138,7 @@ static tsr_status run_squeeze(call *c, value *out)
     return TSR_OK;
 }
 
-static tsr_status run_expand_dims(call *c, value *out)
+static tsr_status run_expand_dims(fn_call *c, value *out)
 {
     tsr_variable *x;
     int64_t axis = 0;
@@ -156,7 +156,7 @@ static tsr_status run_expand_dims(call *c, value *out)
     return value_take_dims(x, tsr_expand_dims(tsr_variable_array(x), 1, (int[]){(int)axis}), dims, out);
 }
 
-static tsr_status run_broadcast_to(call *c, value *out)
+static tsr_status run_broadcast_to(fn_call *c, value *out)
 {
     tsr_variable *x;
     int n;
@@ -169,7 +169,7 @@ static tsr_status run_broadcast_to(call *c, value *out)
     return value_take_dims(x, tsr_broadcast_to(tsr_variable_array(x), n, shape), dims, out);
 }
 
-static tsr_status run_flip(call *c, value *out)
+static tsr_status run_flip(fn_call *c, value *out)
 {
     tsr_variable *x;
     dim_list dims;
@@ -186,7 +186,7 @@ static tsr_status run_flip(call *c, value *out)
     return TSR_OK;
 }
 
-static tsr_status run_roll(call *c, value *out)
+static tsr_status run_roll(fn_call *c, value *out)
 {
     tsr_variable *x;
     dim_list dims;
@@ -201,7 +201,7 @@ static tsr_status run_roll(call *c, value *out)
     return value_take_like(x, tsr_roll(tsr_variable_array(x), n, shifts, dims.n ? dims.axes : NULL), out);
 }
 
-static tsr_status run_shift(call *c, value *out)
+static tsr_status run_shift(fn_call *c, value *out)
 {
     tsr_variable *x;
     dim_list dims;
@@ -214,7 +214,7 @@ static tsr_status run_shift(call *c, value *out)
 }
 
 /* pad(x, 1), pad(x, (1, 2)), pad(x, ((1, 2), (0, 0))) */
-static tsr_status read_widths(call *c, int ndim, int64_t *widths)
+static tsr_status read_widths(fn_call *c, int ndim, int64_t *widths)
 {
     value v;
     TRY(arg_value(c, 1, &v));
@@ -236,7 +236,7 @@ static tsr_status read_widths(call *c, int ndim, int64_t *widths)
     return TSR_OK;
 }
 
-static tsr_status run_pad(call *c, value *out)
+static tsr_status run_pad(fn_call *c, value *out)
 {
     tsr_variable *x;
     int64_t widths[2 * TSR_MAX_NDIM];
@@ -253,7 +253,7 @@ static tsr_status run_pad(call *c, value *out)
 }
 
 /* Indices as a list, or as a lazy array that is computed now. */
-static tsr_status read_indices(call *c, int at, int64_t *n, int64_t **out)
+static tsr_status read_indices(fn_call *c, int at, int64_t *n, int64_t **out)
 {
     value v;
     TRY(arg_value(c, at, &v));
@@ -274,7 +274,7 @@ static tsr_status read_indices(call *c, int at, int64_t *n, int64_t **out)
     return TSR_OK;
 }
 
-static tsr_status run_take(call *c, value *out)
+static tsr_status run_take(fn_call *c, value *out)
 {
     tsr_variable *x;
     dim_list dims;
@@ -288,7 +288,7 @@ static tsr_status run_take(call *c, value *out)
     return value_take_array(flat ? tsr_take(flat, n, indices, 0) : NULL, out);
 }
 
-static tsr_status run_repeat(call *c, value *out)
+static tsr_status run_repeat(fn_call *c, value *out)
 {
     tsr_variable *x;
     dim_list dims;
@@ -304,7 +304,7 @@ static tsr_status run_repeat(call *c, value *out)
     return value_take_dims(x, tsr_repeat(a, n, repeats, dims.axes[0]), names, out);
 }
 
-static tsr_status run_tile(call *c, value *out)
+static tsr_status run_tile(fn_call *c, value *out)
 {
     tsr_array *a;
     int n;
@@ -315,7 +315,7 @@ static tsr_status run_tile(call *c, value *out)
 }
 
 /* rechunk(x, (10, -1)) or rechunk(x, time=10) */
-static tsr_status run_rechunk(call *c, value *out)
+static tsr_status run_rechunk(fn_call *c, value *out)
 {
     tsr_variable *x;
     int64_t storage[TSR_MAX_NDIM];
@@ -336,7 +336,7 @@ static tsr_status run_rechunk(call *c, value *out)
     return value_take_like(x, tsr_rechunk(tsr_variable_array(x), chunks), out);
 }
 
-static tsr_status run_concatenate(call *c, value *out)
+static tsr_status run_concatenate(fn_call *c, value *out)
 {
     tsr_variable **parts;
     int n;
@@ -346,7 +346,7 @@ static tsr_status run_concatenate(call *c, value *out)
     return value_take(tsr_variable_concat(n, parts, dim), out);
 }
 
-static tsr_status read_arrays(call *c, int *n, tsr_variable **first, tsr_array ***out)
+static tsr_status read_arrays(fn_call *c, int *n, tsr_variable **first, tsr_array ***out)
 {
     tsr_variable **parts;
     TRY(arg_variables(c, 0, n, &parts));
@@ -357,7 +357,7 @@ static tsr_status read_arrays(call *c, int *n, tsr_variable **first, tsr_array *
     return TSR_OK;
 }
 
-static tsr_status run_stack(call *c, value *out)
+static tsr_status run_stack(fn_call *c, value *out)
 {
     tsr_array **arrays;
     tsr_variable *first;
@@ -376,7 +376,7 @@ static tsr_status run_stack(call *c, value *out)
     return value_take_dims(first, a, dims, out);
 }
 
-static tsr_status run_stack_by_name(call *c, value *out)
+static tsr_status run_stack_by_name(fn_call *c, value *out)
 {
     tsr_array **arrays;
     tsr_variable *first;
@@ -388,7 +388,7 @@ static tsr_status run_stack_by_name(call *c, value *out)
     return value_take_array(a, out);
 }
 
-static tsr_status run_diff(call *c, value *out)
+static tsr_status run_diff(fn_call *c, value *out)
 {
     tsr_variable *x;
     dim_list dims;
@@ -403,7 +403,7 @@ static tsr_status run_diff(call *c, value *out)
     return TSR_OK;
 }
 
-static tsr_status run_triangle(call *c, value *out)
+static tsr_status run_triangle(fn_call *c, value *out)
 {
     tsr_variable *x;
     int64_t k = 0;
@@ -413,7 +413,7 @@ static tsr_status run_triangle(call *c, value *out)
     return value_take_like(x, c->f->name[3] == 'l' ? tsr_tril(a, k) : tsr_triu(a, k), out);
 }
 
-static tsr_status run_diagonal(call *c, value *out)
+static tsr_status run_diagonal(fn_call *c, value *out)
 {
     tsr_array *a;
     int64_t k = 0;
@@ -422,7 +422,7 @@ static tsr_status run_diagonal(call *c, value *out)
     return value_take_array(tsr_diagonal(a, k, 0, 1), out);
 }
 
-static tsr_status run_rot90(call *c, value *out)
+static tsr_status run_rot90(fn_call *c, value *out)
 {
     tsr_array *a;
     int64_t k = 1;
@@ -431,7 +431,7 @@ static tsr_status run_rot90(call *c, value *out)
     return value_take_array(tsr_rot90(a, (int)(k % 4), 0, 1), out);
 }
 
-static tsr_status run_persist(call *c, value *out)
+static tsr_status run_persist(fn_call *c, value *out)
 {
     tsr_variable *x;
     tsr_array *held;
@@ -443,7 +443,7 @@ static tsr_status run_persist(call *c, value *out)
     return value_take_like(x, held, out);
 }
 
-static tsr_status run_nothing(call *c, value *out)
+static tsr_status run_nothing(fn_call *c, value *out)
 {
     tsr_variable *x;
     TRY(arg_variable(c, 0, &x));

@@ -18,7 +18,7 @@ static int map_arity(const char *name)
     return 0;
 }
 
-static tsr_status run_map(call *c, value *out)
+static tsr_status run_map(fn_call *c, value *out)
 {
     tsr_variable *operands[3];
     int n = map_arity(c->name);
@@ -147,7 +147,7 @@ static int find_parameter(const function *f, const char *name, bool *takes_any)
     return found;
 }
 
-static tsr_status unknown_keyword(const call *c, const ast *keyword)
+static tsr_status unknown_keyword(const fn_call *c, const ast *keyword)
 {
     nearest best = nearest_start(keyword->text);
     char names[MAX_PARAMETERS][32], hint[96];
@@ -164,7 +164,7 @@ static tsr_status unknown_keyword(const call *c, const ast *keyword)
                      c->f->parameters);
 }
 
-static tsr_status match_keyword(call *c, const ast *argument)
+static tsr_status match_keyword(fn_call *c, const ast *argument)
 {
     bool takes_any;
     int i = find_parameter(c->f, argument->text, &takes_any);
@@ -179,7 +179,7 @@ static tsr_status match_keyword(call *c, const ast *argument)
     return TSR_OK;
 }
 
-static tsr_status match_arguments(call *c)
+static tsr_status match_arguments(fn_call *c)
 {
     const char *start;
     size_t n;
@@ -207,7 +207,7 @@ static tsr_status match_arguments(call *c)
 
 tsr_status function_call(evaluator *e, const function *f, const char *name, const ast *node, const value *receiver, value *out)
 {
-    call c = {.e = e, .f = f, .name = name, .node = node, .has_receiver = receiver != NULL};
+    fn_call c = {.e = e, .f = f, .name = name, .node = node, .has_receiver = receiver != NULL};
     if (receiver) c.receiver = *receiver;
     c.rest = ARENA_ARRAY(&e->memory, const ast *, node->n_items);
     if (!c.rest) return TSR_ERR_MEMORY;
@@ -219,9 +219,9 @@ tsr_status function_call(evaluator *e, const function *f, const char *name, cons
 
 /* ---- Reading arguments ------------------------------------------------------------------------------------------- */
 
-static span place_of(const call *c, int i) { return c->given[i] ? c->given[i]->at : c->node->at; }
+static span place_of(const fn_call *c, int i) { return c->given[i] ? c->given[i]->at : c->node->at; }
 
-tsr_status arg_value(call *c, int i, value *out)
+tsr_status arg_value(fn_call *c, int i, value *out)
 {
     if (i == 0 && c->has_receiver) {
         *out = c->receiver;
@@ -234,27 +234,27 @@ tsr_status arg_value(call *c, int i, value *out)
     return evaluate(c->e, c->given[i], out);
 }
 
-bool arg_given(const call *c, int i)
+bool arg_given(const fn_call *c, int i)
 {
     if (i == 0 && c->has_receiver) return true;
     return c->given[i] && !(c->given[i]->kind == AST_NAME && strcmp(c->given[i]->text, "None") == 0);
 }
 
-tsr_status arg_variable(call *c, int i, tsr_variable **out)
+tsr_status arg_variable(fn_call *c, int i, tsr_variable **out)
 {
     value v;
     TRY(arg_value(c, i, &v));
     return fail_here(c->e, place_of(c, i), value_to_variable(c->e, &v, out));
 }
 
-tsr_status arg_array(call *c, int i, tsr_array **out)
+tsr_status arg_array(fn_call *c, int i, tsr_array **out)
 {
     value v;
     TRY(arg_value(c, i, &v));
     return fail_here(c->e, place_of(c, i), value_to_array(c->e, &v, out));
 }
 
-tsr_status arg_int(call *c, int i, int64_t *out)
+tsr_status arg_int(fn_call *c, int i, int64_t *out)
 {
     value v;
     if (!arg_given(c, i)) return TSR_OK;
@@ -262,7 +262,7 @@ tsr_status arg_int(call *c, int i, int64_t *out)
     return fail_here(c->e, place_of(c, i), value_to_int(c->e, &v, out));
 }
 
-tsr_status arg_double(call *c, int i, double *out)
+tsr_status arg_double(fn_call *c, int i, double *out)
 {
     value v;
     if (!arg_given(c, i)) return TSR_OK;
@@ -270,7 +270,7 @@ tsr_status arg_double(call *c, int i, double *out)
     return fail_here(c->e, place_of(c, i), value_to_double(c->e, &v, out));
 }
 
-tsr_status arg_bool(call *c, int i, bool *out)
+tsr_status arg_bool(fn_call *c, int i, bool *out)
 {
     value v;
     if (!arg_given(c, i)) return TSR_OK;
@@ -282,7 +282,7 @@ tsr_status arg_bool(call *c, int i, bool *out)
     return TSR_OK;
 }
 
-tsr_status arg_text(call *c, int i, const char **out)
+tsr_status arg_text(fn_call *c, int i, const char **out)
 {
     value v;
     if (!arg_given(c, i)) return TSR_OK;
@@ -294,7 +294,7 @@ tsr_status arg_text(call *c, int i, const char **out)
     return TSR_OK;
 }
 
-tsr_status arg_dtype(call *c, int i, tsr_dtype *out)
+tsr_status arg_dtype(fn_call *c, int i, tsr_dtype *out)
 {
     value v;
     if (!arg_given(c, i)) return TSR_OK;
@@ -309,7 +309,7 @@ tsr_status arg_dtype(call *c, int i, tsr_dtype *out)
     return fail_here(c->e, place_of(c, i), tsr_dtype_parse(v.text, out));
 }
 
-tsr_status arg_ints(call *c, int i, int capacity, int *n, int64_t *out)
+tsr_status arg_ints(fn_call *c, int i, int capacity, int *n, int64_t *out)
 {
     value v;
     *n = 0;
@@ -326,7 +326,7 @@ tsr_status arg_ints(call *c, int i, int capacity, int *n, int64_t *out)
     return TSR_OK;
 }
 
-tsr_status arg_doubles(call *c, int i, int64_t *n, double **out)
+tsr_status arg_doubles(fn_call *c, int i, int64_t *n, double **out)
 {
     value v;
     TRY(arg_value(c, i, &v));
@@ -338,7 +338,7 @@ tsr_status arg_doubles(call *c, int i, int64_t *n, double **out)
     return TSR_OK;
 }
 
-tsr_status arg_variables(call *c, int i, int *n, tsr_variable ***out)
+tsr_status arg_variables(fn_call *c, int i, int *n, tsr_variable ***out)
 {
     value v;
     TRY(arg_value(c, i, &v));
@@ -379,7 +379,7 @@ static tsr_status chunk_length(evaluator *e, const value *v, int64_t *out)
     return TSR_OK;
 }
 
-tsr_status arg_chunks(call *c, int i, int ndim, int64_t *storage, const int64_t **out)
+tsr_status arg_chunks(fn_call *c, int i, int ndim, int64_t *storage, const int64_t **out)
 {
     value v;
     *out = NULL;
@@ -413,7 +413,7 @@ static bool variable_has_dim(const tsr_variable *v, const char *name)
     return false;
 }
 
-static tsr_status dim_of_value(call *c, const value *v, const char **out)
+static tsr_status dim_of_value(fn_call *c, const value *v, const char **out)
 {
     if (v->kind == VALUE_STRING || v->kind == VALUE_DIM) {
         *out = v->text;
@@ -432,7 +432,7 @@ static tsr_status dim_of_value(call *c, const value *v, const char **out)
 }
 
 /* A bare name means the dimension, whatever else has that name; a name that is assigned may hold a number or a string. */
-static tsr_status dim_of_node(call *c, const ast *node, tsr_variable *of, const char **out)
+static tsr_status dim_of_node(fn_call *c, const ast *node, tsr_variable *of, const char **out)
 {
     value v;
     tsr_status status;
@@ -449,7 +449,7 @@ static tsr_status dim_of_node(call *c, const ast *node, tsr_variable *of, const 
     return dim_of_value(c, &v, out);
 }
 
-static tsr_status add_dim(call *c, const ast *node, tsr_variable *of, dim_list *out)
+static tsr_status add_dim(fn_call *c, const ast *node, tsr_variable *of, dim_list *out)
 {
     const char *name;
     if (out->n == TSR_MAX_NDIM) return error_set(TSR_ERR_VALUE, "more than %d dimensions are named", TSR_MAX_NDIM);
@@ -464,7 +464,7 @@ static tsr_status add_dim(call *c, const ast *node, tsr_variable *of, dim_list *
     return TSR_OK;
 }
 
-tsr_status arg_dims(call *c, int i, tsr_variable *of, dim_list *out)
+tsr_status arg_dims(fn_call *c, int i, tsr_variable *of, dim_list *out)
 {
     out->n = 0;
     if (!arg_given(c, i)) return TSR_OK;
@@ -490,7 +490,7 @@ tsr_status arg_dims(call *c, int i, tsr_variable *of, dim_list *out)
     return add_dim(c, node, of, out);
 }
 
-tsr_status arg_name(call *c, int i, const char **out)
+tsr_status arg_name(fn_call *c, int i, const char **out)
 {
     value v;
     if (!arg_given(c, i)) return TSR_OK;
