@@ -32,6 +32,18 @@ tsr_status tsr_chunk_sizes(const tsr_array *a, int axis, int64_t *out)
     return TSR_OK;
 }
 
+tsr_scalar tsr_bool(bool value) { return scalar_bool(value); }
+tsr_scalar tsr_int(int64_t value) { return scalar_int(value); }
+tsr_scalar tsr_uint(uint64_t value) { return (tsr_scalar){.dtype = TSR_U64, .i = (int64_t)value, .u = value, .f = (double)value}; }
+tsr_scalar tsr_float(double value) { return scalar_float(value); }
+tsr_scalar tsr_complex(double real, double imag)
+{
+    tsr_scalar value = scalar_float(real);
+    value.dtype = TSR_C128;
+    value.imag = imag;
+    return value;
+}
+
 /* ---- Constants ------------------------------------------------------------------------------------------------------ */
 
 /* A node of these dimensions with its chunks; the caller fills in op and p. */

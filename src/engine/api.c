@@ -1,6 +1,7 @@
 /* compute, persist, store, explain: from arrays to plans and runs. */
 #include "base/mem.h"
 #include "engine/run.h"
+#include "plan/draw.h"
 
 #include <string.h>
 
@@ -194,4 +195,26 @@ char *tsr_explain(int n, tsr_array *const *arrays)
     plan_explain(p, &text);
     plan_free(p);
     return strbuf_take(&text);
+}
+
+char *tsr_visualize(int n, tsr_array *const *arrays, const char *what, const char *format)
+{
+    drawing d = {0};
+    strbuf text = {0};
+    plan *p = NULL;
+    tsr_status status = check_arrays(n, arrays);
+    bool svg = status == TSR_OK && strcmp(format, "svg") == 0;
+    if (status == TSR_OK && !svg && strcmp(format, "dot") != 0) status = error_set(TSR_ERR_VALUE, "visualize: unknown format '%s'; the formats are dot and svg", format);
+    if (status == TSR_OK && strcmp(what, "expression") == 0) {
+        status = draw_expression(&d, n, arrays);
+    } else if (status == TSR_OK && strcmp(what, "plan") == 0) {
+        status = plan_build(n, arrays, NULL, &p);
+        if (status == TSR_OK) status = draw_plan(&d, p);
+    } else if (status == TSR_OK) {
+        status = error_set(TSR_ERR_VALUE, "visualize: '%s' is neither expression nor plan", what);
+    }
+    if (status == TSR_OK) svg ? draw_svg(&d, &text) : draw_dot(&d, &text);
+    drawing_fini(&d);
+    plan_free(p);
+    return status == TSR_OK ? strbuf_take(&text) : NULL;
 }
