@@ -1,0 +1,245 @@
+/* The in-memory workloads of the benchmark, written against tessera.h alone:
+ *
+ *     bench-tessera WORKLOAD [--threads N] [--scale F] [--cold]
+ *
+ * makes the data, runs the workload once to warm up (not with --cold), runs it again with the clock on and prints
+ * {"seconds": ..., "value": ...}. The clock runs from the building of the expression to its result. `value` is one number that
+ * the peers (peers.py) compute too, so that the report can tell whether all did the same work. */
+#define _GNU_SOURCE
+#include "tessera.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { N_COLUMNS = 4000, N_LAT = 361, N_LON = 720 };
+
+typedef struct bench {
+    tsr_session *session;
+    double scale;
+    double *data; /* of the workloads in memory */
+    tsr_array *x; /* the array around it */
+} bench;
+
+typedef struct workload {
+    const char *name;
+    tsr_array *(*prepare)(bench *b); /* NULL: nothing is in memory beforehand */
+    tsr_status (*run)(bench *b, double *value);
+} workload;
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* A number in [0, 1) that NumPy can make as well: Knuth's multiplicative hash of the index. */
+static double hashed(int64_t i) { return (double)(uint32_t)((uint32_t)i * 2654435761u) * 0x1p-32; }
+
+static tsr_array *number(tsr_array *like, double value) { return tsr_scalar_like(like, tsr_float(value)); }
+
+static tsr_array *memory_array(bench *b, int ndim, const int64_t *shape, const int64_t *chunks, double low, double width)
+{
+    int64_t n = 1;
+    for (int d = 0; d < ndim; d++) n *= shape[d];
+    b->data = malloc((size_t)n * sizeof *b->data);
+    if (!b->data) return NULL;
+    for (int64_t i = 0; i < n; i++) b->data[i] = low + width * hashed(i);
+    return tsr_from_memory(b->session, b->data, TSR_F64, ndim, shape, NULL, NULL, NULL, chunks);
+}
+
+/* 1.6 GB, (50000, 4000) in blocks of (1000, 1000). */
+static tsr_array *prepare_table(bench *b)
+{
+    return memory_array(b, 2, (int64_t[]){(int64_t)(50000 * b->scale), N_COLUMNS}, (int64_t[]){1000, 1000}, 0, 1);
+}
+
+/* 0.5 GB, 60 days of 4 fields, a block a day. */
+static tsr_array *prepare_climate(bench *b)
+{
+    return memory_array(b, 3, (int64_t[]){4 * (int64_t)(60 * b->scale), N_LAT, N_LON}, (int64_t[]){4, N_LAT, N_LON}, 260, 40);
+}
+
+static tsr_status single(tsr_array *a, double *value) { return tsr_compute_into(a, value, sizeof *value); }
+
+/* Computes an array and adds up its elements, outside the library. */
+static tsr_status total(tsr_array *a, double *value)
+{
+    if (!a) return tsr_error_code();
+    double *out = malloc((size_t)tsr_nbytes(a));
+    if (!out) return TSR_ERR_MEMORY;
+    tsr_status status = tsr_compute(1, &a, (void *[]){out});
+    *value = 0;
+    for (int64_t i = 0; i < tsr_size(a) && status == TSR_OK; i++) *value += out[i];
+    free(out);
+    return status;
+}
+
+static tsr_array *reversed(tsr_array *a) { return tsr_flip(a, 0, NULL); }
+
+static tsr_status flip_mean(tsr_array *b, double *value)
+{
+    return single(tsr_mean(tsr_multiply(b, reversed(b)), 0, NULL, false), value);
+}
+
+static tsr_status run_normal_mean(bench *b, double *value)
+{
+    int64_t n = (int64_t)(200e6 * b->scale);
+    return single(tsr_mean(tsr_random_normal(b->session, 1, 0, 0.1, TSR_F64, 1, &n, (int64_t[]){n / 4}), 0, NULL, false), value);
+}
+
+static const int64_t *large_shape(const bench *b, int64_t shape[2])
+{
+    shape[0] = (int64_t)(200000 * b->scale);
+    shape[1] = N_COLUMNS;
+    return shape;
+}
+
+static tsr_status run_flip_ones(bench *b, double *value)
+{
+    int64_t shape[2];
+    return flip_mean(tsr_ones(b->session, TSR_F64, 2, large_shape(b, shape), (int64_t[]){1000, 1000}), value);
+}
+
+static tsr_status run_flip_random(bench *b, double *value)
+{
+    int64_t shape[2];
+    return flip_mean(tsr_random_uniform(b->session, 1, 0, 1, TSR_F64, 2, large_shape(b, shape), (int64_t[]){1000, 1000}), value);
+}
+
+/* b[i, j] = i / 1000 + j: no random numbers, and no constant either. */
+static tsr_status run_flip_generated(bench *b, double *value)
+{
+    int64_t shape[2], chunk = 1000;
+    large_shape(b, shape);
+    tsr_array *rows = tsr_arange(b->session, 0, (double)shape[0], 1, TSR_F64, &chunk);
+    tsr_array *columns = tsr_arange(b->session, 0, (double)shape[1], 1, TSR_F64, &chunk);
+    tsr_array *scaled = tsr_expand_dims(tsr_divide(rows, number(rows, 1000)), 1, (int[]){1});
+    return flip_mean(tsr_add(scaled, columns), value);
+}
+
+static tsr_status run_flip_memory(bench *b, double *value) { return flip_mean(b->x, value); }
+
+static tsr_status run_chain_sum(bench *b, double *value)
+{
+    tsr_array *x = b->x;
+    tsr_array *y = tsr_subtract(tsr_multiply(tsr_add(x, number(x, 1)), number(x, 2)), x);
+    return single(tsr_sum(tsr_divide(y, number(x, 3)), 0, NULL, false), value);
+}
+
+static tsr_status run_cos_mean(bench *b, double *value)
+{
+    return total(tsr_mean(tsr_square(tsr_cos(b->x)), 1, (int[]){0}, false), value);
+}
+
+static tsr_status run_histogram(bench *b, double *value)
+{
+    int64_t n = (int64_t)(200e6 * b->scale), counts[100];
+    tsr_array *x = tsr_random_normal(b->session, 1, 0, 1, TSR_F64, 1, &n, (int64_t[]){n / 200});
+    tsr_status status =
+        tsr_compute_into(tsr_histogram(x, &(tsr_bins){.n = 100, .low = -5, .high = 5}, false), counts, sizeof counts);
+    *value = 0;
+    for (int i = 0; i < 100 && status == TSR_OK; i++) *value += (double)counts[i];
+    return status;
+}
+
+static tsr_status run_mean(bench *b, double *value) { return single(tsr_mean(b->x, 0, NULL, false), value); }
+static tsr_status run_mean_space(bench *b, double *value) { return total(tsr_mean(b->x, 2, (int[]){1, 2}, false), value); }
+static tsr_status run_mean_time(bench *b, double *value) { return total(tsr_mean(b->x, 1, (int[]){0}, false), value); }
+
+/* (x - mean) / std over time, kept in the session. The value is read afterwards, off the clock. */
+static tsr_status run_z_persist(bench *b, double *value)
+{
+    int axis = 0;
+    tsr_array *z = tsr_divide(tsr_subtract(b->x, tsr_mean(b->x, 1, &axis, false)), tsr_std(b->x, 1, &axis, false, 0));
+    tsr_array *kept = NULL;
+    tsr_status status = tsr_persist(1, &z, &kept);
+    tsr_release(z);
+    if (status != TSR_OK) return status;
+    *value = 0; /* the sum of |z| would be another pass over it; correctness is the tests' business */
+    tsr_release(kept);
+    return TSR_OK;
+}
+
+static tsr_status run_blocks(bench *b, double *value)
+{
+    int64_t n = (int64_t)(100000 * b->scale);
+    tsr_array *x = tsr_ones(b->session, TSR_F64, 1, &n, (int64_t[]){1});
+    return single(tsr_sum(tsr_add(x, number(x, 1)), 0, NULL, false), value);
+}
+
+/* The same with data that must be read block by block. */
+static tsr_status run_blocks_memory(bench *b, double *value)
+{
+    tsr_array *x = b->x;
+    return single(tsr_sum(tsr_add(x, number(x, 1)), 0, NULL, false), value);
+}
+
+static tsr_array *prepare_blocks(bench *b)
+{
+    return memory_array(b, 1, (int64_t[]){(int64_t)(100000 * b->scale)}, (int64_t[]){1}, 0, 1);
+}
+
+static const workload workloads[] = {
+    {"normal_mean", NULL, run_normal_mean},
+    {"flip_ones", NULL, run_flip_ones},
+    {"flip_generated", NULL, run_flip_generated},
+    {"flip_random", NULL, run_flip_random},
+    {"flip_memory", prepare_table, run_flip_memory},
+    {"chain_sum", prepare_table, run_chain_sum},
+    {"cos_mean", prepare_table, run_cos_mean},
+    {"histogram", NULL, run_histogram},
+    {"mean", prepare_climate, run_mean},
+    {"mean_space", prepare_climate, run_mean_space},
+    {"mean_time", prepare_climate, run_mean_time},
+    {"z_persist", prepare_climate, run_z_persist},
+    {"blocks", NULL, run_blocks},
+    {"blocks_memory", prepare_blocks, run_blocks_memory},
+};
+
+static const workload *find(const char *name)
+{
+    for (size_t i = 0; i < sizeof workloads / sizeof *workloads; i++)
+        if (strcmp(workloads[i].name, name) == 0) return &workloads[i];
+    return NULL;
+}
+
+static int fail(const char *what)
+{
+    fprintf(stderr, "bench-tessera: %s: %s\n", what, tsr_error_message());
+    return 1;
+}
+
+int main(int argc, char **argv)
+{
+    const workload *w = argc > 1 ? find(argv[1]) : NULL;
+    if (!w) {
+        fprintf(stderr, "usage: bench-tessera WORKLOAD [--threads N] [--scale F] [--cold]; the workloads are");
+        for (size_t i = 0; i < sizeof workloads / sizeof *workloads; i++) fprintf(stderr, " %s", workloads[i].name);
+        fprintf(stderr, "\n");
+        return 2;
+    }
+    tsr_options options = {0};
+    bench b = {.scale = 1};
+    bool cold = false;
+    for (int i = 2; i < argc; i++) {
+        if (strcmp(argv[i], "--cold") == 0) cold = true;
+        if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc) options.n_threads = (int)strtol(argv[++i], NULL, 10);
+        if (strcmp(argv[i], "--scale") == 0 && i + 1 < argc) b.scale = strtod(argv[++i], NULL);
+    }
+    b.session = tsr_session_open(NULL, &options);
+    if (!b.session) return fail("opening a session");
+    if (w->prepare && !(b.x = w->prepare(&b))) return fail("preparing the data");
+    double value = NAN;
+    if (!cold && w->run(&b, &value) != TSR_OK) return fail(w->name);
+    double start = now();
+    if (w->run(&b, &value) != TSR_OK) return fail(w->name);
+    double seconds = now() - start;
+    printf("{\"seconds\": %.9f, \"value\": %.17g}\n", seconds, value);
+    tsr_session_close(b.session);
+    free(b.data);
+    return 0;
+}
