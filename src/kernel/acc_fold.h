@@ -47,7 +47,7 @@ static ALWAYS_INLINE void fold_row(fold_kind kind, const void *x, int64_t n, boo
 {
     vf64 sum[FOLD_VECTORS];
     SIMD_UNROLL
-    for (int v = 0; v < FOLD_VECTORS; v++) sum[v] = vf64_set(0.0) + fold_neutral(kind);
+    for (int v = 0; v < FOLD_VECTORS; v++) sum[v] = vf64_set(fold_neutral(kind));
     int64_t i = 0;
     for (; i + FOLD_LANES <= n; i += FOLD_LANES) {
         SIMD_UNROLL
@@ -79,7 +79,7 @@ static ALWAYS_INLINE void fold_block(fold_kind kind, double *cell, const void *x
 {
     vf64 sum[BLOCK_VECTORS];
     SIMD_UNROLL
-    for (int v = 0; v < n_vectors; v++) sum[v] = vf64_set(0.0) + fold_neutral(kind);
+    for (int v = 0; v < n_vectors; v++) sum[v] = vf64_set(fold_neutral(kind));
     for (int64_t r = 0; r < rows; r++) {
         SIMD_UNROLL
         for (int v = 0; v < n_vectors; v++)

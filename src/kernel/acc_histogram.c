@@ -24,7 +24,7 @@ static ALWAYS_INLINE vf64 round_to_f32(vf64 x)
 #elif SIMD_BYTES == 32
     return (vf64)_mm256_cvtps_pd(_mm256_cvtpd_ps((__m256d)x));
 #else
-    return (vf64){(double)(float)x[0], (double)(float)x[1]};
+    return __builtin_convertvector(__builtin_convertvector(x, hf32), vf64); /* not lane by lane: GCC 12 drops both casts then */
 #endif
 }
 

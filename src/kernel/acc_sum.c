@@ -50,7 +50,7 @@ FOLD(nanprod_f64, FOLD_NANPROD, false, 1)
 static ALWAYS_INLINE void multiply(double *cell, double re, double im, bool skip_nan)
 {
     if (skip_nan && (re != re || im != im)) return;
-    double product = cell[0] * re - cell[1] * im;
+    double product = cell[0] * re + negated(cell[1]) * im;
     cell[1] = cell[0] * im + cell[1] * re;
     cell[0] = product;
 }

@@ -1,22 +1,28 @@
-/* Casts between all dtypes, as NumPy's astype: floats to integers truncate, and what does not fit gives the smallest integer of the
- * 32- or 64-bit intermediate (what the processor gives), wrapped to the target; anything but zero is True; complex to real drops the
- * imaginary part. */
+/* Casts between all dtypes, as NumPy's astype: floats to integers truncate, and what does not fit gives the smallest integer of
+ * the 32- or 64-bit intermediate (what the processor gives), wrapped to the target; anything but zero is True; complex to real
+ * drops the imaginary part. */
 #include "kernel/isa.h"
 
 #include <complex.h>
 
 /* Float to integer without undefined behaviour: NaN and values out of range give INT64_MIN. The comparison is written so that the
  * compiler can use the hardware's conversion and a mask. */
-static inline int64_t to_i64(double v) { return v >= -9223372036854775808.0 && v < 9223372036854775808.0 ? (int64_t)v : INT64_MIN; }
+static inline int64_t to_i64(double v)
+{
+    return v >= -9223372036854775808.0 && v < 9223372036854775808.0 ? (int64_t)v : INT64_MIN;
+}
 static inline int32_t to_i32(double v) { return v > -2147483649.0 && v < 2147483648.0 ? (int32_t)v : INT32_MIN; }
 static inline uint64_t to_u64(double v)
 {
-    if (v >= 9223372036854775808.0 && v < 18446744073709551616.0) return (uint64_t)(int64_t)(v - 9223372036854775808.0) + ((uint64_t)1 << 63);
+    if (v >= 9223372036854775808.0 && v < 18446744073709551616.0)
+        return (uint64_t)(int64_t)(v - 9223372036854775808.0) + ((uint64_t)1 << 63);
     return (uint64_t)to_i64(v);
 }
 
 /* X(letter, type) */
-#define REAL_TYPES(X) X(i8, int8_t) X(i16, int16_t) X(i32, int32_t) X(i64, int64_t) X(u8, uint8_t) X(u16, uint16_t) X(u32, uint32_t) X(u64, uint64_t)
+#define REAL_TYPES(X)                                                                                                            \
+    X(i8, int8_t)                                                                                                                \
+    X(i16, int16_t) X(i32, int32_t) X(i64, int64_t) X(u8, uint8_t) X(u16, uint16_t) X(u32, uint32_t) X(u64, uint64_t)
 
 #define CAST(name, T, R, expression)                                                                                             \
     static void name(void *o_, const void *a_, size_t n)                                                                         \
@@ -32,20 +38,21 @@ static inline uint64_t to_u64(double v)
 /* From an integer type to everything. */
 #define FROM_INTEGER(s, T)                                                                                                       \
     CAST(s##_bool, T, uint8_t, x != 0)                                                                                           \
-    CAST(s##_i8, T, int8_t, x) CAST(s##_i16, T, int16_t, x) CAST(s##_i32, T, int32_t, x) CAST(s##_i64, T, int64_t, x)            \
-    CAST(s##_u8, T, uint8_t, x) CAST(s##_u16, T, uint16_t, x) CAST(s##_u32, T, uint32_t, x) CAST(s##_u64, T, uint64_t, x)        \
-    CAST(s##_f32, T, float, x) CAST(s##_f64, T, double, x) CAST(s##_c64, T, float complex, (float)x)                             \
-    CAST(s##_c128, T, double complex, (double)x)
+    CAST(s##_i8, T, int8_t, x)                                                                                                   \
+    CAST(s##_i16, T, int16_t, x) CAST(s##_i32, T, int32_t, x) CAST(s##_i64, T, int64_t, x) CAST(s##_u8, T, uint8_t, x)           \
+        CAST(s##_u16, T, uint16_t, x) CAST(s##_u32, T, uint32_t, x) CAST(s##_u64, T, uint64_t, x) CAST(s##_f32, T, float, x)     \
+            CAST(s##_f64, T, double, x) CAST(s##_c64, T, float complex, (float)x) CAST(s##_c128, T, double complex, (double)x)
 REAL_TYPES(FROM_INTEGER)
 FROM_INTEGER(bool, uint8_t)
 
 #define FROM_FLOAT(s, T, nonzero, real)                                                                                          \
     CAST(s##_bool, T, uint8_t, nonzero)                                                                                          \
-    CAST(s##_i8, T, int8_t, (uint32_t)to_i32((double)real)) CAST(s##_i16, T, int16_t, (uint32_t)to_i32((double)real))            \
-    CAST(s##_i32, T, int32_t, to_i32((double)real)) CAST(s##_i64, T, int64_t, to_i64((double)real))                              \
-    CAST(s##_u8, T, uint8_t, (uint32_t)to_i32((double)real)) CAST(s##_u16, T, uint16_t, (uint32_t)to_i32((double)real))          \
-    CAST(s##_u32, T, uint32_t, (uint64_t)to_i64((double)real)) CAST(s##_u64, T, uint64_t, to_u64((double)real))                  \
-    CAST(s##_f32, T, float, real) CAST(s##_f64, T, double, real)
+    CAST(s##_i8, T, int8_t, (uint32_t)to_i32((double)real))                                                                      \
+    CAST(s##_i16, T, int16_t, (uint32_t)to_i32((double)real)) CAST(s##_i32, T, int32_t, to_i32((double)real))                    \
+        CAST(s##_i64, T, int64_t, to_i64((double)real)) CAST(s##_u8, T, uint8_t, (uint32_t)to_i32((double)real))                 \
+            CAST(s##_u16, T, uint16_t, (uint32_t)to_i32((double)real))                                                           \
+                CAST(s##_u32, T, uint32_t, (uint64_t)to_i64((double)real)) CAST(s##_u64, T, uint64_t, to_u64((double)real))      \
+                    CAST(s##_f32, T, float, real) CAST(s##_f64, T, double, real)
 FROM_FLOAT(f32, float, x != 0, x)
 FROM_FLOAT(f64, double, x != 0, x)
 FROM_FLOAT(c64, float complex, x != 0, crealf(x))
@@ -61,13 +68,13 @@ CAST(c128_c128, double complex, double complex, x)
 
 #define ROW(s)                                                                                                                   \
     {                                                                                                                            \
-        [TSR_BOOL] = s##_bool, [TSR_I8] = s##_i8, [TSR_I16] = s##_i16, [TSR_I32] = s##_i32, [TSR_I64] = s##_i64, [TSR_U8] = s##_u8, \
-        [TSR_U16] = s##_u16, [TSR_U32] = s##_u32, [TSR_U64] = s##_u64, [TSR_F32] = s##_f32, [TSR_F64] = s##_f64,                 \
-        [TSR_C64] = s##_c64, [TSR_C128] = s##_c128                                                                               \
+        [TSR_BOOL] = s##_bool, [TSR_I8] = s##_i8, [TSR_I16] = s##_i16, [TSR_I32] = s##_i32, [TSR_I64] = s##_i64,                 \
+        [TSR_U8] = s##_u8, [TSR_U16] = s##_u16, [TSR_U32] = s##_u32, [TSR_U64] = s##_u64, [TSR_F32] = s##_f32,                   \
+        [TSR_F64] = s##_f64, [TSR_C64] = s##_c64, [TSR_C128] = s##_c128                                                          \
     }
 
 const cast_kernel ISA(cast_table)[TSR_N_DTYPES][TSR_N_DTYPES] = {
-    [TSR_BOOL] = ROW(bool), [TSR_I8] = ROW(i8),   [TSR_I16] = ROW(i16), [TSR_I32] = ROW(i32), [TSR_I64] = ROW(i64),
-    [TSR_U8] = ROW(u8),     [TSR_U16] = ROW(u16), [TSR_U32] = ROW(u32), [TSR_U64] = ROW(u64), [TSR_F32] = ROW(f32),
+    [TSR_BOOL] = ROW(bool), [TSR_I8] = ROW(i8),   [TSR_I16] = ROW(i16),   [TSR_I32] = ROW(i32), [TSR_I64] = ROW(i64),
+    [TSR_U8] = ROW(u8),     [TSR_U16] = ROW(u16), [TSR_U32] = ROW(u32),   [TSR_U64] = ROW(u64), [TSR_F32] = ROW(f32),
     [TSR_F64] = ROW(f64),   [TSR_C64] = ROW(c64), [TSR_C128] = ROW(c128),
 };

@@ -58,9 +58,10 @@ GATHER(gather2x32s, uint32_t, 2, swap32)
 GATHER(gather2x64s, uint64_t, 2, swap64)
 
 const gather_kernel ISA(gather_table)[TSR_N_DTYPES][2] = {
-    [TSR_BOOL] = {gather8, gather8},    [TSR_I8] = {gather8, gather8},      [TSR_I16] = {gather16, gather16s}, [TSR_I32] = {gather32, gather32s},
-    [TSR_I64] = {gather64, gather64s},  [TSR_U8] = {gather8, gather8},      [TSR_U16] = {gather16, gather16s}, [TSR_U32] = {gather32, gather32s},
-    [TSR_U64] = {gather64, gather64s},  [TSR_F32] = {gather32, gather32s},  [TSR_F64] = {gather64, gather64s}, [TSR_C64] = {gather64, gather2x32s},
+    [TSR_BOOL] = {gather8, gather8},       [TSR_I8] = {gather8, gather8},     [TSR_I16] = {gather16, gather16s},
+    [TSR_I32] = {gather32, gather32s},     [TSR_I64] = {gather64, gather64s}, [TSR_U8] = {gather8, gather8},
+    [TSR_U16] = {gather16, gather16s},     [TSR_U32] = {gather32, gather32s}, [TSR_U64] = {gather64, gather64s},
+    [TSR_F32] = {gather32, gather32s},     [TSR_F64] = {gather64, gather64s}, [TSR_C64] = {gather64, gather2x32s},
     [TSR_C128] = {gather128, gather2x64s},
 };
 
@@ -70,7 +71,7 @@ const gather_kernel ISA(gather_table)[TSR_N_DTYPES][2] = {
         char *restrict out = out_;                                                                                               \
         const char *restrict in = in_;                                                                                           \
         if (stride == bytes) {                                                                                                   \
-            memcpy(out, in, n * bytes);                                                                                          \
+            memcpy(out, in, n *bytes);                                                                                           \
         } else {                                                                                                                 \
             for (size_t i = 0; i < n; i++) memcpy(out + (int64_t)i * stride, in + i * bytes, bytes);                             \
         }                                                                                                                        \
@@ -83,8 +84,8 @@ SCATTER(scatter64, 8)
 SCATTER(scatter128, 16)
 
 const scatter_kernel ISA(scatter_table)[TSR_N_DTYPES] = {
-    [TSR_BOOL] = scatter8, [TSR_I8] = scatter8,   [TSR_I16] = scatter16, [TSR_I32] = scatter32, [TSR_I64] = scatter64,
-    [TSR_U8] = scatter8,   [TSR_U16] = scatter16, [TSR_U32] = scatter32, [TSR_U64] = scatter64, [TSR_F32] = scatter32,
+    [TSR_BOOL] = scatter8, [TSR_I8] = scatter8,   [TSR_I16] = scatter16,   [TSR_I32] = scatter32, [TSR_I64] = scatter64,
+    [TSR_U8] = scatter8,   [TSR_U16] = scatter16, [TSR_U32] = scatter32,   [TSR_U64] = scatter64, [TSR_F32] = scatter32,
     [TSR_F64] = scatter64, [TSR_C64] = scatter64, [TSR_C128] = scatter128,
 };
 

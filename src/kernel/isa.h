@@ -4,12 +4,35 @@
 
 #include "kernel/kernel.h"
 
+#include <string.h>
+
 #define ISA_JOIN2(name, suffix) name##_##suffix
 #define ISA_JOIN(name, suffix) ISA_JOIN2(name, suffix)
 #define ISA(name) ISA_JOIN(name, ISA_SUFFIX)
 
 /* Iterations are independent: an output may be exactly an input, never overlap it partly. */
 #define IVDEP _Pragma("GCC ivdep")
+
+/* -x, in a form that the compiler does not see through. For a * c - b * d beside a * d + b * c: GCC 12's vectoriser turns such a
+ * pair of a difference and a sum of products into fused multiply-adds, whatever -ffp-contract says, and the bits would depend on
+ * the instruction set. Written as a * c + negated(b) * d they are two sums. */
+static inline double negated(double x)
+{
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits ^= (uint64_t)1 << 63;
+    memcpy(&x, &bits, sizeof bits);
+    return x;
+}
+
+static inline float negatedf(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits ^= (uint32_t)1 << 31;
+    memcpy(&x, &bits, sizeof bits);
+    return x;
+}
 
 /* The sub-tables of one instruction set, each defined in one file. */
 extern const map_kernel ISA(map_table)[OP_COUNT][TSR_N_DTYPES][N_FORMS];

@@ -3,7 +3,6 @@
 
 extern const kernels ISA(kernels_table);
 
-
 const kernels ISA(kernels_table) = {
     .isa = ISA_NAME,
     .map = ISA(map_table),

@@ -20,21 +20,28 @@ SELECT(where64, uint64_t)
 SELECT(where128, double complex)
 
 #define ALL_INTEGERS(op, kernel, forms)                                                                                          \
-    [TSR_I8] = forms(kernel##_i8), [TSR_I16] = forms(kernel##_i16), [TSR_I32] = forms(kernel##_i32), [TSR_I64] = forms(kernel##_i64), \
-    [TSR_U8] = forms(kernel##_u8), [TSR_U16] = forms(kernel##_u16), [TSR_U32] = forms(kernel##_u32), [TSR_U64] = forms(kernel##_u64)
+    [TSR_I8] = forms(kernel##_i8), [TSR_I16] = forms(kernel##_i16), [TSR_I32] = forms(kernel##_i32),                             \
+    [TSR_I64] = forms(kernel##_i64), [TSR_U8] = forms(kernel##_u8), [TSR_U16] = forms(kernel##_u16),                             \
+    [TSR_U32] = forms(kernel##_u32), [TSR_U64] = forms(kernel##_u64)
 #define ALL_FLOATS(kernel, forms) [TSR_F32] = forms(kernel##_f32), [TSR_F64] = forms(kernel##_f64)
 #define ALL_COMPLEX(kernel, forms) [TSR_C64] = forms(kernel##_c64), [TSR_C128] = forms(kernel##_c128)
-#define NUMERIC(op, kernel, forms) [OP_##op] = {ALL_INTEGERS(op, kernel, forms), ALL_FLOATS(kernel, forms), ALL_COMPLEX(kernel, forms)}
+#define NUMERIC(op, kernel, forms)                                                                                               \
+    [OP_##op] = {ALL_INTEGERS(op, kernel, forms), ALL_FLOATS(kernel, forms), ALL_COMPLEX(kernel, forms)}
 #define NUMERIC_BOOL(op, kernel, forms, bool_kernel)                                                                             \
-    [OP_##op] = {[TSR_BOOL] = forms(bool_kernel), ALL_INTEGERS(op, kernel, forms), ALL_FLOATS(kernel, forms), ALL_COMPLEX(kernel, forms)}
+    [OP_##op] = {                                                                                                                \
+        [TSR_BOOL] = forms(bool_kernel), ALL_INTEGERS(op, kernel, forms), ALL_FLOATS(kernel, forms), ALL_COMPLEX(kernel, forms)}
 #define REAL_NUMBERS(op, kernel, forms) [OP_##op] = {ALL_INTEGERS(op, kernel, forms), ALL_FLOATS(kernel, forms)}
 #define BITS(op, kernel, forms, bool_kernel) [OP_##op] = {[TSR_BOOL] = forms(bool_kernel), ALL_INTEGERS(op, kernel, forms)}
 #define FLOATS(op, kernel, forms) [OP_##op] = {ALL_FLOATS(kernel, forms)}
 #define INEXACT(op, kernel) [OP_##op] = {ALL_FLOATS(kernel, FORMS1), ALL_COMPLEX(kernel, FORMS1)}
 /* Integers stay as they are, or give a constant; floats and complex have kernels. */
 #define WITH_INTEGERS(op, kernel, integer_kernel, bool_kernel)                                                                   \
-    [OP_##op] = {[TSR_BOOL] = FORMS1(bool_kernel), ALL_INTEGERS(op, integer_kernel, FORMS1), ALL_FLOATS(kernel, FORMS1), ALL_COMPLEX(kernel, FORMS1)}
-#define ROUNDING(op, kernel) [OP_##op] = {[TSR_BOOL] = FORMS1(same_bool), ALL_INTEGERS(op, same, FORMS1), ALL_FLOATS(kernel, FORMS1)}
+    [OP_##op] = {[TSR_BOOL] = FORMS1(bool_kernel),                                                                               \
+                 ALL_INTEGERS(op, integer_kernel, FORMS1),                                                                       \
+                 ALL_FLOATS(kernel, FORMS1),                                                                                     \
+                 ALL_COMPLEX(kernel, FORMS1)}
+#define ROUNDING(op, kernel)                                                                                                     \
+    [OP_##op] = {[TSR_BOOL] = FORMS1(same_bool), ALL_INTEGERS(op, same, FORMS1), ALL_FLOATS(kernel, FORMS1)}
 
 const map_kernel ISA(map_table)[OP_COUNT][TSR_N_DTYPES][N_FORMS] = {
     NUMERIC_BOOL(ADD, add, FORMS3, or_bool),
@@ -47,8 +54,14 @@ const map_kernel ISA(map_table)[OP_COUNT][TSR_N_DTYPES][N_FORMS] = {
     NUMERIC(POWER, power, FORMS3),
     NUMERIC_BOOL(MAXIMUM, maximum, FORMS3, or_bool),
     NUMERIC_BOOL(MINIMUM, minimum, FORMS3, and_bool),
-    [OP_FMAX] = {[TSR_BOOL] = FORMS3(or_bool), ALL_INTEGERS(FMAX, maximum, FORMS3), ALL_FLOATS(fmax, FORMS3), ALL_COMPLEX(fmax, FORMS3)},
-    [OP_FMIN] = {[TSR_BOOL] = FORMS3(and_bool), ALL_INTEGERS(FMIN, minimum, FORMS3), ALL_FLOATS(fmin, FORMS3), ALL_COMPLEX(fmin, FORMS3)},
+    [OP_FMAX] = {[TSR_BOOL] = FORMS3(or_bool),
+                 ALL_INTEGERS(FMAX, maximum, FORMS3),
+                 ALL_FLOATS(fmax, FORMS3),
+                 ALL_COMPLEX(fmax, FORMS3)},
+    [OP_FMIN] = {[TSR_BOOL] = FORMS3(and_bool),
+                 ALL_INTEGERS(FMIN, minimum, FORMS3),
+                 ALL_FLOATS(fmin, FORMS3),
+                 ALL_COMPLEX(fmin, FORMS3)},
     FLOATS(ARCTAN2, arctan2, FORMS3),
     FLOATS(HYPOT, hypot, FORMS3),
     FLOATS(COPYSIGN, copysign, FORMS3),
@@ -114,15 +127,33 @@ const map_kernel ISA(map_table)[OP_COUNT][TSR_N_DTYPES][N_FORMS] = {
     FLOATS(MODF_INTEGER, trunc, FORMS1),
     FLOATS(FREXP_MANTISSA, frexp_mantissa, FORMS1),
     FLOATS(FREXP_EXPONENT, frexp_exponent, FORMS1),
-    [OP_CONJUGATE] = {[TSR_BOOL] = FORMS1(same_bool), ALL_INTEGERS(CONJUGATE, same, FORMS1), ALL_FLOATS(same, FORMS1), ALL_COMPLEX(conjugate, FORMS1)},
-    [OP_REAL] = {[TSR_BOOL] = FORMS1(same_bool), ALL_INTEGERS(REAL, same, FORMS1), ALL_FLOATS(same, FORMS1), ALL_COMPLEX(real, FORMS1)},
-    [OP_IMAG] = {[TSR_BOOL] = FORMS1(never_bool), ALL_INTEGERS(IMAG, zero, FORMS1), ALL_FLOATS(zero, FORMS1), ALL_COMPLEX(imag, FORMS1)},
+    [OP_CONJUGATE] = {[TSR_BOOL] = FORMS1(same_bool),
+                      ALL_INTEGERS(CONJUGATE, same, FORMS1),
+                      ALL_FLOATS(same, FORMS1),
+                      ALL_COMPLEX(conjugate, FORMS1)},
+    [OP_REAL] = {[TSR_BOOL] = FORMS1(same_bool),
+                 ALL_INTEGERS(REAL, same, FORMS1),
+                 ALL_FLOATS(same, FORMS1),
+                 ALL_COMPLEX(real, FORMS1)},
+    [OP_IMAG] = {[TSR_BOOL] = FORMS1(never_bool),
+                 ALL_INTEGERS(IMAG, zero, FORMS1),
+                 ALL_FLOATS(zero, FORMS1),
+                 ALL_COMPLEX(imag, FORMS1)},
     WITH_INTEGERS(ISNAN, isnan, never, never_bool),
     WITH_INTEGERS(ISINF, isinf, never, never_bool),
     WITH_INTEGERS(ISFINITE, isfinite, always, always_bool),
     FLOATS(SIGNBIT, signbit, FORMS1),
-    [OP_WHERE] = {[TSR_BOOL] = FORMS1(where8), [TSR_I8] = FORMS1(where8), [TSR_I16] = FORMS1(where16), [TSR_I32] = FORMS1(where32),
-                  [TSR_I64] = FORMS1(where64), [TSR_U8] = FORMS1(where8), [TSR_U16] = FORMS1(where16), [TSR_U32] = FORMS1(where32),
-                  [TSR_U64] = FORMS1(where64), [TSR_F32] = FORMS1(where32), [TSR_F64] = FORMS1(where64), [TSR_C64] = FORMS1(where64),
+    [OP_WHERE] = {[TSR_BOOL] = FORMS1(where8),
+                  [TSR_I8] = FORMS1(where8),
+                  [TSR_I16] = FORMS1(where16),
+                  [TSR_I32] = FORMS1(where32),
+                  [TSR_I64] = FORMS1(where64),
+                  [TSR_U8] = FORMS1(where8),
+                  [TSR_U16] = FORMS1(where16),
+                  [TSR_U32] = FORMS1(where32),
+                  [TSR_U64] = FORMS1(where64),
+                  [TSR_F32] = FORMS1(where32),
+                  [TSR_F64] = FORMS1(where64),
+                  [TSR_C64] = FORMS1(where64),
                   [TSR_C128] = FORMS1(where128)},
 };

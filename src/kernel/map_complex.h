@@ -1,8 +1,9 @@
-/* Complex kernels. Functions come from C99's <complex.h>; products and quotients are written out, as C's own rescue infinities that
- * NumPy leaves NaN. Included by map.c only. */
+/* Complex kernels. Functions come from C99's <complex.h>; products and quotients are written out, as C's own rescue infinities
+ * that NumPy leaves NaN. Included by map.c only. */
 #ifndef TESSERA_KERNEL_MAP_COMPLEX_H
 #define TESSERA_KERNEL_MAP_COMPLEX_H
 
+#include "kernel/isa.h"
 #include "kernel/map_loops.h"
 
 #include <complex.h>
@@ -12,7 +13,7 @@
     static inline C times_of_##s(C x, C y)                                                                                       \
     {                                                                                                                            \
         T a = creal##f(x), b = cimag##f(x), c = creal##f(y), d = cimag##f(y);                                                    \
-        return BUILD(a * c - b * d, a * d + b * c);                                                                              \
+        return BUILD(a * c + negated##f(b) * d, a * d + b * c);                                                                  \
     }                                                                                                                            \
     /* Smith's method (1962). */                                                                                                 \
     static inline C divide_of_##s(C x, C y)                                                                                      \
@@ -21,10 +22,10 @@
         if (fabs##f(c) >= fabs##f(d)) {                                                                                          \
             if (c == 0 && d == 0) return BUILD(a / fabs##f(c), b / fabs##f(c));                                                  \
             T ratio = d / c, scale = 1 / (c + d * ratio);                                                                        \
-            return BUILD((a + b * ratio) * scale, (b - a * ratio) * scale);                                                      \
+            return BUILD((a + b * ratio) * scale, (b + negated##f(a) * ratio) * scale);                                          \
         }                                                                                                                        \
         T ratio = c / d, scale = 1 / (d + c * ratio);                                                                            \
-        return BUILD((a * ratio + b) * scale, (b * ratio - a) * scale);                                                          \
+        return BUILD((a * ratio + b) * scale, (b * ratio + negated##f(a)) * scale);                                              \
     }                                                                                                                            \
     static inline bool nan_of_##s(C x) { return isnan(creal##f(x)) || isnan(cimag##f(x)); }                                      \
     static inline bool less_of_##s(C x, C y)                                                                                     \

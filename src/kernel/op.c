@@ -21,8 +21,10 @@ op_code op_find(const char *name)
 
 static tsr_status no_loop(op_code op, const tsr_dtype *operands)
 {
-    if (infos[op].arity == 1) return error_set(TSR_ERR_TYPE, "%s: not defined for %s", infos[op].name, tsr_dtype_name(operands[0]));
-    return error_set(TSR_ERR_TYPE, "%s: not defined for %s and %s", infos[op].name, tsr_dtype_name(operands[0]), tsr_dtype_name(operands[1]));
+    if (infos[op].arity == 1)
+        return error_set(TSR_ERR_TYPE, "%s: not defined for %s", infos[op].name, tsr_dtype_name(operands[0]));
+    return error_set(TSR_ERR_TYPE, "%s: not defined for %s and %s", infos[op].name, tsr_dtype_name(operands[0]),
+                     tsr_dtype_name(operands[1]));
 }
 
 /* Operations of the numeric families that have no complex loop. */

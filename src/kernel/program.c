@@ -164,7 +164,8 @@ tsr_status program_finish(program *p)
     int n_free = 0;
     for (int i = 0; i < n; i++) {
         instr *in = &p->instrs[i];
-        if (in->kind != INSTR_STORE && in->kind != INSTR_FOLD && in->kind != INSTR_CONST) in->reg = n_free ? free_regs[--n_free] : p->n_regs++;
+        if (in->kind != INSTR_STORE && in->kind != INSTR_FOLD && in->kind != INSTR_CONST)
+            in->reg = n_free ? free_regs[--n_free] : p->n_regs++;
         /* Kernels may not write over an operand of another size, so inputs die after the result has its register. */
         for (int k = 0; k < in->n_inputs; k++) {
             int v = in->inputs[k];

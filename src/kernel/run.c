@@ -1,8 +1,8 @@
 /* Running a program over a box.
  *
- * The box's dimensions are put in the order of the operands' strides, neighbours that are contiguous everywhere are merged, and the
- * last two become the rows and columns of a patch. Everything is decided by the program, the box and the strides - never by the
- * thread or the memory at hand - so a result has the same bits wherever it is computed.
+ * The box's dimensions are put in the order of the operands' strides, neighbours that are contiguous everywhere are merged, and
+ * the last two become the rows and columns of a patch. Everything is decided by the program, the box and the strides - never by
+ * the thread or the memory at hand - so a result has the same bits wherever it is computed.
  *
  * A value of a patch is dense, or "uniform" (one element for the whole patch: constants, and operands broadcast along both patch
  * dimensions), or lies in the operand itself with a pitch from row to row. Uniform values are computed once a patch. */
@@ -25,8 +25,8 @@ typedef struct runner {
     char *scratch;
     value *values;
     size_t reg_bytes;
-    int64_t rows, cols;         /* of the current patch */
-    int64_t at[TSR_MAX_NDIM];   /* first index of the patch in the box */
+    int64_t rows, cols;       /* of the current patch */
+    int64_t at[TSR_MAX_NDIM]; /* first index of the patch in the box */
     unsigned *faults;
 } runner;
 
@@ -140,7 +140,8 @@ static void run_load(runner *r, const instr *in, value *v)
     if (uniform) {
         gather(out, data, size, 1);
         *v = (value){.data = out, .pitch = r->cols, .uniform = true};
-    } else if (!in->swapped && aligned && (col_stride == size || r->cols == 1) && (r->rows == 1 || row_stride % size == 0) && row_stride >= 0) {
+    } else if (!in->swapped && aligned && (col_stride == size || r->cols == 1) && (r->rows == 1 || row_stride % size == 0) &&
+               row_stride >= 0) {
         *v = (value){.data = data, .pitch = r->rows == 1 ? r->cols : row_stride / size};
         if (r->cols == 1) { /* a column: rows are the elements */
             gather(out, data, row_stride, (size_t)r->rows);
@@ -152,7 +153,8 @@ static void run_load(runner *r, const instr *in, value *v)
         } else if (row_stride == col_stride * r->cols) {
             gather(out, data, col_stride, (size_t)patch_size(r));
         } else {
-            for (int64_t i = 0; i < r->rows; i++) gather(out + i * r->cols * size, data + i * row_stride, col_stride, (size_t)r->cols);
+            for (int64_t i = 0; i < r->rows; i++)
+                gather(out + i * r->cols * size, data + i * row_stride, col_stride, (size_t)r->cols);
         }
         *v = (value){.data = out, .pitch = r->cols};
     }
@@ -193,7 +195,8 @@ static const char *densify(const runner *r, const value *v, tsr_dtype dtype, cha
     if (v->uniform) {
         gather(room, v->data, 0, (size_t)patch_size(r));
     } else {
-        for (int64_t i = 0; i < r->rows; i++) memcpy(room + i * r->cols * size, v->data + i * v->pitch * size, (size_t)(r->cols * size));
+        for (int64_t i = 0; i < r->rows; i++)
+            memcpy(room + i * r->cols * size, v->data + i * v->pitch * size, (size_t)(r->cols * size));
     }
     return room;
 }
@@ -232,7 +235,9 @@ static void run_map2(runner *r, const instr *in, value *v)
     } else {
         int64_t size = (int64_t)tsr_dtype_size(in->dtype);
         int64_t step_a = a->uniform ? 0 : a->pitch * (int64_t)tsr_dtype_size(r->p->instrs[in->inputs[0]].dtype);
-        int64_t step_b = b->uniform ? 0 : b->pitch * (int64_t)tsr_dtype_size(r->p->instrs[in->n_inputs > 1 ? in->inputs[1] : in->inputs[0]].dtype);
+        int64_t step_b =
+            b->uniform ? 0
+                       : b->pitch * (int64_t)tsr_dtype_size(r->p->instrs[in->n_inputs > 1 ? in->inputs[1] : in->inputs[0]].dtype);
         for (int64_t i = 0; i < r->rows; i++)
             kernel(out + i * r->cols * size, a->data + i * step_a, b->data + i * step_b, NULL, (size_t)r->cols, r->faults);
     }
@@ -250,7 +255,8 @@ static void run_map3(runner *r, const instr *in, value *v)
         operands[k] = uniform ? a->data : densify(r, a, r->p->instrs[in->inputs[k]].dtype, room);
     }
     char *out = reg_data(r, in);
-    r->p->kernels->map[in->op][in->from][FORM_VV](out, operands[0], operands[1], operands[2], uniform ? 1 : (size_t)patch_size(r), r->faults);
+    r->p->kernels->map[in->op][in->from][FORM_VV](out, operands[0], operands[1], operands[2], uniform ? 1 : (size_t)patch_size(r),
+                                                  r->faults);
     *v = (value){.data = out, .pitch = r->cols, .uniform = uniform};
 }
 
@@ -268,7 +274,8 @@ static void run_store(runner *r, const instr *in)
     } else if (row_stride == col_stride * r->cols) {
         scatter(data, col_stride, from, (size_t)patch_size(r));
     } else {
-        for (int64_t i = 0; i < r->rows; i++) scatter(data + i * row_stride, col_stride, from + i * r->cols * size, (size_t)r->cols);
+        for (int64_t i = 0; i < r->rows; i++)
+            scatter(data + i * row_stride, col_stride, from + i * r->cols * size, (size_t)r->cols);
     }
 }
 
@@ -357,8 +364,8 @@ static void run_patch(runner *r)
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* Rows and columns of a full patch. Where columns keep their own accumulator cells and rows are folded, several rows share one pass
- * over the cells. Where operands run in different directions (x + x.T), a squarer patch uses every cache line it touches. */
+/* Rows and columns of a full patch. Where columns keep their own accumulator cells and rows are folded, several rows share one
+ * pass over the cells. Where operands run in different directions (x + x.T), a squarer patch uses every cache line it touches. */
 static void choose_patch(const program *p, const program_binding *b, int64_t *rows, int64_t *cols)
 {
     int64_t room = p->patch_elements, n_rows = b->count[b->ndim - 2], n_cols = b->count[b->ndim - 1];

@@ -71,7 +71,7 @@ SCAN(nansum_f64, double, ADD_VALID)
 SCAN(nanprod_f64, double, MULTIPLY_VALID)
 
 /* Complex numbers, stored as pairs. */
-#define COMPLEX(name, T, product, skip_nan)                                                                                      \
+#define COMPLEX(name, T, negate, product, skip_nan)                                                                              \
     static void name(void *out_bytes, const void *in_bytes, void *carry_bytes, int64_t outer, int64_t length, int64_t inner)     \
     {                                                                                                                            \
         const T *in = in_bytes;                                                                                                  \
@@ -83,7 +83,7 @@ SCAN(nanprod_f64, double, MULTIPLY_VALID)
                     T re = in[2 * c], im = in[2 * c + 1], *sum = carry + 2 * c;                                                  \
                     if (skip_nan && (re != re || im != im)) re = product, im = 0;                                                \
                     if (product) {                                                                                               \
-                        T next = sum[0] * re - sum[1] * im;                                                                      \
+                        T next = sum[0] * re + negate(sum[1]) * im;                                                              \
                         sum[1] = sum[0] * im + sum[1] * re;                                                                      \
                         sum[0] = next;                                                                                           \
                     } else {                                                                                                     \
@@ -94,14 +94,14 @@ SCAN(nanprod_f64, double, MULTIPLY_VALID)
             }                                                                                                                    \
         }                                                                                                                        \
     }
-COMPLEX(sum_c64, float, 0, 0)
-COMPLEX(sum_c128, double, 0, 0)
-COMPLEX(prod_c64, float, 1, 0)
-COMPLEX(prod_c128, double, 1, 0)
-COMPLEX(nansum_c64, float, 0, 1)
-COMPLEX(nansum_c128, double, 0, 1)
-COMPLEX(nanprod_c64, float, 1, 1)
-COMPLEX(nanprod_c128, double, 1, 1)
+COMPLEX(sum_c64, float, negatedf, 0, 0)
+COMPLEX(sum_c128, double, negated, 0, 0)
+COMPLEX(prod_c64, float, negatedf, 1, 0)
+COMPLEX(prod_c128, double, negated, 1, 0)
+COMPLEX(nansum_c64, float, negatedf, 0, 1)
+COMPLEX(nansum_c128, double, negated, 0, 1)
+COMPLEX(nanprod_c64, float, negatedf, 1, 1)
+COMPLEX(nanprod_c128, double, negated, 1, 1)
 
 #define EXACT(kind)                                                                                                              \
     [TSR_BOOL] = kind##_bool, [TSR_I8] = kind##_u8, [TSR_I16] = kind##_u16, [TSR_I32] = kind##_u32, [TSR_I64] = kind##_u64,      \

@@ -37,7 +37,8 @@ tsr_status kernels_select(const char *isa, const kernels **out)
 {
     const kernels *found[8];
     int n = kernels_available(found, 8);
-    if (n == 0) return error_set(TSR_ERR_UNSUPPORTED, "this processor lacks the x86-64-v2 instructions that Tessera needs at least");
+    if (n == 0)
+        return error_set(TSR_ERR_UNSUPPORTED, "this processor lacks the x86-64-v2 instructions that Tessera needs at least");
     if (!isa || !*isa) {
         *out = found[0];
         return TSR_OK;
