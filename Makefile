@@ -6,7 +6,7 @@ DESTDIR ?=
 WERROR ?= true
 FUZZ_SECONDS ?= 600
 
-.PHONY: all demo test bench fuzz lint format coverage install clean distclean help setup
+.PHONY: all demo test check bench fuzz lint format coverage install clean distclean help setup
 
 all: build/build.ninja ## the program build/tessera and the library build/libtessera.so
 	@ninja -C build
@@ -20,7 +20,11 @@ setup:
 demo: setup all ## a month of sample data, its z-score and latitude profile, with pictures, into build/demo
 	@tools/demo
 
-test: ## everything continuous integration runs: builds, checks, unit tests, sanitizers, short fuzzing
+test: ## everything continuous integration runs: the build without warnings, checks, unit tests, tests against NumPy
+	@tools/setup test
+	@tools/run-tests --only lint,unit,python
+
+check: ## the same and the slow suites: address, undefined and thread sanitizers, clang-tidy, short fuzzing
 	@tools/setup test
 	@FUZZ_SECONDS=15 tools/run-tests
 

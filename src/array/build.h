@@ -1,5 +1,6 @@
 /* What the constructors share: checked arguments, and the primitives with their trivial simplifications. Functions that return an
- * array follow the public rules: NULL in gives NULL out, NULL is a failure with its text recorded, a result is a new reference. */
+ * array follow the public rules: NULL in gives NULL out, NULL is a failure with its text recorded, a result is a new reference.
+ */
 #ifndef TESSERA_ARRAY_BUILD_H
 #define TESSERA_ARRAY_BUILD_H
 
@@ -7,10 +8,11 @@
 #include "array/session.h"
 
 /* Chunks for a new array: `chunks` as in the public header; align (may be NULL) is the source's own chunk. */
-tsr_status chunks_choose(const tsr_session *s, tsr_dtype dtype, int ndim, const int64_t *shape, const int64_t *chunks, const int64_t *align, grid *out)
-    MUST_CHECK;
+tsr_status chunks_choose(const tsr_session *s, tsr_dtype dtype, int ndim, const int64_t *shape, const int64_t *chunks,
+                         const int64_t *align, grid *out) MUST_CHECK;
 /* The borders of `in` seen through start + step * i, i < length. On success *owned must be mem_freed after the node is made. */
-tsr_status chunks_slice(const axis_grid *in, int64_t start, int64_t step, int64_t length, axis_grid *out, int64_t **owned) MUST_CHECK;
+tsr_status chunks_slice(const axis_grid *in, int64_t start, int64_t step, int64_t length, axis_grid *out,
+                        int64_t **owned) MUST_CHECK;
 
 tsr_array *array_view(tsr_array *a, int ndim, const int64_t *shape, const view_axis *axes);
 tsr_array *array_cast(tsr_array *a, tsr_dtype dtype);

@@ -7,9 +7,9 @@
 const char *node_name(const tsr_array *node)
 {
     static const char *const names[N_NODE_OPS] = {
-        [NODE_FULL] = "full",       [NODE_INDEX] = "index",       [NODE_RANDOM] = "random", [NODE_MEMORY] = "memory",
-        [NODE_STORE] = "file",      [NODE_BLOCKS] = "persisted",  [NODE_CAST] = "astype",   [NODE_VIEW] = "view",
-        [NODE_RESHAPE] = "reshape", [NODE_CONCAT] = "concatenate", [NODE_TAKE] = "take",     [NODE_RECHUNK] = "rechunk",
+        [NODE_FULL] = "full",         [NODE_INDEX] = "index",        [NODE_RANDOM] = "random", [NODE_MEMORY] = "memory",
+        [NODE_STORE] = "file",        [NODE_BLOCKS] = "persisted",   [NODE_CAST] = "astype",   [NODE_VIEW] = "view",
+        [NODE_RESHAPE] = "reshape",   [NODE_CONCAT] = "concatenate", [NODE_TAKE] = "take",     [NODE_RECHUNK] = "rechunk",
         [NODE_QUANTILE] = "quantile",
     };
     static const char *const scans[N_SCAN_KINDS] = {"cumsum", "cumprod", "nancumsum", "nancumprod"};
@@ -47,7 +47,8 @@ static tsr_status check_view(const tsr_array *node)
         if (v.axis >= node->ndim) return bad(node, "names an axis that is not there");
         int64_t count = v.axis < 0 ? 1 : node->shape[v.axis];
         int64_t last = v.start + (v.axis < 0 ? 0 : v.step * (count - 1));
-        if (count > 0 && (v.start < 0 || v.start >= input->shape[d] || last < 0 || last >= input->shape[d])) return bad(node, "reads outside its input");
+        if (count > 0 && (v.start < 0 || v.start >= input->shape[d] || last < 0 || last >= input->shape[d]))
+            return bad(node, "reads outside its input");
     }
     return input->dtype == node->dtype ? TSR_OK : bad(node, "changes the dtype");
 }
@@ -78,8 +79,9 @@ static tsr_status check_node(const tsr_array *node)
     case NODE_RECHUNK: return check_same_shape(node);
     case NODE_VIEW: return check_view(node);
     case NODE_RESHAPE:
-        return shape_size(node->ndim, node->shape) == shape_size(node->inputs[0]->ndim, node->inputs[0]->shape) ? TSR_OK
-                                                                                                              : bad(node, "changes the size");
+        return shape_size(node->ndim, node->shape) == shape_size(node->inputs[0]->ndim, node->inputs[0]->shape)
+                   ? TSR_OK
+                   : bad(node, "changes the size");
     case NODE_TAKE:
         for (int64_t i = 0; i < node->p.take.n; i++) {
             int64_t index = node->p.take.indices[i];

@@ -34,7 +34,10 @@ tsr_status tsr_chunk_sizes(const tsr_array *a, int axis, int64_t *out)
 
 tsr_scalar tsr_bool(bool value) { return scalar_bool(value); }
 tsr_scalar tsr_int(int64_t value) { return scalar_int(value); }
-tsr_scalar tsr_uint(uint64_t value) { return (tsr_scalar){.dtype = TSR_U64, .i = (int64_t)value, .u = value, .f = (double)value}; }
+tsr_scalar tsr_uint(uint64_t value)
+{
+    return (tsr_scalar){.dtype = TSR_U64, .i = (int64_t)value, .u = value, .f = (double)value};
+}
 tsr_scalar tsr_float(double value) { return scalar_float(value); }
 tsr_scalar tsr_complex(double real, double imag)
 {
@@ -47,7 +50,8 @@ tsr_scalar tsr_complex(double real, double imag)
 /* ---- Constants ------------------------------------------------------------------------------------------------------ */
 
 /* A node of these dimensions with its chunks; the caller fills in op and p. */
-static tsr_status begin(tsr_session *s, const char *name, tsr_dtype dtype, int ndim, const int64_t *shape, const int64_t *chunks, tsr_array *proto)
+static tsr_status begin(tsr_session *s, const char *name, tsr_dtype dtype, int ndim, const int64_t *shape, const int64_t *chunks,
+                        tsr_array *proto)
 {
     *proto = (tsr_array){.dtype = dtype, .ndim = ndim};
     if (!dtype_valid((int)dtype)) return error_set(TSR_ERR_TYPE, "%s: %d is no dtype", name, (int)dtype);
@@ -56,7 +60,8 @@ static tsr_status begin(tsr_session *s, const char *name, tsr_dtype dtype, int n
     return chunks_choose(s, dtype, ndim, shape, chunks, NULL, &proto->grid);
 }
 
-tsr_array *tsr_full(tsr_session *session, tsr_scalar value, tsr_dtype dtype, int ndim, const int64_t *shape, const int64_t *chunks)
+tsr_array *tsr_full(tsr_session *session, tsr_scalar value, tsr_dtype dtype, int ndim, const int64_t *shape,
+                    const int64_t *chunks)
 {
     tsr_array proto;
     if (begin(session, "full", dtype, ndim, shape, chunks, &proto) != TSR_OK) return NULL;
@@ -75,7 +80,10 @@ tsr_array *tsr_ones(tsr_session *session, tsr_dtype dtype, int ndim, const int64
     return tsr_full(session, scalar_int(1), dtype, ndim, shape, chunks);
 }
 
-tsr_array *tsr_scalar_array(tsr_session *session, tsr_scalar value) { return tsr_full(session, value, value.dtype, 0, NULL, NULL); }
+tsr_array *tsr_scalar_array(tsr_session *session, tsr_scalar value)
+{
+    return tsr_full(session, value, value.dtype, 0, NULL, NULL);
+}
 
 static bool integer_fits(tsr_scalar v, tsr_dtype dtype)
 {
@@ -132,7 +140,8 @@ tsr_array *tsr_arange_int(tsr_session *session, int64_t start, int64_t stop, int
         (void)error_set(TSR_ERR_VALUE, "arange: the step is zero");
         return NULL;
     }
-    int64_t n = step > 0 ? (stop > start ? (stop - start - 1) / step + 1 : 0) : (start > stop ? (start - stop - 1) / -step + 1 : 0);
+    int64_t n =
+        step > 0 ? (stop > start ? (stop - start - 1) / step + 1 : 0) : (start > stop ? (start - stop - 1) / -step + 1 : 0);
     tsr_array *a = indices(session, "arange", n, chunks);
     if (step != 1) a = apply(OP_MULTIPLY, a, scalar(session, scalar_int(step)));
     if (start != 0) a = apply(OP_ADD, a, scalar(session, scalar_int(start)));
@@ -156,7 +165,8 @@ tsr_array *tsr_arange(tsr_session *session, double start, double stop, double st
     return array_using(array_cast(a, dtype), a);
 }
 
-tsr_array *tsr_linspace(tsr_session *session, double start, double stop, int64_t n, bool endpoint, tsr_dtype dtype, const int64_t *chunks)
+tsr_array *tsr_linspace(tsr_session *session, double start, double stop, int64_t n, bool endpoint, tsr_dtype dtype,
+                        const int64_t *chunks)
 {
     if (n < 0) {
         (void)error_set(TSR_ERR_VALUE, "linspace: the number of values, %" PRId64 ", is negative", n);
@@ -201,8 +211,8 @@ tsr_array *tsr_eye(tsr_session *session, int64_t n, int64_t m, int64_t k, tsr_dt
 
 /* ---- Random ----------------------------------------------------------------------------------------------------------- */
 
-static tsr_array *random_array(tsr_session *s, uint64_t seed, random_kind kind, random_params params, tsr_dtype dtype, int ndim, const int64_t *shape,
-                               const int64_t *chunks)
+static tsr_array *random_array(tsr_session *s, uint64_t seed, random_kind kind, random_params params, tsr_dtype dtype, int ndim,
+                               const int64_t *shape, const int64_t *chunks)
 {
     tsr_array proto;
     if (begin(s, "random", dtype, ndim, shape, chunks, &proto) != TSR_OK) return NULL;
@@ -217,14 +227,14 @@ static tsr_array *random_array(tsr_session *s, uint64_t seed, random_kind kind, 
     return node_make(s, &proto);
 }
 
-tsr_array *tsr_random_uniform(tsr_session *session, uint64_t seed, double low, double high, tsr_dtype dtype, int ndim, const int64_t *shape,
-                              const int64_t *chunks)
+tsr_array *tsr_random_uniform(tsr_session *session, uint64_t seed, double low, double high, tsr_dtype dtype, int ndim,
+                              const int64_t *shape, const int64_t *chunks)
 {
     return random_array(session, seed, RANDOM_UNIFORM, (random_params){.a = low, .b = high}, dtype, ndim, shape, chunks);
 }
 
-tsr_array *tsr_random_normal(tsr_session *session, uint64_t seed, double mean, double deviation, tsr_dtype dtype, int ndim, const int64_t *shape,
-                             const int64_t *chunks)
+tsr_array *tsr_random_normal(tsr_session *session, uint64_t seed, double mean, double deviation, tsr_dtype dtype, int ndim,
+                             const int64_t *shape, const int64_t *chunks)
 {
     if (deviation < 0) {
         (void)error_set(TSR_ERR_VALUE, "random_normal: the standard deviation %g is negative", deviation);
@@ -233,8 +243,8 @@ tsr_array *tsr_random_normal(tsr_session *session, uint64_t seed, double mean, d
     return random_array(session, seed, RANDOM_NORMAL, (random_params){.a = mean, .b = deviation}, dtype, ndim, shape, chunks);
 }
 
-tsr_array *tsr_random_integers(tsr_session *session, uint64_t seed, int64_t low, int64_t high, tsr_dtype dtype, int ndim, const int64_t *shape,
-                               const int64_t *chunks)
+tsr_array *tsr_random_integers(tsr_session *session, uint64_t seed, int64_t low, int64_t high, tsr_dtype dtype, int ndim,
+                               const int64_t *shape, const int64_t *chunks)
 {
     if (high <= low) {
         (void)error_set(TSR_ERR_VALUE, "random_integers: low %" PRId64 " is not below high %" PRId64, low, high);
@@ -251,8 +261,8 @@ tsr_array *tsr_random_integers(tsr_session *session, uint64_t seed, int64_t low,
 
 /* ---- Memory and files --------------------------------------------------------------------------------------------------- */
 
-tsr_array *tsr_from_memory(tsr_session *session, const void *data, tsr_dtype dtype, int ndim, const int64_t *shape, const int64_t *strides_bytes,
-                           void (*release)(void *context), void *context, const int64_t *chunks)
+tsr_array *tsr_from_memory(tsr_session *session, const void *data, tsr_dtype dtype, int ndim, const int64_t *shape,
+                           const int64_t *strides_bytes, void (*release)(void *context), void *context, const int64_t *chunks)
 {
     tsr_array proto;
     if (begin(session, "from_memory", dtype, ndim, shape, chunks, &proto) != TSR_OK) return NULL;

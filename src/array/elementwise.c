@@ -101,12 +101,18 @@ UNARY(isinf, ISINF)
 UNARY(isfinite, ISFINITE)
 UNARY(signbit, SIGNBIT)
 
-tsr_array *tsr_where(tsr_array *condition, tsr_array *x, tsr_array *y) { return array_map(OP_WHERE, 3, (tsr_array *[3]){condition, x, y}); }
+tsr_array *tsr_where(tsr_array *condition, tsr_array *x, tsr_array *y)
+{
+    return array_map(OP_WHERE, 3, (tsr_array *[3]){condition, x, y});
+}
 
 /* ---- Composed -------------------------------------------------------------------------------------------------------- */
 
 /* op(a, b); b, made for this, is consumed. */
-static tsr_array *with(op_code op, tsr_array *a, tsr_array *b) { return array_using(array_map(op, 2, (tsr_array *[2]){a, b}), b); }
+static tsr_array *with(op_code op, tsr_array *a, tsr_array *b)
+{
+    return array_using(array_map(op, 2, (tsr_array *[2]){a, b}), b);
+}
 /* The same, a is consumed, too. */
 static tsr_array *chain(op_code op, tsr_array *a, tsr_array *b) { return array_using(with(op, a, b), a); }
 static tsr_array *number(tsr_array *like, double value) { return tsr_scalar_like(like, scalar_float(value)); }
@@ -183,7 +189,8 @@ tsr_array *tsr_sinc(tsr_array *a)
 tsr_array *tsr_nan_to_num_with(tsr_array *a, double nan, double posinf, double neginf)
 {
     if (!a || !dtype_is_float(a->dtype)) {
-        if (a && dtype_is_complex(a->dtype)) (void)error_set(TSR_ERR_TYPE, "nan_to_num: not defined for %s", tsr_dtype_name(a->dtype));
+        if (a && dtype_is_complex(a->dtype))
+            (void)error_set(TSR_ERR_TYPE, "nan_to_num: not defined for %s", tsr_dtype_name(a->dtype));
         return a && !dtype_is_complex(a->dtype) ? node_ref(a) : NULL;
     }
     struct {
@@ -238,7 +245,10 @@ tsr_status tsr_divmod(tsr_array *a, tsr_array *b, tsr_array **quotient, tsr_arra
 {
     return pair(tsr_floor_divide(a, b), tsr_remainder(a, b), quotient, remainder);
 }
-tsr_status tsr_modf(tsr_array *a, tsr_array **fraction, tsr_array **integer) { return pair(tsr_modf_fraction(a), tsr_modf_integer(a), fraction, integer); }
+tsr_status tsr_modf(tsr_array *a, tsr_array **fraction, tsr_array **integer)
+{
+    return pair(tsr_modf_fraction(a), tsr_modf_integer(a), fraction, integer);
+}
 tsr_status tsr_frexp(tsr_array *a, tsr_array **mantissa, tsr_array **exponent)
 {
     return pair(tsr_frexp_mantissa(a), tsr_frexp_exponent(a), mantissa, exponent);
@@ -263,7 +273,7 @@ typedef struct named {
 } named;
 
 static const named composed[] = {
-    {"float_power", 2, NULL, tsr_float_power}, {"isposinf", 1, tsr_isposinf, NULL}, {"isneginf", 1, tsr_isneginf, NULL},
+    {"float_power", 2, NULL, tsr_float_power}, {"isposinf", 1, tsr_isposinf, NULL},   {"isneginf", 1, tsr_isneginf, NULL},
     {"isreal", 1, tsr_isreal, NULL},           {"iscomplex", 1, tsr_iscomplex, NULL}, {"sinc", 1, tsr_sinc, NULL},
     {"nan_to_num", 1, tsr_nan_to_num, NULL},
 };
@@ -272,10 +282,25 @@ static const named composed[] = {
 static const struct {
     const char *name, *means;
 } aliases[] = {
-    {"abs", "absolute"},      {"acos", "arccos"},         {"acosh", "arccosh"},      {"asin", "arcsin"},         {"asinh", "arcsinh"},
-    {"atan", "arctan"},       {"atan2", "arctan2"},       {"atanh", "arctanh"},      {"bitwise_invert", "invert"}, {"bitwise_not", "invert"},
-    {"bitwise_left_shift", "left_shift"}, {"bitwise_right_shift", "right_shift"}, {"conj", "conjugate"}, {"degrees", "rad2deg"},
-    {"fix", "trunc"},         {"mod", "remainder"},       {"pow", "power"},          {"radians", "deg2rad"},      {"true_divide", "divide"},
+    {"abs", "absolute"},
+    {"acos", "arccos"},
+    {"acosh", "arccosh"},
+    {"asin", "arcsin"},
+    {"asinh", "arcsinh"},
+    {"atan", "arctan"},
+    {"atan2", "arctan2"},
+    {"atanh", "arctanh"},
+    {"bitwise_invert", "invert"},
+    {"bitwise_not", "invert"},
+    {"bitwise_left_shift", "left_shift"},
+    {"bitwise_right_shift", "right_shift"},
+    {"conj", "conjugate"},
+    {"degrees", "rad2deg"},
+    {"fix", "trunc"},
+    {"mod", "remainder"},
+    {"pow", "power"},
+    {"radians", "deg2rad"},
+    {"true_divide", "divide"},
 };
 
 enum { N_COMPOSED = sizeof composed / sizeof *composed, N_ALIASES = sizeof aliases / sizeof *aliases };

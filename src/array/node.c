@@ -1,4 +1,5 @@
-/* Nodes: made once, found again by content. The session's lock guards its table; a node's own fields never change after it is in. */
+/* Nodes: made once, found again by content. The session's lock guards its table; a node's own fields never change after it is in.
+ */
 #include "array/node.h"
 
 #include "array/session.h"
@@ -28,9 +29,7 @@ static hash128 hash_params(hash128 h, const tsr_array *a)
         h = hash_mix(h, &p->memory.buf, sizeof p->memory.buf);
         h = mix_i64(h, p->memory.swapped);
         return hash_mix(h, p->memory.strides, sizeof *p->memory.strides * (size_t)a->ndim);
-    case NODE_STORE:
-        h = hash_mix(h, &p->store.file, sizeof p->store.file);
-        return mix_i64(h, p->store.var);
+    case NODE_STORE: h = hash_mix(h, &p->store.file, sizeof p->store.file); return mix_i64(h, p->store.var);
     case NODE_BLOCKS: return hash_mix(h, &p->blocks.set, sizeof p->blocks.set);
     case NODE_MAP: return mix_i64(h, p->map.op);
     case NODE_VIEW:
@@ -52,10 +51,10 @@ static hash128 hash_params(hash128 h, const tsr_array *a)
         h = hash_mix(h, &p->reduce.params.low, sizeof(double));
         h = hash_mix(h, &p->reduce.params.high, sizeof(double));
         h = mix_i64(h, p->reduce.params.weighted);
-        return p->reduce.params.edges ? hash_mix(h, p->reduce.params.edges, sizeof(double) * (size_t)(p->reduce.params.n_bins + 1)) : h;
-    case NODE_SCAN:
-        h = mix_i64(h, p->scan.kind);
-        return mix_i64(h, p->scan.axis);
+        return p->reduce.params.edges
+                   ? hash_mix(h, p->reduce.params.edges, sizeof(double) * (size_t)(p->reduce.params.n_bins + 1))
+                   : h;
+    case NODE_SCAN: h = mix_i64(h, p->scan.kind); return mix_i64(h, p->scan.axis);
     case NODE_QUANTILE:
         h = mix_i64(h, p->quantile.axis);
         h = mix_i64(h, p->quantile.skip_nan);
@@ -208,8 +207,8 @@ tsr_array *node_ref(tsr_array *node)
     return node;
 }
 
-/* Takes one reference away; true if it was the last and the node left the table. The lock makes sure that nobody finds a node that
- * is being freed. */
+/* Takes one reference away; true if it was the last and the node left the table. The lock makes sure that nobody finds a node
+ * that is being freed. */
 static bool drop(tsr_array *node)
 {
     tsr_session *s = node->session;

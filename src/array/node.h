@@ -1,5 +1,5 @@
-/* Expression nodes: one for each array operation. A node is immutable once made, content-hashed and hash-consed within its session
- * (equal expressions are the same node), and reference-counted. tsr_array of the public header is a node.
+/* Expression nodes: one for each array operation. A node is immutable once made, content-hashed and hash-consed within its
+ * session (equal expressions are the same node), and reference-counted. tsr_array of the public header is a node.
  *
  * The primitives are few; everything else is composed from them by the constructors in this folder:
  *
@@ -135,7 +135,8 @@ tsr_array *node_make(tsr_session *session, const tsr_array *proto);
 tsr_array *node_ref(tsr_array *node);
 void node_unref(tsr_array *node);
 
-/* Checks shapes, dtypes, grids and ranges of a node and all below it; the text names the first bad node. For tests and debug builds. */
+/* Checks shapes, dtypes, grids and ranges of a node and all below it; the text names the first bad node. For tests and debug
+ * builds. */
 tsr_status graph_check(const tsr_array *root) MUST_CHECK;
 /* "add", "slice", "mean" ...: the name shown to people. */
 const char *node_name(const tsr_array *node);

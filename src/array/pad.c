@@ -1,13 +1,26 @@
-/* pad: each axis in turn gets pieces in front and behind. A piece is a constant, a view of the array, or a small computation on its
- * edge; what is put together reads only what it needs. */
+/* pad: each axis in turn gets pieces in front and behind. A piece is a constant, a view of the array, or a small computation on
+ * its edge; what is put together reads only what it needs. */
 #include "array/build.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-typedef enum pad_mode { PAD_CONSTANT, PAD_EDGE, PAD_REFLECT, PAD_SYMMETRIC, PAD_WRAP, PAD_RAMP, PAD_MAXIMUM, PAD_MEAN, PAD_MEDIAN, PAD_MINIMUM, N_PAD_MODES } pad_mode;
+typedef enum pad_mode {
+    PAD_CONSTANT,
+    PAD_EDGE,
+    PAD_REFLECT,
+    PAD_SYMMETRIC,
+    PAD_WRAP,
+    PAD_RAMP,
+    PAD_MAXIMUM,
+    PAD_MEAN,
+    PAD_MEDIAN,
+    PAD_MINIMUM,
+    N_PAD_MODES
+} pad_mode;
 
-static const char *const mode_names[N_PAD_MODES] = {"constant", "edge", "reflect", "symmetric", "wrap", "linear_ramp", "maximum", "mean", "median", "minimum"};
+static const char *const mode_names[N_PAD_MODES] = {"constant",    "edge",    "reflect", "symmetric", "wrap",
+                                                    "linear_ramp", "maximum", "mean",    "median",    "minimum"};
 
 /* Indices start, start + step ... along one axis. */
 static tsr_array *strip(tsr_array *a, int axis, int64_t start, int64_t step, int64_t n)
@@ -44,10 +57,13 @@ static tsr_array *ramp(tsr_array *a, int axis, int64_t n, bool front, tsr_scalar
     for (int d = 0; d < a->ndim; d++) shape[d] = d == axis ? n : 1;
     tsr_array *edge = strip(a, axis, front ? 0 : a->shape[axis] - 1, 1, 1), *wide = tsr_astype(edge, TSR_F64);
     tsr_array *last = tsr_full(a->session, end, TSR_F64, 0, NULL, NULL), *difference = tsr_subtract(wide, last);
-    tsr_array *steps = front ? tsr_arange(a->session, 0, (double)n, 1, TSR_F64, NULL) : tsr_arange(a->session, (double)n - 1, -1, -1, TSR_F64, NULL);
+    tsr_array *steps = front ? tsr_arange(a->session, 0, (double)n, 1, TSR_F64, NULL)
+                             : tsr_arange(a->session, (double)n - 1, -1, -1, TSR_F64, NULL);
     tsr_array *parts = tsr_full(a->session, scalar_int(n), TSR_F64, 0, NULL, NULL), *share = tsr_divide(steps, parts);
-    tsr_array *along = share ? tsr_reshape(share, a->ndim, shape) : NULL, *rise = tsr_multiply(difference, along), *sum = tsr_add(rise, last);
-    tsr_array *whole = !dtype_is_inexact(a->dtype) && sum ? tsr_floor(sum) : tsr_retain(sum), *result = tsr_astype(whole, a->dtype);
+    tsr_array *along = share ? tsr_reshape(share, a->ndim, shape) : NULL, *rise = tsr_multiply(difference, along),
+              *sum = tsr_add(rise, last);
+    tsr_array *whole = !dtype_is_inexact(a->dtype) && sum ? tsr_floor(sum) : tsr_retain(sum),
+              *result = tsr_astype(whole, a->dtype);
     tsr_array *used[] = {edge, wide, last, difference, steps, parts, share, along, rise, sum, whole};
     for (size_t i = 0; i < sizeof used / sizeof *used; i++) node_unref(used[i]);
     return result;
@@ -55,7 +71,7 @@ static tsr_array *ramp(tsr_array *a, int axis, int64_t n, bool front, tsr_scalar
 
 static tsr_array *statistic(tsr_array *a, int axis, int64_t n, pad_mode mode)
 {
-    tsr_array *value = mode == PAD_MAXIMUM  ? tsr_max(a, 1, &axis, true)
+    tsr_array *value = mode == PAD_MAXIMUM   ? tsr_max(a, 1, &axis, true)
                        : mode == PAD_MINIMUM ? tsr_min(a, 1, &axis, true)
                        : mode == PAD_MEAN    ? tsr_mean(a, 1, &axis, true)
                                              : tsr_median(a, 1, &axis, true);
@@ -119,8 +135,8 @@ static tsr_array *pad_axis(tsr_array *a, int axis, int64_t before, int64_t after
         (void)error_set(TSR_ERR_VALUE, "pad: axis %d is empty, only mode constant can pad it", axis);
         return NULL;
     }
-    if ((before > (MAX_PIECES - 1) * (a->shape[axis] - 1) || after > (MAX_PIECES - 1) * (a->shape[axis] - 1)) && mode >= PAD_REFLECT && mode <= PAD_WRAP &&
-        a->shape[axis] > 1) {
+    if ((before > (MAX_PIECES - 1) * (a->shape[axis] - 1) || after > (MAX_PIECES - 1) * (a->shape[axis] - 1)) &&
+        mode >= PAD_REFLECT && mode <= PAD_WRAP && a->shape[axis] > 1) {
         (void)error_set(TSR_ERR_UNSUPPORTED, "pad: the width of axis %d is more than %d times its length", axis, MAX_PIECES - 1);
         return NULL;
     }
@@ -138,13 +154,17 @@ tsr_array *tsr_pad(tsr_array *a, const int64_t *widths, const char *mode, tsr_sc
     if (!a) return NULL;
     while (m < N_PAD_MODES && strcmp(mode_names[m], mode) != 0) m++;
     if (m == N_PAD_MODES) {
-        (void)error_set(TSR_ERR_VALUE, "pad: unknown mode '%s'; the modes are constant, edge, reflect, symmetric, wrap, linear_ramp, maximum, mean, median, minimum", mode);
+        (void)error_set(TSR_ERR_VALUE,
+                        "pad: unknown mode '%s'; the modes are constant, edge, reflect, symmetric, wrap, linear_ramp, maximum, "
+                        "mean, median, minimum",
+                        mode);
         return NULL;
     }
     tsr_array *result = node_ref(a);
     for (int d = 0; result && d < a->ndim; d++) {
         if (widths[2 * d] < 0 || widths[2 * d + 1] < 0) {
-            (void)error_set(TSR_ERR_VALUE, "pad: the width %" PRId64 " of axis %d is negative", widths[2 * d] < 0 ? widths[2 * d] : widths[2 * d + 1], d);
+            (void)error_set(TSR_ERR_VALUE, "pad: the width %" PRId64 " of axis %d is negative",
+                            widths[2 * d] < 0 ? widths[2 * d] : widths[2 * d + 1], d);
             return array_using(NULL, result);
         }
         if (widths[2 * d] == 0 && widths[2 * d + 1] == 0) continue;

@@ -1,4 +1,5 @@
-/* The primitives that everything else is composed from: views, casts, elementwise operations, reductions; and checks of arguments. */
+/* The primitives that everything else is composed from: views, casts, elementwise operations, reductions; and checks of
+ * arguments. */
 #include "array/build.h"
 #include "base/mem.h"
 
@@ -17,7 +18,8 @@ tsr_status axis_check(const char *name, const tsr_array *a, int axis, int *out)
 {
     char text[256];
     if (axis < -a->ndim || axis >= a->ndim) {
-        return error_set(TSR_ERR_INDEX, "%s: axis %d is out of range for an array of shape %s", name, axis, shape_format(a->ndim, a->shape, text, sizeof text));
+        return error_set(TSR_ERR_INDEX, "%s: axis %d is out of range for an array of shape %s", name, axis,
+                         shape_format(a->ndim, a->shape, text, sizeof text));
     }
     *out = axis < 0 ? axis + a->ndim : axis;
     return TSR_OK;
@@ -37,11 +39,13 @@ tsr_status axes_check(const char *name, const tsr_array *a, int n_axes, const in
 
 tsr_status shape_check(const char *name, int ndim, const int64_t *shape)
 {
-    if (ndim < 0 || ndim > TSR_MAX_NDIM) return error_set(TSR_ERR_VALUE, "%s: %d dimensions, at most %d are possible", name, ndim, TSR_MAX_NDIM);
+    if (ndim < 0 || ndim > TSR_MAX_NDIM)
+        return error_set(TSR_ERR_VALUE, "%s: %d dimensions, at most %d are possible", name, ndim, TSR_MAX_NDIM);
     for (int d = 0; d < ndim; d++) {
         if (shape[d] < 0) return error_set(TSR_ERR_VALUE, "%s: the length %" PRId64 " of axis %d is negative", name, shape[d], d);
     }
-    if (shape_size(ndim, shape) > INT64_MAX / 16) return error_set(TSR_ERR_VALUE, "%s: the array would have more than 2^59 elements", name);
+    if (shape_size(ndim, shape) > INT64_MAX / 16)
+        return error_set(TSR_ERR_VALUE, "%s: the array would have more than 2^59 elements", name);
     return TSR_OK;
 }
 
@@ -70,7 +74,8 @@ tsr_status broadcast_shapes(const char *name, int n, tsr_array *const *arrays, i
 
 /* ---- Chunks ------------------------------------------------------------------------------------------------------- */
 
-tsr_status chunks_choose(const tsr_session *s, tsr_dtype dtype, int ndim, const int64_t *shape, const int64_t *chunks, const int64_t *align, grid *out)
+tsr_status chunks_choose(const tsr_session *s, tsr_dtype dtype, int ndim, const int64_t *shape, const int64_t *chunks,
+                         const int64_t *align, grid *out)
 {
     int64_t most = (int64_t)(s->auto_chunk_bytes / tsr_dtype_size(dtype)), size = 1, chunk[TSR_MAX_NDIM];
     for (int d = ndim - 1; d >= 0; d--) {
@@ -205,7 +210,8 @@ tsr_array *array_map(op_code op, int n, tsr_array *const *arrays)
             return NULL;
         }
     }
-    if (op_resolve(op, dtypes, loops, &result_dtype) != TSR_OK || broadcast_shapes(name, n, arrays, &ndim, shape) != TSR_OK) return NULL;
+    if (op_resolve(op, dtypes, loops, &result_dtype) != TSR_OK || broadcast_shapes(name, n, arrays, &ndim, shape) != TSR_OK)
+        return NULL;
     tsr_array proto = {.op = NODE_MAP, .dtype = result_dtype, .ndim = ndim, .n_inputs = n, .inputs = inputs, .p.map.op = op};
     memcpy(proto.shape, shape, sizeof *shape * (size_t)ndim);
     proto.grid.ndim = ndim;

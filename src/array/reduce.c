@@ -66,7 +66,8 @@ static tsr_array *spread_weights(const tsr_array *a, tsr_array *weights, uint32_
         shape[d] = 1;
         if (!(mask >> d & 1)) continue;
         if (k >= weights->ndim || weights->shape[k] != a->shape[d]) {
-            (void)error_set(TSR_ERR_VALUE, "average: the weights have neither the shape of the array nor that of the reduced axes");
+            (void)error_set(TSR_ERR_VALUE,
+                            "average: the weights have neither the shape of the array nor that of the reduced axes");
             return NULL;
         }
         shape[d] = a->shape[d];
@@ -79,7 +80,8 @@ tsr_array *tsr_average(tsr_array *a, tsr_array *weights, int n_axes, const int *
 {
     uint32_t mask;
     if (!a || !weights || axes_check("average", a, n_axes, axes, &mask) != TSR_OK) return NULL;
-    tsr_array *spread = spread_weights(a, weights, mask), *full = NULL, *product = NULL, *top = NULL, *bottom = NULL, *result = NULL;
+    tsr_array *spread = spread_weights(a, weights, mask), *full = NULL, *product = NULL, *top = NULL, *bottom = NULL,
+              *result = NULL;
     if (spread) {
         full = tsr_broadcast_to(spread, a->ndim, a->shape);
         product = tsr_multiply(a, full);
@@ -97,7 +99,9 @@ tsr_array *tsr_average(tsr_array *a, tsr_array *weights, int n_axes, const int *
 static tsr_array *scan(const char *name, tsr_array *a, scan_kind kind, int axis)
 {
     if (!a || axis_check(name, a, axis, &axis) != TSR_OK) return NULL;
-    tsr_dtype dtype = dtype_is_inexact(a->dtype) ? a->dtype : dtype_is_unsigned(a->dtype) ? TSR_U64 : TSR_I64; /* as NumPy's sum widens */
+    tsr_dtype dtype = dtype_is_inexact(a->dtype)    ? a->dtype
+                      : dtype_is_unsigned(a->dtype) ? TSR_U64
+                                                    : TSR_I64; /* as NumPy's sum widens */
     tsr_array *typed = array_cast(a, dtype);
     if (!typed) return NULL;
     tsr_array proto = {.op = NODE_SCAN, .dtype = dtype, .ndim = a->ndim, .grid = a->grid, .n_inputs = 1, .inputs = &typed};
@@ -138,7 +142,8 @@ static tsr_array *gather_axes(tsr_array *a, uint32_t mask, int *axis)
     return array_using(tsr_reshape(moved, ndim, shape), moved);
 }
 
-static tsr_array *quantile(const char *name, tsr_array *a, int n_q, const double *q, int n_axes, const int *axes, bool keepdims, bool skip_nan)
+static tsr_array *quantile(const char *name, tsr_array *a, int n_q, const double *q, int n_axes, const int *axes, bool keepdims,
+                           bool skip_nan)
 {
     uint32_t mask;
     int axis = 0;
@@ -153,7 +158,8 @@ static tsr_array *quantile(const char *name, tsr_array *a, int n_q, const double
         (void)error_set(TSR_ERR_TYPE, "%s: not defined for %s", name, tsr_dtype_name(a->dtype));
         return NULL;
     }
-    tsr_array *typed = array_cast(a, a->dtype == TSR_F32 ? TSR_F32 : TSR_F64), *x = typed ? gather_axes(typed, mask, &axis) : NULL;
+    tsr_array *typed = array_cast(a, a->dtype == TSR_F32 ? TSR_F32 : TSR_F64),
+              *x = typed ? gather_axes(typed, mask, &axis) : NULL;
     node_unref(typed);
     if (!x) return NULL;
     tsr_array proto = {.op = NODE_QUANTILE, .dtype = x->dtype, .ndim = x->ndim, .n_inputs = 1, .inputs = &x};
@@ -199,8 +205,14 @@ static tsr_array *middle(const char *name, tsr_array *a, int n_axes, const int *
     return array_using(tsr_slice(all, 1, (tsr_index[]){{.kind = TSR_INDEX_INTEGER}}), all);
 }
 
-tsr_array *tsr_median(tsr_array *a, int n_axes, const int *axes, bool keepdims) { return middle("median", a, n_axes, axes, keepdims, false); }
-tsr_array *tsr_nanmedian(tsr_array *a, int n_axes, const int *axes, bool keepdims) { return middle("nanmedian", a, n_axes, axes, keepdims, true); }
+tsr_array *tsr_median(tsr_array *a, int n_axes, const int *axes, bool keepdims)
+{
+    return middle("median", a, n_axes, axes, keepdims, false);
+}
+tsr_array *tsr_nanmedian(tsr_array *a, int n_axes, const int *axes, bool keepdims)
+{
+    return middle("nanmedian", a, n_axes, axes, keepdims, true);
+}
 
 /* ---- Histograms ----------------------------------------------------------------------------------------------------------- */
 
@@ -208,12 +220,15 @@ static tsr_status check_bins(const tsr_bins *bins)
 {
     if (bins->n < 1) return error_set(TSR_ERR_VALUE, "histogram: %" PRId64 " bins, at least 1 is needed", bins->n);
     if (!bins->edges) {
-        if (!isfinite(bins->low) || !isfinite(bins->high)) return error_set(TSR_ERR_VALUE, "histogram: the range %g to %g is not finite", bins->low, bins->high);
-        if (bins->low > bins->high) return error_set(TSR_ERR_VALUE, "histogram: the range's end %g is before its start %g", bins->high, bins->low);
+        if (!isfinite(bins->low) || !isfinite(bins->high))
+            return error_set(TSR_ERR_VALUE, "histogram: the range %g to %g is not finite", bins->low, bins->high);
+        if (bins->low > bins->high)
+            return error_set(TSR_ERR_VALUE, "histogram: the range's end %g is before its start %g", bins->high, bins->low);
         return TSR_OK;
     }
     for (int64_t i = 0; i < bins->n; i++) {
-        if (!(bins->edges[i] <= bins->edges[i + 1])) return error_set(TSR_ERR_VALUE, "histogram: the edges do not increase at %" PRId64, i + 1);
+        if (!(bins->edges[i] <= bins->edges[i + 1]))
+            return error_set(TSR_ERR_VALUE, "histogram: the edges do not increase at %" PRId64, i + 1);
     }
     return TSR_OK;
 }
@@ -239,7 +254,8 @@ static tsr_array *counts(tsr_array *a, tsr_array *weights, const tsr_bins *bins)
         return NULL;
     }
     tsr_array *inputs[2] = {array_cast(a, a->dtype == TSR_F32 ? TSR_F32 : TSR_F64), weights};
-    tsr_array proto = {.op = NODE_REDUCE, .dtype = weights ? TSR_F64 : TSR_I64, .ndim = 1, .n_inputs = weights ? 2 : 1, .inputs = inputs};
+    tsr_array proto = {
+        .op = NODE_REDUCE, .dtype = weights ? TSR_F64 : TSR_I64, .ndim = 1, .n_inputs = weights ? 2 : 1, .inputs = inputs};
     proto.shape[0] = bins->n;
     proto.grid.axes[0] = axis_grid_regular(bins->n, bins->n);
     proto.p.reduce.op = MONOID_HISTOGRAM;

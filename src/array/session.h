@@ -22,6 +22,9 @@ struct tsr_session {
     pool *buffers;
     const kernels *kernels;
     engine *engine;
+    /* Computes arrays into variables of a file (engine/api.c: engine_store), for layers below the engine. Set when the session
+     * opens. */
+    tsr_status (*store)(int n, tsr_array *const *arrays, store_writer *w, const int *vars);
     size_t auto_chunk_bytes; /* what chunks=NULL aims at for arrays that come from nowhere */
 
     pthread_mutex_t lock; /* guards the table of nodes */

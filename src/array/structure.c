@@ -12,7 +12,8 @@ static tsr_status fill_in_shape(const tsr_array *a, int ndim, const int64_t *giv
     char from[256], to[256];
     int64_t size = shape_size(a->ndim, a->shape), known = 1;
     int open = -1;
-    if (ndim > TSR_MAX_NDIM) return error_set(TSR_ERR_VALUE, "reshape: %d dimensions, at most %d are possible", ndim, TSR_MAX_NDIM);
+    if (ndim > TSR_MAX_NDIM)
+        return error_set(TSR_ERR_VALUE, "reshape: %d dimensions, at most %d are possible", ndim, TSR_MAX_NDIM);
     for (int d = 0; d < ndim; d++) {
         shape[d] = given[d];
         if (given[d] >= 0) {
@@ -20,7 +21,8 @@ static tsr_status fill_in_shape(const tsr_array *a, int ndim, const int64_t *giv
         } else if (given[d] == -1 && open < 0) {
             open = d;
         } else {
-            return error_set(TSR_ERR_VALUE, "reshape: only one length may be -1, and none less: %s", shape_format(ndim, given, to, sizeof to));
+            return error_set(TSR_ERR_VALUE, "reshape: only one length may be -1, and none less: %s",
+                             shape_format(ndim, given, to, sizeof to));
         }
     }
     if (open >= 0 && known > 0 && size % known == 0) {
@@ -28,8 +30,8 @@ static tsr_status fill_in_shape(const tsr_array *a, int ndim, const int64_t *giv
         return TSR_OK;
     }
     if (open < 0 && known == size) return TSR_OK;
-    return error_set(TSR_ERR_VALUE, "reshape: an array of shape %s does not fit into %s", shape_format(a->ndim, a->shape, from, sizeof from),
-                     shape_format(ndim, given, to, sizeof to));
+    return error_set(TSR_ERR_VALUE, "reshape: an array of shape %s does not fit into %s",
+                     shape_format(a->ndim, a->shape, from, sizeof from), shape_format(ndim, given, to, sizeof to));
 }
 
 /* Only axes of length 1 come or go: a view. */
@@ -104,7 +106,8 @@ static tsr_status check_pieces(const char *name, int n, tsr_array *const *arrays
                              shape_format(arrays[i]->ndim, arrays[i]->shape, a, sizeof a),
                              shape_format(arrays[0]->ndim, arrays[0]->shape, b, sizeof b), axis);
         }
-        if (arrays[i]->session != arrays[0]->session) return error_set(TSR_ERR_VALUE, "%s: arrays %d and 0 belong to different sessions", name, i);
+        if (arrays[i]->session != arrays[0]->session)
+            return error_set(TSR_ERR_VALUE, "%s: arrays %d and 0 belong to different sessions", name, i);
         *dtype = tsr_dtype_promote(*dtype, arrays[i]->dtype);
     }
     return TSR_OK;
@@ -184,8 +187,14 @@ static tsr_array *at_least(tsr_array *a, int least)
     return tsr_expand_dims(a, least - a->ndim, axes);
 }
 
-tsr_array *tsr_vstack(int n, tsr_array *const *arrays) { return all_there("vstack", n, arrays) ? join_views(n, arrays, at_least, 2, 0) : NULL; }
-tsr_array *tsr_dstack(int n, tsr_array *const *arrays) { return all_there("dstack", n, arrays) ? join_views(n, arrays, at_least, 3, 2) : NULL; }
+tsr_array *tsr_vstack(int n, tsr_array *const *arrays)
+{
+    return all_there("vstack", n, arrays) ? join_views(n, arrays, at_least, 2, 0) : NULL;
+}
+tsr_array *tsr_dstack(int n, tsr_array *const *arrays)
+{
+    return all_there("dstack", n, arrays) ? join_views(n, arrays, at_least, 3, 2) : NULL;
+}
 tsr_array *tsr_hstack(int n, tsr_array *const *arrays)
 {
     return all_there("hstack", n, arrays) ? join_views(n, arrays, at_least, 1, arrays[0]->ndim > 1 ? 1 : 0) : NULL;
@@ -205,7 +214,8 @@ tsr_array *tsr_take(tsr_array *a, int64_t n_indices, const int64_t *indices, int
     for (int64_t i = 0; i < n_indices; i++) {
         checked[i] = indices[i] < 0 ? indices[i] + a->shape[axis] : indices[i];
         if (checked[i] < 0 || checked[i] >= a->shape[axis]) {
-            (void)error_set(TSR_ERR_INDEX, "take: index %" PRId64 " is out of bounds for axis %d with size %" PRId64, indices[i], axis, a->shape[axis]);
+            (void)error_set(TSR_ERR_INDEX, "take: index %" PRId64 " is out of bounds for axis %d with size %" PRId64, indices[i],
+                            axis, a->shape[axis]);
             mem_free(checked);
             return NULL;
         }

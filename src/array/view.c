@@ -31,7 +31,12 @@ static tsr_status resolve_slice(const tsr_index *item, int64_t length, int64_t *
     *step = item->has_step ? item->step : 1;
     if (*step == 0) return error_set(TSR_ERR_VALUE, "slice: the step is zero");
     int64_t low = *step > 0 ? 0 : -1, high = *step > 0 ? length : length - 1;
-    int64_t from = item->has_start ? item->start : *step > 0 ? low : high, to = item->has_stop ? item->stop : *step > 0 ? high : low;
+    int64_t from = item->has_start ? item->start
+                   : *step > 0     ? low
+                                   : high,
+            to = item->has_stop ? item->stop
+                 : *step > 0    ? high
+                                : low;
     if (item->has_start && from < 0) from += length;
     if (item->has_stop && to < 0) to += length;
     from = from < low ? low : from > high ? high : from;
@@ -52,7 +57,9 @@ static tsr_status check_items(const tsr_array *a, int n_items, const tsr_index *
         ndim += items[i].kind == TSR_INDEX_NEWAXIS;
     }
     if (ellipses > 1) return error_set(TSR_ERR_INDEX, "slice: an index can hold one ellipsis, this one holds %d", ellipses);
-    if (used > a->ndim) return error_set(TSR_ERR_INDEX, "slice: %d indices for an array of shape %s", used, shape_format(a->ndim, a->shape, text, sizeof text));
+    if (used > a->ndim)
+        return error_set(TSR_ERR_INDEX, "slice: %d indices for an array of shape %s", used,
+                         shape_format(a->ndim, a->shape, text, sizeof text));
     if (ndim > TSR_MAX_NDIM) return error_set(TSR_ERR_VALUE, "slice: more than %d dimensions", TSR_MAX_NDIM);
     *n_skipped = a->ndim - used;
     return TSR_OK;
@@ -80,7 +87,8 @@ tsr_array *tsr_slice(tsr_array *a, int n_items, const tsr_index *items)
         } else if (item->kind == TSR_INDEX_INTEGER) {
             int64_t at = item->start < 0 ? item->start + a->shape[axis] : item->start;
             if (at < 0 || at >= a->shape[axis]) {
-                (void)error_set(TSR_ERR_INDEX, "slice: index %" PRId64 " is out of bounds for axis %d with size %" PRId64, item->start, axis, a->shape[axis]);
+                (void)error_set(TSR_ERR_INDEX, "slice: index %" PRId64 " is out of bounds for axis %d with size %" PRId64,
+                                item->start, axis, a->shape[axis]);
                 return NULL;
             }
             v.axes[axis++] = (view_axis){-1, at, 0};
@@ -120,7 +128,8 @@ tsr_array *tsr_transpose(tsr_array *a, const int *axes)
 tsr_array *tsr_swapaxes(tsr_array *a, int axis1, int axis2)
 {
     int order[TSR_MAX_NDIM];
-    if (!a || axis_check("swapaxes", a, axis1, &axis1) != TSR_OK || axis_check("swapaxes", a, axis2, &axis2) != TSR_OK) return NULL;
+    if (!a || axis_check("swapaxes", a, axis1, &axis1) != TSR_OK || axis_check("swapaxes", a, axis2, &axis2) != TSR_OK)
+        return NULL;
     for (int d = 0; d < a->ndim; d++) order[d] = d;
     order[axis1] = axis2;
     order[axis2] = axis1;
@@ -131,10 +140,13 @@ tsr_array *tsr_moveaxis(tsr_array *a, int n_axes, const int *source, const int *
 {
     int order[TSR_MAX_NDIM];
     uint32_t from, to;
-    if (!a || axes_check("moveaxis", a, n_axes, source, &from) != TSR_OK || axes_check("moveaxis", a, n_axes, destination, &to) != TSR_OK) return NULL;
+    if (!a || axes_check("moveaxis", a, n_axes, source, &from) != TSR_OK ||
+        axes_check("moveaxis", a, n_axes, destination, &to) != TSR_OK)
+        return NULL;
     for (int d = 0; d < a->ndim; d++) order[d] = -1;
     for (int i = 0; i < n_axes; i++) {
-        int s = source[i] < 0 ? source[i] + a->ndim : source[i], d = destination[i] < 0 ? destination[i] + a->ndim : destination[i];
+        int s = source[i] < 0 ? source[i] + a->ndim : source[i],
+            d = destination[i] < 0 ? destination[i] + a->ndim : destination[i];
         order[d] = s;
     }
     for (int d = 0, rest = 0; d < a->ndim; d++) {
@@ -157,8 +169,8 @@ tsr_array *tsr_broadcast_to(tsr_array *a, int ndim, const int64_t *shape)
         axes[d] = a->shape[d] == shape[k] ? (view_axis){k, 0, 1} : (view_axis){-1, 0, 0};
     }
     if (!fits) {
-        (void)error_set(TSR_ERR_VALUE, "broadcast_to: shape %s does not fit into %s", shape_format(a->ndim, a->shape, from, sizeof from),
-                        shape_format(ndim, shape, to, sizeof to));
+        (void)error_set(TSR_ERR_VALUE, "broadcast_to: shape %s does not fit into %s",
+                        shape_format(a->ndim, a->shape, from, sizeof from), shape_format(ndim, shape, to, sizeof to));
         return NULL;
     }
     return array_view(a, ndim, shape, axes);
@@ -177,7 +189,8 @@ tsr_array *tsr_expand_dims(tsr_array *a, int n_axes, const int *axes)
     for (int i = 0; i < n_axes; i++) {
         int axis = axes[i] < 0 ? axes[i] + ndim : axes[i];
         if (axis < 0 || axis >= ndim || mask >> axis & 1) {
-            (void)error_set(TSR_ERR_INDEX, "expand_dims: axis %d is out of range for %d dimensions, or given twice", axes[i], ndim);
+            (void)error_set(TSR_ERR_INDEX, "expand_dims: axis %d is out of range for %d dimensions, or given twice", axes[i],
+                            ndim);
             return NULL;
         }
         mask |= 1u << axis;
@@ -239,7 +252,8 @@ tsr_array *tsr_rot90(tsr_array *a, int k, int axis1, int axis2)
 
 tsr_array *tsr_diagonal(tsr_array *a, int64_t k, int axis1, int axis2)
 {
-    if (!a || axis_check("diagonal", a, axis1, &axis1) != TSR_OK || axis_check("diagonal", a, axis2, &axis2) != TSR_OK) return NULL;
+    if (!a || axis_check("diagonal", a, axis1, &axis1) != TSR_OK || axis_check("diagonal", a, axis2, &axis2) != TSR_OK)
+        return NULL;
     if (axis1 == axis2) {
         (void)error_set(TSR_ERR_VALUE, "diagonal: the two axes are the same, %d", axis1);
         return NULL;

@@ -88,7 +88,10 @@ tsr_status error_prefix(const char *format, ...)
     return last.code;
 }
 
-tsr_status error_memory(size_t size_bytes) { return error_set(TSR_ERR_MEMORY, "out of memory: cannot allocate %zu bytes", size_bytes); }
+tsr_status error_memory(size_t size_bytes)
+{
+    return error_set(TSR_ERR_MEMORY, "out of memory: cannot allocate %zu bytes", size_bytes);
+}
 
 tsr_status error_errno(int errnum, const char *format, ...)
 {

@@ -20,7 +20,10 @@ struct pool {
     atomic_size_t used_bytes, idle_bytes, peak_bytes;
 };
 
-static size_t class_size(int size_class) { return ((size_t)1 << (SMALLEST_LOG2 + size_class / 4)) / 4 * (size_t)(4 + size_class % 4); }
+static size_t class_size(int size_class)
+{
+    return ((size_t)1 << (SMALLEST_LOG2 + size_class / 4)) / 4 * (size_t)(4 + size_class % 4);
+}
 
 static int class_of(size_t size_bytes)
 {

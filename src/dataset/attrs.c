@@ -20,7 +20,8 @@ static tsr_status copy(const store_attr *from, store_attr *to)
     *to = (store_attr){.dtype = from->dtype, .n_values = from->n_values};
     to->name = mem_strdup(from->name);
     bool ok = to->name != NULL;
-    if (ok && from->text) ok = (to->text = mem_strdup(from->text)) != NULL;
+    if (ok && from->text)
+        ok = (to->text = mem_strdup(from->text)) != NULL;
     else if (ok) {
         size_t size_bytes = (size_t)from->n_values * tsr_dtype_size(from->dtype);
         ok = (to->values = mem_alloc(size_bytes)) != NULL;

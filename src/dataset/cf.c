@@ -1,8 +1,8 @@
 /* Packed data by the CF conventions (1.11, section 8.1) and the attributes of the NetCDF users' guide: scale_factor, add_offset,
  * _FillValue, missing_value, _Unsigned. Decoding is expressed as array operations, so it is fused into whatever reads the data.
  *
- * Dtypes: values with a scale or offset are float64, unless both attributes are float32 and the packed integers have at most 16 bits
- * (then float32 holds them); integers with fill values become float64 (float32 up to 16 bits); floats keep their dtype. */
+ * Dtypes: values with a scale or offset are float64, unless both attributes are float32 and the packed integers have at most 16
+ * bits (then float32 holds them); integers with fill values become float64 (float32 up to 16 bits); floats keep their dtype. */
 #include "dataset/dataset.h"
 
 #include <math.h>
@@ -41,8 +41,9 @@ static packing packing_of(const store_var *var)
 bool cf_same_packing(const store_var *a, const store_var *b)
 {
     packing p = packing_of(a), q = packing_of(b);
-    return p.scale == q.scale && p.offset == q.offset && p.has_scale == q.has_scale && p.has_offset == q.has_offset && p.is_unsigned == q.is_unsigned &&
-           p.n_fill == q.n_fill && memcmp(p.fill, q.fill, sizeof *p.fill * (size_t)p.n_fill) == 0 && p.is_single == q.is_single && a->dtype == b->dtype;
+    return p.scale == q.scale && p.offset == q.offset && p.has_scale == q.has_scale && p.has_offset == q.has_offset &&
+           p.is_unsigned == q.is_unsigned && p.n_fill == q.n_fill &&
+           memcmp(p.fill, q.fill, sizeof *p.fill * (size_t)p.n_fill) == 0 && p.is_single == q.is_single && a->dtype == b->dtype;
 }
 
 /* op(a, number); a is consumed. */
@@ -52,13 +53,17 @@ static tsr_array *with_number(op_code op, tsr_array *a, double number)
     return array_using(array_using(array_map(op, 2, pair), a), b);
 }
 
-static tsr_dtype as_unsigned(tsr_dtype d) { return d == TSR_I8 ? TSR_U8 : d == TSR_I16 ? TSR_U16 : d == TSR_I32 ? TSR_U32 : d == TSR_I64 ? TSR_U64 : d; }
+static tsr_dtype as_unsigned(tsr_dtype d)
+{
+    return d == TSR_I8 ? TSR_U8 : d == TSR_I16 ? TSR_U16 : d == TSR_I32 ? TSR_U32 : d == TSR_I64 ? TSR_U64 : d;
+}
 
 tsr_array *cf_decode(tsr_array *stored, const store_var *var, bool raw)
 {
     packing p = packing_of(var);
     if (!stored) return NULL;
-    if (raw || (!p.has_scale && !p.has_offset && p.n_fill == 0 && !p.is_unsigned) || dtype_is_complex(stored->dtype) || stored->dtype == TSR_BOOL) {
+    if (raw || (!p.has_scale && !p.has_offset && p.n_fill == 0 && !p.is_unsigned) || dtype_is_complex(stored->dtype) ||
+        stored->dtype == TSR_BOOL) {
         return node_ref(stored);
     }
     tsr_array *packed = p.is_unsigned ? array_cast(stored, as_unsigned(stored->dtype)) : node_ref(stored), *missing = NULL;
@@ -90,8 +95,8 @@ tsr_array *cf_decode(tsr_array *stored, const store_var *var, bool raw)
 
 tsr_status cf_attributes(const store_var *var, bool raw, attrs **out)
 {
-    static const char *const gone[] = {"scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned", "valid_range", "valid_min", "valid_max",
-                                       "_ChunkSizes"};
+    static const char *const gone[] = {"scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned",
+                                       "valid_range",  "valid_min",  "valid_max",  "_ChunkSizes"};
     TRY(attrs_new(var->n_attrs, var->attrs, out));
     for (size_t i = 0; !raw && i < sizeof gone / sizeof *gone; i++) attrs_remove(*out, gone[i]);
     return TSR_OK;

@@ -27,13 +27,17 @@ static tsr_status check_coords(const tsr_variable *a, const tsr_variable *b)
 {
     for (int i = 0; i < a->n_coords; i++) {
         const tsr_variable *x = a->coords[i], *y = variable_find_coord(b, x->name);
-        if (!y || y == x || !x->values || !y->values || x->ndim != 1 || y->ndim != 1 || strcmp(x->name, x->dims[0] ? x->dims[0] : "") != 0) continue;
+        if (!y || y == x || !x->values || !y->values || x->ndim != 1 || y->ndim != 1 ||
+            strcmp(x->name, x->dims[0] ? x->dims[0] : "") != 0)
+            continue;
         if (x->values->n != y->values->n) continue; /* the lengths are reported by the caller */
         int64_t at = labels_difference(x->values, y->values);
         if (at < 0) continue;
         char p[64], q[64];
-        return error_set(TSR_ERR_VALUE, "'%s' and '%s' have different coordinates '%s': label %lld is %s in one and %s in the other", a->name, b->name, x->name,
-                         (long long)at, tsr_variable_label_text(x, at, p, sizeof p), tsr_variable_label_text(y, at, q, sizeof q));
+        return error_set(TSR_ERR_VALUE,
+                         "'%s' and '%s' have different coordinates '%s': label %lld is %s in one and %s in the other", a->name,
+                         b->name, x->name, (long long)at, tsr_variable_label_text(x, at, p, sizeof p),
+                         tsr_variable_label_text(y, at, q, sizeof q));
     }
     return TSR_OK;
 }
@@ -56,8 +60,8 @@ static tsr_status join(meeting *m, const tsr_variable *v, const tsr_variable *fi
         } else if (m->shape[at] == 1) {
             m->shape[at] = length;
         } else if (length != 1 && length != m->shape[at]) {
-            return error_set(TSR_ERR_VALUE, "dimension '%s' has length %lld in '%s' and %lld in '%s'", v->dims[d] ? v->dims[d] : "?", (long long)m->shape[at],
-                             first->name, (long long)length, v->name);
+            return error_set(TSR_ERR_VALUE, "dimension '%s' has length %lld in '%s' and %lld in '%s'",
+                             v->dims[d] ? v->dims[d] : "?", (long long)m->shape[at], first->name, (long long)length, v->name);
         }
     }
     return TSR_OK;
@@ -135,7 +139,8 @@ tsr_variable *tsr_variable_apply(const char *ufunc, int n, tsr_variable *const *
         for (int i = 0; v && i < n; i++) {
             for (int k = 0; k < operands[i]->n_coords; k++) { /* coordinates of dimensions that only this operand has */
                 tsr_variable *coord = operands[i]->coords[k];
-                bool fits = coord->ndim == 1 && coord->dims[0] && find_dim(&m, coord->dims[0]) >= 0 && m.shape[find_dim(&m, coord->dims[0])] == coord->array->shape[0];
+                bool fits = coord->ndim == 1 && coord->dims[0] && find_dim(&m, coord->dims[0]) >= 0 &&
+                            m.shape[find_dim(&m, coord->dims[0])] == coord->array->shape[0];
                 if (fits && !variable_find_coord(v, coord->name)) status = variable_put_coord(v, coord);
                 if (status != TSR_OK) break;
             }
@@ -158,16 +163,33 @@ static const struct {
     tsr_array *(*plain)(tsr_array *, int, const int *, bool);
     tsr_array *(*spread)(tsr_array *, int, const int *, bool, double);
 } reductions[] = {
-    {"sum", "sum", tsr_sum, NULL},          {"prod", NULL, tsr_prod, NULL},          {"min", "minimum", tsr_min, NULL},
-    {"max", "maximum", tsr_max, NULL},      {"amin", "minimum", tsr_min, NULL},      {"amax", "maximum", tsr_max, NULL},
-    {"ptp", "range", tsr_ptp, NULL},        {"any", NULL, tsr_any, NULL},            {"all", NULL, tsr_all, NULL},
-    {"count_nonzero", NULL, tsr_count_nonzero, NULL}, {"count", NULL, tsr_count_valid, NULL}, {"mean", "mean", tsr_mean, NULL},
-    {"median", "median", tsr_median, NULL}, {"argmin", NULL, tsr_argmin, NULL},      {"argmax", NULL, tsr_argmax, NULL},
-    {"nansum", "sum", tsr_nansum, NULL},    {"nanprod", NULL, tsr_nanprod, NULL},    {"nanmin", "minimum", tsr_nanmin, NULL},
-    {"nanmax", "maximum", tsr_nanmax, NULL}, {"nanmean", "mean", tsr_nanmean, NULL}, {"nanmedian", "median", tsr_nanmedian, NULL},
-    {"nanargmin", NULL, tsr_nanargmin, NULL}, {"nanargmax", NULL, tsr_nanargmax, NULL},
-    {"var", "variance", NULL, tsr_var},     {"std", "standard_deviation", NULL, tsr_std},
-    {"nanvar", "variance", NULL, tsr_nanvar}, {"nanstd", "standard_deviation", NULL, tsr_nanstd},
+    {"sum", "sum", tsr_sum, NULL},
+    {"prod", NULL, tsr_prod, NULL},
+    {"min", "minimum", tsr_min, NULL},
+    {"max", "maximum", tsr_max, NULL},
+    {"amin", "minimum", tsr_min, NULL},
+    {"amax", "maximum", tsr_max, NULL},
+    {"ptp", "range", tsr_ptp, NULL},
+    {"any", NULL, tsr_any, NULL},
+    {"all", NULL, tsr_all, NULL},
+    {"count_nonzero", NULL, tsr_count_nonzero, NULL},
+    {"count", NULL, tsr_count_valid, NULL},
+    {"mean", "mean", tsr_mean, NULL},
+    {"median", "median", tsr_median, NULL},
+    {"argmin", NULL, tsr_argmin, NULL},
+    {"argmax", NULL, tsr_argmax, NULL},
+    {"nansum", "sum", tsr_nansum, NULL},
+    {"nanprod", NULL, tsr_nanprod, NULL},
+    {"nanmin", "minimum", tsr_nanmin, NULL},
+    {"nanmax", "maximum", tsr_nanmax, NULL},
+    {"nanmean", "mean", tsr_nanmean, NULL},
+    {"nanmedian", "median", tsr_nanmedian, NULL},
+    {"nanargmin", NULL, tsr_nanargmin, NULL},
+    {"nanargmax", NULL, tsr_nanargmax, NULL},
+    {"var", "variance", NULL, tsr_var},
+    {"std", "standard_deviation", NULL, tsr_std},
+    {"nanvar", "variance", NULL, tsr_nanvar},
+    {"nanstd", "standard_deviation", NULL, tsr_nanstd},
 };
 
 static tsr_status dims_to_axes(tsr_variable *v, int n_dims, const char *const *dims, int *axes)
@@ -204,7 +226,8 @@ static attrs *with_method(const tsr_variable *v, const char *method, const int *
     return a;
 }
 
-static tsr_variable *reduced_variable(tsr_variable *v, tsr_array *result, const char *method, int n_axes, const int *axes, bool keepdims, int n_front)
+static tsr_variable *reduced_variable(tsr_variable *v, tsr_array *result, const char *method, int n_axes, const int *axes,
+                                      bool keepdims, int n_front)
 {
     const char *dims[TSR_MAX_NDIM] = {NULL};
     int ndim = n_front;
@@ -221,7 +244,8 @@ static tsr_variable *reduced_variable(tsr_variable *v, tsr_array *result, const 
     return made;
 }
 
-tsr_variable *tsr_variable_reduce(tsr_variable *v, const char *reduction, int n_dims, const char *const *dims, double ddof, bool keepdims)
+tsr_variable *tsr_variable_reduce(tsr_variable *v, const char *reduction, int n_dims, const char *const *dims, double ddof,
+                                  bool keepdims)
 {
     int axes[TSR_MAX_NDIM];
     if (!v) return NULL;
@@ -229,7 +253,8 @@ tsr_variable *tsr_variable_reduce(tsr_variable *v, const char *reduction, int n_
     for (size_t i = 0; i < sizeof reductions / sizeof *reductions; i++) {
         if (strcmp(reductions[i].name, reduction) != 0) continue;
         const int *which = n_dims ? axes : NULL;
-        tsr_array *a = reductions[i].plain ? reductions[i].plain(v->array, n_dims, which, keepdims) : reductions[i].spread(v->array, n_dims, which, keepdims, ddof);
+        tsr_array *a = reductions[i].plain ? reductions[i].plain(v->array, n_dims, which, keepdims)
+                                           : reductions[i].spread(v->array, n_dims, which, keepdims, ddof);
         return reduced_variable(v, a, reductions[i].method, n_dims, axes, keepdims, 0);
     }
     (void)error_set(TSR_ERR_NOT_FOUND, "no reduction '%s'", reduction);
@@ -240,7 +265,8 @@ tsr_variable *tsr_variable_quantile(tsr_variable *v, int n_q, const double *q, c
 {
     int axis = dim ? tsr_variable_axis(v, dim) : 0;
     if (!v || axis < 0) return NULL;
-    tsr_array *a = skip_nan ? tsr_nanquantile(v->array, n_q, q, 1, dim ? &axis : NULL, false) : tsr_quantile(v->array, n_q, q, 1, dim ? &axis : NULL, false);
+    tsr_array *a = skip_nan ? tsr_nanquantile(v->array, n_q, q, 1, dim ? &axis : NULL, false)
+                            : tsr_quantile(v->array, n_q, q, 1, dim ? &axis : NULL, false);
     if (n_q == 1) {
         a = array_using(tsr_slice(a, 1, (tsr_index[]){{.kind = TSR_INDEX_INTEGER}}), a);
         return reduced_variable(v, a, NULL, dim ? 1 : 0, &axis, false, 0);
@@ -257,20 +283,24 @@ tsr_variable *tsr_variable_weighted_mean(tsr_variable *v, tsr_variable *weights,
 {
     if (!v || !weights) return NULL;
     tsr_variable *missing = tsr_variable_apply("isnan", 1, &v), *zero = tsr_variable_scalar(v->session, scalar_int(0));
-    tsr_variable *present = tsr_variable_apply("logical_not", 1, &missing), *filled = tsr_variable_apply("where", 3, (tsr_variable *[]){missing, zero, v});
+    tsr_variable *present = tsr_variable_apply("logical_not", 1, &missing),
+                 *filled = tsr_variable_apply("where", 3, (tsr_variable *[]){missing, zero, v});
     tsr_variable *product = tsr_variable_apply("multiply", 2, (tsr_variable *[]){filled, weights});
     tsr_variable *used = tsr_variable_apply("multiply", 2, (tsr_variable *[]){present, weights});
-    tsr_variable *top = tsr_variable_reduce(product, "sum", n_dims, dims, 0, false), *bottom = tsr_variable_reduce(used, "sum", n_dims, dims, 0, false);
+    tsr_variable *top = tsr_variable_reduce(product, "sum", n_dims, dims, 0, false),
+                 *bottom = tsr_variable_reduce(used, "sum", n_dims, dims, 0, false);
     tsr_variable *quotient = tsr_variable_apply("divide", 2, (tsr_variable *[]){top, bottom}), *result = NULL;
     if (quotient) {
-        result = variable_make(v->session, v->name, quotient->array, (const char *const *)quotient->dims, v->attributes, NULL, quotient);
+        result = variable_make(v->session, v->name, quotient->array, (const char *const *)quotient->dims, v->attributes, NULL,
+                               quotient);
     }
     tsr_variable *temporary[] = {missing, zero, present, filled, product, used, top, bottom, quotient};
     for (size_t i = 0; i < sizeof temporary / sizeof *temporary; i++) tsr_variable_release(temporary[i]);
     return result;
 }
 
-/* ---- Structure --------------------------------------------------------------------------------------------------------------- */
+/* ---- Structure ---------------------------------------------------------------------------------------------------------------
+ */
 
 tsr_variable *tsr_variable_transpose(tsr_variable *v, int n, const char *const *names)
 {
@@ -329,7 +359,8 @@ tsr_variable *tsr_variable_shift(tsr_variable *v, const char *dim, int64_t n)
     int64_t widths[2 * TSR_MAX_NDIM] = {0}, length = v->array->shape[axis], by = n > length ? length : n < -length ? -length : n;
     tsr_array *typed = array_cast(v->array, dtype_is_inexact(v->array->dtype) ? v->array->dtype : TSR_F64);
     tsr_index items[TSR_MAX_NDIM] = {{0}};
-    items[axis] = (tsr_index){.has_start = true, .has_stop = true, .start = by > 0 ? 0 : -by, .stop = by > 0 ? length - by : length};
+    items[axis] =
+        (tsr_index){.has_start = true, .has_stop = true, .start = by > 0 ? 0 : -by, .stop = by > 0 ? length - by : length};
     widths[2 * axis + (by > 0 ? 0 : 1)] = by > 0 ? by : -by;
     tsr_array *kept = tsr_slice(typed, axis + 1, items), *a = tsr_pad(kept, widths, "constant", scalar_float(NAN));
     tsr_variable *result = variable_make(v->session, v->name, a, (const char *const *)v->dims, v->attributes, NULL, v);

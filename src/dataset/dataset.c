@@ -69,9 +69,12 @@ static tsr_status check_lengths(const tsr_dataset *d, const tsr_variable *v)
             const tsr_variable *other = d->vars[i];
             if (strcmp(other->name, v->name) == 0) continue;
             for (int b = 0; b < other->ndim; b++) {
-                if (!other->dims[b] || strcmp(other->dims[b], v->dims[a]) != 0 || other->array->shape[b] == v->array->shape[a]) continue;
-                return error_set(TSR_ERR_VALUE, "dimension '%s' has length %lld in '%s' and %lld in '%s'; write them to different files, or rename it", v->dims[a],
-                                 (long long)v->array->shape[a], v->name, (long long)other->array->shape[b], other->name);
+                if (!other->dims[b] || strcmp(other->dims[b], v->dims[a]) != 0 || other->array->shape[b] == v->array->shape[a])
+                    continue;
+                return error_set(
+                    TSR_ERR_VALUE,
+                    "dimension '%s' has length %lld in '%s' and %lld in '%s'; write them to different files, or rename it",
+                    v->dims[a], (long long)v->array->shape[a], v->name, (long long)other->array->shape[b], other->name);
             }
         }
     }
@@ -154,7 +157,10 @@ const char *tsr_dataset_dim(const tsr_dataset *d, int i, int64_t *length) { retu
 int tsr_dataset_n_data(const tsr_dataset *d) { return d ? d->n_data : 0; }
 int tsr_dataset_n_variables(const tsr_dataset *d) { return d ? d->n_vars : 0; }
 const char *tsr_dataset_name(const tsr_dataset *d, int i) { return d && i >= 0 && i < d->n_vars ? d->vars[i]->name : NULL; }
-const char *tsr_dataset_text(const tsr_dataset *d, const char *attribute) { return d ? attrs_text(d->attributes, attribute) : NULL; }
+const char *tsr_dataset_text(const tsr_dataset *d, const char *attribute)
+{
+    return d ? attrs_text(d->attributes, attribute) : NULL;
+}
 
 tsr_variable *tsr_dataset_get(const tsr_dataset *d, const char *name)
 {

@@ -19,8 +19,8 @@ tsr_dataset *dataset_make(tsr_session *s);
 /* Appends; coordinates go behind the data variables. */
 tsr_status dataset_append(tsr_dataset *d, tsr_variable *v, bool is_coord) MUST_CHECK;
 
-/* The variable of a file as people mean it: packed values scaled, fill values NaN (dataset/cf.c). attributes receives what is left
- * of them: those that described the packing are gone. raw: as stored. */
+/* The variable of a file as people mean it: packed values scaled, fill values NaN (dataset/cf.c). attributes receives what is
+ * left of them: those that described the packing are gone. raw: as stored. */
 tsr_array *cf_decode(tsr_array *stored, const store_var *var, bool raw);
 tsr_status cf_attributes(const store_var *var, bool raw, attrs **out) MUST_CHECK;
 /* Do two variables pack alike? */

@@ -23,7 +23,8 @@ static void describe_variable(strbuf *out, const tsr_dataset *d, const tsr_varia
     char shape[256], chunk[256], first[64], last[64];
     int64_t sizes[TSR_MAX_NDIM];
     strbuf_printf(out, "  %-14s %-8s (", v->name, tsr_dtype_name(v->array->dtype));
-    for (int a = 0; a < v->ndim; a++) strbuf_printf(out, "%s%s %lld", a ? ", " : "", v->dims[a] ? v->dims[a] : "?", (long long)v->array->shape[a]);
+    for (int a = 0; a < v->ndim; a++)
+        strbuf_printf(out, "%s%s %lld", a ? ", " : "", v->dims[a] ? v->dims[a] : "?", (long long)v->array->shape[a]);
     strbuf_add(out, ")");
     const char *units = tsr_variable_text(v, "units"), *name = tsr_variable_text(v, "long_name");
     if (!name) name = tsr_variable_text(v, "standard_name");
@@ -38,7 +39,8 @@ static void describe_variable(strbuf *out, const tsr_dataset *d, const tsr_varia
         const store_var *stored = store_find(d->files[0], v->name);
         for (int a = 0; a < v->ndim; a++) sizes[a] = v->array->grid.axes[a].chunk;
         strbuf_printf(out, "\n  %-14s stored as %s", "", stored ? tsr_dtype_name(stored->dtype) : "?");
-        if (stored && stored->is_chunked) strbuf_printf(out, ", chunks %s", shape_format(stored->ndim, stored->chunk, chunk, sizeof chunk));
+        if (stored && stored->is_chunked)
+            strbuf_printf(out, ", chunks %s", shape_format(stored->ndim, stored->chunk, chunk, sizeof chunk));
         if (stored && stored->compression) strbuf_printf(out, ", %s", stored->compression);
         strbuf_printf(out, "; blocks %s; ", shape_format(v->ndim, sizes, shape, sizeof shape));
         add_size(out, (double)tsr_nbytes(v->array));
@@ -52,7 +54,8 @@ char *tsr_dataset_describe(const tsr_dataset *d)
     if (!d) return NULL;
     if (d->n_files > 0) {
         const store *f = d->files[0];
-        strbuf_printf(&out, "%s: %s%s%s%s", f->path, f->ops->name, f->variant ? " (" : "", f->variant ? f->variant : "", f->variant ? ")" : "");
+        strbuf_printf(&out, "%s: %s%s%s%s", f->path, f->ops->name, f->variant ? " (" : "", f->variant ? f->variant : "",
+                      f->variant ? ")" : "");
         if (d->n_files > 1) strbuf_printf(&out, ", and %d more files", d->n_files - 1);
         strbuf_add(&out, "\n");
     }

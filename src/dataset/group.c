@@ -1,5 +1,5 @@
-/* Group-by: each label of a dimension belongs to a group, by a part of its date or by a coordinate's value; groups are reduced one by
- * one and joined along the new dimension. */
+/* Group-by: each label of a dimension belongs to a group, by a part of its date or by a coordinate's value; groups are reduced
+ * one by one and joined along the new dimension. */
 #include "dataset/variable.h"
 
 #include "base/mem.h"
@@ -22,10 +22,14 @@ static const struct date_part {
     double (*of)(const tsr_date *);
     const char *meaning; /* attribute of the new coordinate */
 } parts[] = {
-    {"year", year_of, NULL},     {"season", season_of, "1: December to February, 2: March to May, 3: June to August, 4: September to November"},
-    {"quarter", quarter_of, NULL}, {"month", month_of, NULL},
-    {"day", day_of, NULL},       {"dayofyear", day_of_year_of, NULL},
-    {"hour", hour_of, NULL},     {"weekday", weekday_of, "0: Monday"},
+    {"year", year_of, NULL},
+    {"season", season_of, "1: December to February, 2: March to May, 3: June to August, 4: September to November"},
+    {"quarter", quarter_of, NULL},
+    {"month", month_of, NULL},
+    {"day", day_of, NULL},
+    {"dayofyear", day_of_year_of, NULL},
+    {"hour", hour_of, NULL},
+    {"weekday", weekday_of, "0: Monday"},
 };
 enum { N_PARTS = sizeof parts / sizeof *parts };
 
@@ -60,7 +64,8 @@ static tsr_status number_groups(grouping *g, const double *key)
     memcpy(g->keys, key, sizeof *key * (size_t)g->n);
     qsort(g->keys, (size_t)g->n, sizeof *g->keys, compare_doubles);
     for (int64_t i = 0; i < g->n; i++) {
-        if (g->keys[i] == g->keys[i] && (g->n_groups == 0 || g->keys[i] != g->keys[g->n_groups - 1])) g->keys[g->n_groups++] = g->keys[i];
+        if (g->keys[i] == g->keys[i] && (g->n_groups == 0 || g->keys[i] != g->keys[g->n_groups - 1]))
+            g->keys[g->n_groups++] = g->keys[i];
     }
     for (int64_t i = 0; i < g->n; i++) {
         double *found = bsearch(&key[i], g->keys, (size_t)g->n_groups, sizeof *g->keys, compare_doubles);
@@ -86,7 +91,9 @@ static tsr_status grouping_init(const tsr_variable *v, const char *by, grouping 
         names[i] = parts[i].name;
         if (dot && strcmp(parts[i].name, dot + 1) == 0) part = &parts[i];
     }
-    if (dot && !part) return error_set(TSR_ERR_NOT_FOUND, "groupby: no part '%s' of a date%s", dot + 1, names_hint(dot + 1, N_PARTS, names, hint, sizeof hint));
+    if (dot && !part)
+        return error_set(TSR_ERR_NOT_FOUND, "groupby: no part '%s' of a date%s", dot + 1,
+                         names_hint(dot + 1, N_PARTS, names, hint, sizeof hint));
     g->n = coord->values->n;
     g->dim = mem_strdup(coord->dims[0]);
     g->name = mem_strdup(part ? part->name : name);
@@ -150,7 +157,8 @@ static tsr_status add_group_coord(tsr_variable *v, const grouping *g)
         keys[i] = (int64_t)g->keys[i];
         whole = whole && (double)keys[i] == g->keys[i];
     }
-    if (status == TSR_OK) status = whole ? labels_from_ints(g->n_groups, keys, &values) : labels_from_doubles(g->n_groups, g->keys, &values);
+    if (status == TSR_OK)
+        status = whole ? labels_from_ints(g->n_groups, keys, &values) : labels_from_doubles(g->n_groups, g->keys, &values);
     if (status == TSR_OK) status = attrs_new(0, NULL, &a);
     if (status == TSR_OK && g->meaning) status = attrs_set_text(a, "comment", g->meaning);
     if (status == TSR_OK) coord = variable_of_labels(v->session, g->name, g->name, values, a);
@@ -191,7 +199,8 @@ tsr_variable *tsr_variable_anomaly(tsr_variable *v, const char *by, const char *
     if (grouping_init(v, by, &g) == TSR_OK) {
         int axis = tsr_variable_axis(v, g.dim);
         tsr_array *means = axis >= 0 ? reduce_groups(v, &g, axis, reduction) : NULL;
-        tsr_array *spread = means ? tsr_take(means, g.n, g.group, axis) : NULL, *a = tsr_subtract(spread ? v->array : NULL, spread);
+        tsr_array *spread = means ? tsr_take(means, g.n, g.group, axis) : NULL,
+                  *a = tsr_subtract(spread ? v->array : NULL, spread);
         result = variable_make(v->session, v->name, a, (const char *const *)v->dims, v->attributes, NULL, v);
         tsr_array *used[] = {means, spread, a};
         for (int i = 0; i < 3; i++) node_unref(used[i]);

@@ -42,8 +42,10 @@ tsr_status labels_finish(labels *l)
 static tsr_status finished(labels *l, labels **out)
 {
     tsr_status status = labels_finish(l);
-    if (status == TSR_OK) *out = l;
-    else labels_unref(l);
+    if (status == TSR_OK)
+        *out = l;
+    else
+        labels_unref(l);
     return status;
 }
 

@@ -1,5 +1,5 @@
-/* Opening files as a dataset, one or many. Headers are read by several threads; the files are then sorted by the first label of the
- * joined dimension and checked against the first one. Stores keep no descriptor open, so there may be many thousands. */
+/* Opening files as a dataset, one or many. Headers are read by several threads; the files are then sorted by the first label of
+ * the joined dimension and checked against the first one. Stores keep no descriptor open, so there may be many thousands. */
 #include "dataset/dataset.h"
 
 #include "array/source.h"
@@ -57,7 +57,8 @@ static tsr_status expand(path_list *list, const char *pattern)
     return status;
 }
 
-/* ---- Headers, in parallel ---------------------------------------------------------------------------------------------------- */
+/* ---- Headers, in parallel ----------------------------------------------------------------------------------------------------
+ */
 
 static void *open_some(void *argument)
 {
@@ -81,14 +82,19 @@ static tsr_status open_all(opening *o, int n_threads)
     open_some(o);
     for (int i = 0; i < started; i++) pthread_join(threads[i], NULL);
     for (int i = 0; i < o->n; i++)
-        if (o->parts[i].status != TSR_OK) return error_set(o->parts[i].status, "%s", o->parts[i].message ? o->parts[i].message : "out of memory");
+        if (o->parts[i].status != TSR_OK)
+            return error_set(o->parts[i].status, "%s", o->parts[i].message ? o->parts[i].message : "out of memory");
     return TSR_OK;
 }
 
-/* ---- Labels -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Labels
+ * -------------------------------------------------------------------------------------------------------------------- */
 
 static const char *dim_name(const store *f, const store_var *v, int d) { return f->dims[v->dims[d]].name; }
-static bool is_dim_coord(const store *f, const store_var *v) { return v->ndim == 1 && !v->is_text && strcmp(dim_name(f, v, 0), v->name) == 0; }
+static bool is_dim_coord(const store *f, const store_var *v)
+{
+    return v->ndim == 1 && !v->is_text && strcmp(dim_name(f, v, 0), v->name) == 0;
+}
 
 /* A small real variable, read whole and decoded. */
 static tsr_status read_labels(tsr_session *s, store *f, const store_var *v, bool raw, labels **out)
@@ -115,13 +121,18 @@ static tsr_status convert_time(const store_var *from, const store_var *to, const
     const char *a = var_text(from, "units"), *b = var_text(to, "units");
     time_units x, y;
     if (!a || !b || strcmp(a, b) == 0) {
-        if ((a != NULL) != (b != NULL)) return error_set(TSR_ERR_VALUE, "%s: '%s' has the units '%s', in the first file '%s'", path, from->name, a ? a : "none", b ? b : "none");
+        if ((a != NULL) != (b != NULL))
+            return error_set(TSR_ERR_VALUE, "%s: '%s' has the units '%s', in the first file '%s'", path, from->name,
+                             a ? a : "none", b ? b : "none");
         return TSR_OK;
     }
-    if (!time_units_likely(a) || !time_units_likely(b)) return error_set(TSR_ERR_VALUE, "%s: '%s' has the units '%s', in the first file '%s'", path, from->name, a, b);
+    if (!time_units_likely(a) || !time_units_likely(b))
+        return error_set(TSR_ERR_VALUE, "%s: '%s' has the units '%s', in the first file '%s'", path, from->name, a, b);
     TRY(time_units_parse(a, var_text(from, "calendar"), &x));
     TRY(time_units_parse(b, var_text(to, "calendar"), &y));
-    if (x.cal != y.cal) return error_set(TSR_ERR_VALUE, "%s: '%s' is in the calendar %s, in the first file %s", path, from->name, calendar_name(x.cal), calendar_name(y.cal));
+    if (x.cal != y.cal)
+        return error_set(TSR_ERR_VALUE, "%s: '%s' is in the calendar %s, in the first file %s", path, from->name,
+                         calendar_name(x.cal), calendar_name(y.cal));
     double scale, offset;
     labels *converted;
     time_conversion(&x, &y, &scale, &offset);
@@ -131,7 +142,8 @@ static tsr_status convert_time(const store_var *from, const store_var *to, const
     return TSR_OK;
 }
 
-/* ---- The joined dimension -------------------------------------------------------------------------------------------------------- */
+/* ---- The joined dimension
+ * -------------------------------------------------------------------------------------------------------- */
 
 static int find_store_dim(const store *f, const char *name)
 {
@@ -144,7 +156,8 @@ static tsr_status choose_dim(opening *o, const char *given)
 {
     const store *first = o->parts[0].file;
     if (given) {
-        if (find_store_dim(first, given) < 0) return error_set(TSR_ERR_NOT_FOUND, "%s: no dimension '%s' to join the files along", first->path, given);
+        if (find_store_dim(first, given) < 0)
+            return error_set(TSR_ERR_NOT_FOUND, "%s: no dimension '%s' to join the files along", first->path, given);
         o->dim = given;
         return TSR_OK;
     }
@@ -155,14 +168,17 @@ static tsr_status choose_dim(opening *o, const char *given)
         const store_var *v = &first->vars[i], *w = store_find(o->parts[1].file, v->name);
         labels *a = NULL, *b = NULL;
         if (!is_dim_coord(first, v) || !w || w->ndim != 1) continue;
-        if (read_labels(o->session, o->parts[0].file, v, o->raw, &a) == TSR_OK && read_labels(o->session, o->parts[1].file, w, o->raw, &b) == TSR_OK &&
+        if (read_labels(o->session, o->parts[0].file, v, o->raw, &a) == TSR_OK &&
+            read_labels(o->session, o->parts[1].file, w, o->raw, &b) == TSR_OK &&
             (a->n != b->n || labels_difference(a, b) >= 0)) {
             o->dim = dim_name(first, v, 0);
         }
         labels_unref(a);
         labels_unref(b);
     }
-    if (!o->dim) return error_set(TSR_ERR_VALUE, "%s: no dimension along which these files differ; name the one to join them along", first->path);
+    if (!o->dim)
+        return error_set(TSR_ERR_VALUE, "%s: no dimension along which these files differ; name the one to join them along",
+                         first->path);
     return TSR_OK;
 }
 
@@ -172,7 +188,8 @@ static tsr_status read_joined_labels(opening *o)
     for (int i = 0; first && is_dim_coord(o->parts[0].file, first) && i < o->n; i++) {
         part *p = &o->parts[i];
         const store_var *v = store_find(p->file, o->dim);
-        if (!v || v->ndim != 1) return error_set(TSR_ERR_VALUE, "%s: no coordinate '%s', which the other files have", p->file->path, o->dim);
+        if (!v || v->ndim != 1)
+            return error_set(TSR_ERR_VALUE, "%s: no coordinate '%s', which the other files have", p->file->path, o->dim);
         TRY(read_labels(o->session, p->file, v, o->raw, &p->coord));
         TRY(convert_time(v, first, p->file->path, &p->coord));
     }
@@ -187,7 +204,8 @@ static int compare_parts(const void *x, const void *y)
     return strcmp(a->file->path, b->file->path);
 }
 
-/* ---- Agreement ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Agreement
+ * ---------------------------------------------------------------------------------------------------------------------- */
 
 static tsr_status check_variable(const opening *o, const store *f, const store_var *want)
 {
@@ -195,21 +213,27 @@ static tsr_status check_variable(const opening *o, const store *f, const store_v
     const store_var *v = store_find(f, want->name);
     if (!v) return error_set(TSR_ERR_VALUE, "%s: no variable '%s', which %s has", f->path, want->name, first->path);
     if (v->dtype != want->dtype) {
-        return error_set(TSR_ERR_VALUE, "%s: '%s' is %s, in %s it is %s", f->path, v->name, tsr_dtype_name(v->dtype), first->path, tsr_dtype_name(want->dtype));
+        return error_set(TSR_ERR_VALUE, "%s: '%s' is %s, in %s it is %s", f->path, v->name, tsr_dtype_name(v->dtype), first->path,
+                         tsr_dtype_name(want->dtype));
     }
-    if (v->ndim != want->ndim) return error_set(TSR_ERR_VALUE, "%s: '%s' has %d dimensions, in %s it has %d", f->path, v->name, v->ndim, first->path, want->ndim);
+    if (v->ndim != want->ndim)
+        return error_set(TSR_ERR_VALUE, "%s: '%s' has %d dimensions, in %s it has %d", f->path, v->name, v->ndim, first->path,
+                         want->ndim);
     for (int d = 0; d < v->ndim; d++) {
         const char *a = dim_name(f, v, d), *b = dim_name(first, want, d);
-        if (strcmp(a, b) != 0) return error_set(TSR_ERR_VALUE, "%s: dimension %d of '%s' is '%s', in %s it is '%s'", f->path, d, v->name, a, first->path, b);
+        if (strcmp(a, b) != 0)
+            return error_set(TSR_ERR_VALUE, "%s: dimension %d of '%s' is '%s', in %s it is '%s'", f->path, d, v->name, a,
+                             first->path, b);
         if (strcmp(a, o->dim) != 0 && v->shape[d] != want->shape[d]) {
-            return error_set(TSR_ERR_VALUE, "%s: dimension '%s' of '%s' has length %lld, in %s it has %lld", f->path, a, v->name, (long long)v->shape[d], first->path,
-                             (long long)want->shape[d]);
+            return error_set(TSR_ERR_VALUE, "%s: dimension '%s' of '%s' has length %lld, in %s it has %lld", f->path, a, v->name,
+                             (long long)v->shape[d], first->path, (long long)want->shape[d]);
         }
     }
     const char *units = var_text(v, "units"), *wanted = var_text(want, "units");
     bool joined = strcmp(v->name, o->dim) == 0;
     if (!joined && units && wanted && strcmp(units, wanted) != 0) {
-        return error_set(TSR_ERR_VALUE, "%s: '%s' has the units '%s', in %s it has '%s'", f->path, v->name, units, first->path, wanted);
+        return error_set(TSR_ERR_VALUE, "%s: '%s' has the units '%s', in %s it has '%s'", f->path, v->name, units, first->path,
+                         wanted);
     }
     return TSR_OK;
 }
@@ -222,8 +246,8 @@ static tsr_status check_coordinate(opening *o, store *f, const store_var *want, 
     if (status == TSR_OK) {
         int64_t at = labels_difference(l, expected);
         if (at >= 0) {
-            status = error_set(TSR_ERR_VALUE, "%s: coordinate '%s' differs from %s at index %lld: %.10g instead of %.10g", f->path, v->name, o->parts[0].file->path,
-                               (long long)at, l->values[at], expected->values[at]);
+            status = error_set(TSR_ERR_VALUE, "%s: coordinate '%s' differs from %s at index %lld: %.10g instead of %.10g",
+                               f->path, v->name, o->parts[0].file->path, (long long)at, l->values[at], expected->values[at]);
         }
     }
     labels_unref(l);
@@ -249,7 +273,8 @@ static tsr_status check_agreement(opening *o)
     return TSR_OK;
 }
 
-/* ---- Variables ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Variables
+ * ------------------------------------------------------------------------------------------------------------------------- */
 
 static bool joins(const opening *o, const store *f, const store_var *v)
 {
@@ -293,7 +318,8 @@ static tsr_array *whole_array(opening *o, const store_var *v)
 
 static tsr_status whole_labels(opening *o, const store_var *v, labels **out)
 {
-    if (!o->dim || strcmp(v->name, o->dim) != 0 || !o->parts[0].coord) return read_labels(o->session, o->parts[0].file, v, o->raw, out);
+    if (!o->dim || strcmp(v->name, o->dim) != 0 || !o->parts[0].coord)
+        return read_labels(o->session, o->parts[0].file, v, o->raw, out);
     labels **all = mem_calloc((size_t)o->n, sizeof *all);
     if (!all) return TSR_ERR_MEMORY;
     for (int i = 0; i < o->n; i++) all[i] = o->parts[i].coord;
@@ -400,7 +426,9 @@ tsr_dataset *tsr_open_files(tsr_session *session, int n, const char *const *path
         if (status != TSR_OK) goto done;
         qsort(o.parts, (size_t)o.n, sizeof *o.parts, compare_parts);
         int at = find_store_dim(o.parts[0].file, dim);
-        status = at >= 0 ? TSR_OK : error_set(TSR_ERR_VALUE, "%s: no dimension '%s', which the other files have", o.parts[0].file->path, dim);
+        status = at >= 0
+                     ? TSR_OK
+                     : error_set(TSR_ERR_VALUE, "%s: no dimension '%s', which the other files have", o.parts[0].file->path, dim);
         if (at >= 0) o.dim = o.parts[0].file->dims[at].name;
         mem_free(dim);
         if (status == TSR_OK) status = check_agreement(&o);

@@ -81,7 +81,8 @@ tsr_variable *tsr_variable_index(tsr_variable *v, const char *dim, int64_t index
     if (axis < 0) return NULL;
     int64_t length = v->array->shape[axis], at = index < 0 ? index + length : index;
     if (at < 0 || at >= length) {
-        (void)error_set(TSR_ERR_INDEX, "index %" PRId64 " is out of bounds for dimension '%s' of length %" PRId64, index, dim, length);
+        (void)error_set(TSR_ERR_INDEX, "index %" PRId64 " is out of bounds for dimension '%s' of length %" PRId64, index, dim,
+                        length);
         return NULL;
     }
     return pick_variable(v, axis, &(pick){.single = true, .start = at, .n = 1});
@@ -117,7 +118,8 @@ tsr_variable *tsr_variable_take(tsr_variable *v, const char *dim, int64_t n, con
         if (checked[i] < 0 || checked[i] >= length) break;
     }
     if (i < n) {
-        (void)error_set(TSR_ERR_INDEX, "index %" PRId64 " is out of bounds for dimension '%s' of length %" PRId64, indices[i], dim, length);
+        (void)error_set(TSR_ERR_INDEX, "index %" PRId64 " is out of bounds for dimension '%s' of length %" PRId64, indices[i],
+                        dim, length);
     } else {
         result = pick_variable(v, axis, &(pick){.n = n, .step = 1, .indices = checked});
     }
@@ -132,7 +134,8 @@ static tsr_variable *label_coord(const tsr_variable *v, int axis)
 {
     tsr_variable *coord = v->dims[axis] ? variable_find_coord(v, v->dims[axis]) : NULL;
     if (coord && coord->values && coord->values->n == v->array->shape[axis]) return coord;
-    (void)error_set(TSR_ERR_NOT_FOUND, "dimension '%s' of '%s' has no coordinate to select by; select by position instead", v->dims[axis] ? v->dims[axis] : "?", v->name);
+    (void)error_set(TSR_ERR_NOT_FOUND, "dimension '%s' of '%s' has no coordinate to select by; select by position instead",
+                    v->dims[axis] ? v->dims[axis] : "?", v->name);
     return NULL;
 }
 
@@ -149,7 +152,8 @@ static tsr_status span_of(const tsr_variable *coord, tsr_label label, span *out)
     time_resolution resolution;
     *out = (span){label.number, label.number, false};
     if (!label.text) return TSR_OK;
-    if (!tsr_variable_is_time(coord)) return error_set(TSR_ERR_VALUE, "'%s' is a date, but '%s' is no time coordinate", label.text, coord->name);
+    if (!tsr_variable_is_time(coord))
+        return error_set(TSR_ERR_VALUE, "'%s' is a date, but '%s' is no time coordinate", label.text, coord->name);
     TRY(variable_time_units(coord, &units));
     TRY(time_parse(units.cal, label.text, &first, &end, &resolution));
     *out = (span){time_encode(&units, first), time_encode(&units, end), true};
@@ -160,8 +164,9 @@ static tsr_status outside(const tsr_variable *coord, tsr_label label)
 {
     char low[64], high[64], number[64];
     snprintf(number, sizeof number, "%g", label.number);
-    return error_set(TSR_ERR_NOT_FOUND, "%s = %s: no such label; '%s' goes from %s to %s", coord->name, label.text ? label.text : number, coord->name,
-                     tsr_variable_label_text(coord, 0, low, sizeof low), tsr_variable_label_text(coord, coord->values->n - 1, high, sizeof high));
+    return error_set(TSR_ERR_NOT_FOUND, "%s = %s: no such label; '%s' goes from %s to %s", coord->name,
+                     label.text ? label.text : number, coord->name, tsr_variable_label_text(coord, 0, low, sizeof low),
+                     tsr_variable_label_text(coord, coord->values->n - 1, high, sizeof high));
 }
 
 static int64_t closest(const labels *l, double x)
@@ -173,7 +178,10 @@ static int64_t closest(const labels *l, double x)
 }
 
 /* Labels of float32 coordinates are met by the decimal that was written, too: 0.1 finds 0.1f. */
-static bool label_is(const labels *l, int64_t i, double x) { return l->values[i] == x || (l->dtype == TSR_F32 && (float)l->values[i] == (float)x); }
+static bool label_is(const labels *l, int64_t i, double x)
+{
+    return l->values[i] == x || (l->dtype == TSR_F32 && (float)l->values[i] == (float)x);
+}
 
 static tsr_variable *pick_where(tsr_variable *v, int axis, const labels *l, double low, double high, bool open_end)
 {
@@ -182,7 +190,8 @@ static tsr_variable *pick_where(tsr_variable *v, int axis, const labels *l, doub
     if (!indices) return NULL;
     for (int64_t i = 0; i < l->n; i++) {
         bool in = (l->values[i] >= low || (l->dtype == TSR_F32 && (float)l->values[i] >= (float)low)) &&
-                  (open_end ? l->values[i] < high : l->values[i] <= high || (l->dtype == TSR_F32 && (float)l->values[i] <= (float)high));
+                  (open_end ? l->values[i] < high
+                            : l->values[i] <= high || (l->dtype == TSR_F32 && (float)l->values[i] <= (float)high));
         if (!in) continue;
         run = run && (n == 0 || indices[n - 1] == i - 1);
         indices[n++] = i;
@@ -218,7 +227,8 @@ tsr_variable *tsr_variable_select_range(tsr_variable *v, const char *dim, const 
     tsr_variable *coord = axis >= 0 ? label_coord(v, axis) : NULL;
     span a = {-INFINITY, -INFINITY, false}, b = {INFINITY, INFINITY, false};
     if (!coord || (first && span_of(coord, *first, &a) != TSR_OK) || (last && span_of(coord, *last, &b) != TSR_OK)) return NULL;
-    if (!first && last && labels_direction(coord->values) < 0) a.low = b.low, b.high = INFINITY; /* open towards the start, which is high */
+    if (!first && last && labels_direction(coord->values) < 0)
+        a.low = b.low, b.high = INFINITY; /* open towards the start, which is high */
     if (first && !last && labels_direction(coord->values) < 0) b.high = a.low, a.low = -INFINITY;
     double low = a.low < b.low || !last ? a.low : b.low, high = a.low < b.low || !last ? b.high : a.high;
     if (first && last && a.low > b.low) low = b.low, high = a.high;

@@ -51,7 +51,8 @@ static bool coord_fits(const tsr_variable *v, const tsr_variable *coord)
     for (int d = 0; d < coord->ndim; d++) {
         bool found = false;
         for (int e = 0; coord->dims[d] && e < v->ndim; e++)
-            found = found || (v->dims[e] && strcmp(v->dims[e], coord->dims[d]) == 0 && v->array->shape[e] == coord->array->shape[d]);
+            found =
+                found || (v->dims[e] && strcmp(v->dims[e], coord->dims[d]) == 0 && v->array->shape[e] == coord->array->shape[d]);
         if (!found) return false;
     }
     return true;
@@ -83,8 +84,8 @@ void variable_drop_coord(tsr_variable *v, const char *name)
     }
 }
 
-tsr_variable *variable_make(tsr_session *s, const char *name, tsr_array *array, const char *const *dims, attrs *attributes, labels *values,
-                            const tsr_variable *like)
+tsr_variable *variable_make(tsr_session *s, const char *name, tsr_array *array, const char *const *dims, attrs *attributes,
+                            labels *values, const tsr_variable *like)
 {
     if (!array) return NULL;
     tsr_variable *v = mem_calloc(1, sizeof *v);
@@ -117,7 +118,8 @@ static void release_labels(void *context) { labels_unref(context); }
 
 tsr_variable *variable_of_labels(tsr_session *s, const char *name, const char *dim, labels *values, attrs *attributes)
 {
-    tsr_array *array = tsr_from_memory(s, values->data, values->dtype, dim ? 1 : 0, &values->n, NULL, release_labels, values, NULL);
+    tsr_array *array =
+        tsr_from_memory(s, values->data, values->dtype, dim ? 1 : 0, &values->n, NULL, release_labels, values, NULL);
     if (!array) return NULL;
     labels_ref(values);
     tsr_variable *v = variable_make(s, name, array, &dim, attributes, values, NULL);
@@ -190,11 +192,20 @@ int tsr_variable_axis(const tsr_variable *v, const char *dim)
     return -1;
 }
 
-const char *tsr_variable_text(const tsr_variable *v, const char *attribute) { return v ? attrs_text(v->attributes, attribute) : NULL; }
-bool tsr_variable_number(const tsr_variable *v, const char *attribute, double *value) { return v && attrs_number(v->attributes, attribute, value); }
+const char *tsr_variable_text(const tsr_variable *v, const char *attribute)
+{
+    return v ? attrs_text(v->attributes, attribute) : NULL;
+}
+bool tsr_variable_number(const tsr_variable *v, const char *attribute, double *value)
+{
+    return v && attrs_number(v->attributes, attribute, value);
+}
 
 int tsr_variable_n_coords(const tsr_variable *v) { return v ? v->n_coords : 0; }
-const char *tsr_variable_coord_name(const tsr_variable *v, int i) { return v && i >= 0 && i < v->n_coords ? v->coords[i]->name : NULL; }
+const char *tsr_variable_coord_name(const tsr_variable *v, int i)
+{
+    return v && i >= 0 && i < v->n_coords ? v->coords[i]->name : NULL;
+}
 
 tsr_variable *variable_find_coord(const tsr_variable *v, const char *name)
 {
@@ -215,7 +226,8 @@ tsr_variable *tsr_variable_coord(const tsr_variable *v, const char *name)
     }
     int n = v->n_coords < 64 ? v->n_coords : 64;
     for (int i = 0; i < n; i++) names[i] = v->coords[i]->name;
-    (void)error_set(TSR_ERR_NOT_FOUND, "'%s' has no coordinate '%s'%s", v->name, name, names_hint(name, n, names, hint, sizeof hint));
+    (void)error_set(TSR_ERR_NOT_FOUND, "'%s' has no coordinate '%s'%s", v->name, name,
+                    names_hint(name, n, names, hint, sizeof hint));
     return NULL;
 }
 
@@ -235,7 +247,8 @@ bool tsr_variable_is_time(const tsr_variable *v)
 tsr_status variable_time_units(const tsr_variable *v, time_units *out)
 {
     const char *units = tsr_variable_text(v, "units");
-    if (!units || !time_units_likely(units)) return error_set(TSR_ERR_VALUE, "'%s' is no time coordinate: its units are '%s'", v->name, units ? units : "not given");
+    if (!units || !time_units_likely(units))
+        return error_set(TSR_ERR_VALUE, "'%s' is no time coordinate: its units are '%s'", v->name, units ? units : "not given");
     return time_units_parse(units, tsr_variable_text(v, "calendar"), out);
 }
 
@@ -256,7 +269,8 @@ char *tsr_variable_label_text(const tsr_variable *v, int64_t i, char *text, size
     instant t;
     if (size) *text = '\0';
     if (!v || !v->values || i < 0 || i >= v->values->n) return text;
-    if (tsr_variable_is_time(v) && variable_time_units(v, &units) == TSR_OK && time_decode(&units, v->values->values[i], &t) == TSR_OK) {
+    if (tsr_variable_is_time(v) && variable_time_units(v, &units) == TSR_OK &&
+        time_decode(&units, v->values->values[i], &t) == TSR_OK) {
         return time_format(units.cal, t, text, size);
     }
     tsr_error_clear();
@@ -304,7 +318,9 @@ tsr_variable *tsr_variable_set_text(tsr_variable *v, const char *attribute, cons
     } else {
         attrs_remove(changed, attribute);
     }
-    tsr_variable *result = status == TSR_OK ? variable_make(v->session, v->name, v->array, (const char *const *)v->dims, changed, v->values, v) : NULL;
+    tsr_variable *result = status == TSR_OK
+                               ? variable_make(v->session, v->name, v->array, (const char *const *)v->dims, changed, v->values, v)
+                               : NULL;
     attrs_unref(changed);
     return result;
 }

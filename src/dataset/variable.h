@@ -1,5 +1,5 @@
-/* Labelled arrays: what tsr_variable is. Never changed once made, reference-counted; a reference that the user holds is a handle of
- * the session (array/session.h), references inside variables and datasets are not. */
+/* Labelled arrays: what tsr_variable is. Never changed once made, reference-counted; a reference that the user holds is a handle
+ * of the session (array/session.h), references inside variables and datasets are not. */
 #ifndef TESSERA_DATASET_VARIABLE_H
 #define TESSERA_DATASET_VARIABLE_H
 
@@ -24,10 +24,10 @@ struct tsr_variable {
     tsr_scalar number;
 };
 
-/* A variable with one reference and one handle. Borrows everything; attributes, values and like (whose coordinates are taken where
- * their dimensions are there) may be NULL. */
-tsr_variable *variable_make(tsr_session *s, const char *name, tsr_array *array, const char *const *dims, attrs *attributes, labels *values,
-                            const tsr_variable *like);
+/* A variable with one reference and one handle. Borrows everything; attributes, values and like (whose coordinates are taken
+ * where their dimensions are there) may be NULL. */
+tsr_variable *variable_make(tsr_session *s, const char *name, tsr_array *array, const char *const *dims, attrs *attributes,
+                            labels *values, const tsr_variable *like);
 /* A coordinate around labels: its array reads them. */
 tsr_variable *variable_of_labels(tsr_session *s, const char *name, const char *dim, labels *values, attrs *attributes);
 tsr_variable *variable_ref(tsr_variable *v);

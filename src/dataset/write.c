@@ -1,9 +1,8 @@
-/* Writing a dataset: a schema with dimensions, coordinates and attributes, then all variables computed together, straight into the
- * file, which appears under its name when it is whole. */
+/* Writing a dataset: a schema with dimensions, coordinates and attributes, then all variables computed together, straight into
+ * the file, which appears under its name when it is whole. */
 #include "dataset/dataset.h"
 
 #include "base/mem.h"
-#include "engine/engine.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -22,7 +21,8 @@ typedef struct writing {
 static int dim_number(writing *w, const char *name, int64_t length, char *room)
 {
     for (int i = 0; i < w->n_dims; i++) {
-        if (name ? strcmp(w->dims[i].name, name) == 0 : (w->dims[i].length == length && strncmp(w->dims[i].name, "dim_", 4) == 0)) return i;
+        if (name ? strcmp(w->dims[i].name, name) == 0 : (w->dims[i].length == length && strncmp(w->dims[i].name, "dim_", 4) == 0))
+            return i;
     }
     if (!name) snprintf(room, 24, "dim_%d", w->n_dims);
     char *copy = mem_strdup(name ? name : room);
@@ -33,8 +33,8 @@ static int dim_number(writing *w, const char *name, int64_t length, char *room)
 
 static bool is_dim_coordinate(const tsr_variable *v) { return v->ndim == 1 && v->dims[0] && strcmp(v->dims[0], v->name) == 0; }
 
-/* The attributes of a variable with what the file needs besides: NaN as the fill value of float data. The values are shared with the
- * variable, except those that are made here. */
+/* The attributes of a variable with what the file needs besides: NaN as the fill value of float data. The values are shared with
+ * the variable, except those that are made here. */
 static tsr_status set_attributes(writing *w, const tsr_variable *v, store_var *to)
 {
     to->attrs = mem_calloc((size_t)v->attributes->n + 1, sizeof *to->attrs);
@@ -43,7 +43,8 @@ static tsr_status set_attributes(writing *w, const tsr_variable *v, store_var *t
     if (dtype_is_float(v->array->dtype) && v->ndim > 0 && !is_dim_coordinate(v) && !attrs_find(v->attributes, "_FillValue")) {
         static char name[] = "_FillValue";
         bool single = v->array->dtype == TSR_F32;
-        to->attrs[to->n_attrs++] = (store_attr){.name = name, .dtype = v->array->dtype, .n_values = 1, .values = single ? (void *)&w->nanf : (void *)&w->nan};
+        to->attrs[to->n_attrs++] = (store_attr){
+            .name = name, .dtype = v->array->dtype, .n_values = 1, .values = single ? (void *)&w->nanf : (void *)&w->nan};
     }
     return TSR_OK;
 }
@@ -97,12 +98,18 @@ tsr_status tsr_dataset_write(const tsr_dataset *d, const char *path, const tsr_w
     for (int i = d->n_data; i < d->n_vars && status == TSR_OK; i++) status = add_variable(&w, d->vars[i]); /* coordinates first */
     for (int i = 0; i < d->n_data && status == TSR_OK; i++) status = add_variable(&w, d->vars[i]);
     if (status == TSR_OK) {
-        store_schema schema = {.n_dims = w.n_dims, .n_vars = w.n_vars, .n_attrs = globals->n, .dims = w.dims, .vars = w.vars, .attrs = globals->items,
-                               .deflate_level = options->deflate_level, .shuffle = options->deflate_level > 0};
+        store_schema schema = {.n_dims = w.n_dims,
+                               .n_vars = w.n_vars,
+                               .n_attrs = globals->n,
+                               .dims = w.dims,
+                               .vars = w.vars,
+                               .attrs = globals->items,
+                               .deflate_level = options->deflate_level,
+                               .shuffle = options->deflate_level > 0};
         status = store_create(path, options->format, &schema, &file);
     }
     if (status == TSR_OK) {
-        status = engine_store(w.n_vars, w.arrays, file, w.numbers);
+        status = d->session->store(w.n_vars, w.arrays, file, w.numbers);
         if (status == TSR_OK) {
             status = store_finish(file);
         } else {

@@ -10,8 +10,10 @@ static tsr_status check_arrays(int n, tsr_array *const *arrays)
 {
     if (n < 1) return error_set(TSR_ERR_VALUE, "compute: no arrays given");
     for (int i = 0; i < n; i++) {
-        if (!arrays[i]) return tsr_error_code() != TSR_OK ? tsr_error_code() : error_set(TSR_ERR_VALUE, "compute: array %d is NULL", i);
-        if (arrays[i]->session != arrays[0]->session) return error_set(TSR_ERR_VALUE, "compute: arrays %d and 0 belong to different sessions", i);
+        if (!arrays[i])
+            return tsr_error_code() != TSR_OK ? tsr_error_code() : error_set(TSR_ERR_VALUE, "compute: array %d is NULL", i);
+        if (arrays[i]->session != arrays[0]->session)
+            return error_set(TSR_ERR_VALUE, "compute: arrays %d and 0 belong to different sessions", i);
     }
     return TSR_OK;
 }
@@ -47,7 +49,8 @@ tsr_status tsr_compute_into(tsr_array *a, void *out, size_t size_bytes)
 {
     TRY(check_arrays(1, &a));
     if ((int64_t)size_bytes != tsr_nbytes(a)) {
-        return error_set(TSR_ERR_VALUE, "compute: the result has %lld bytes, the memory given for it %zu", (long long)tsr_nbytes(a), size_bytes);
+        return error_set(TSR_ERR_VALUE, "compute: the result has %lld bytes, the memory given for it %zu",
+                         (long long)tsr_nbytes(a), size_bytes);
     }
     return tsr_compute(1, &a, &out);
 }
@@ -204,7 +207,8 @@ char *tsr_visualize(int n, tsr_array *const *arrays, const char *what, const cha
     plan *p = NULL;
     tsr_status status = check_arrays(n, arrays);
     bool svg = status == TSR_OK && strcmp(format, "svg") == 0;
-    if (status == TSR_OK && !svg && strcmp(format, "dot") != 0) status = error_set(TSR_ERR_VALUE, "visualize: unknown format '%s'; the formats are dot and svg", format);
+    if (status == TSR_OK && !svg && strcmp(format, "dot") != 0)
+        status = error_set(TSR_ERR_VALUE, "visualize: unknown format '%s'; the formats are dot and svg", format);
     if (status == TSR_OK && strcmp(what, "expression") == 0) {
         status = draw_expression(&d, n, arrays);
     } else if (status == TSR_OK && strcmp(what, "plan") == 0) {

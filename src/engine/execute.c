@@ -120,7 +120,8 @@ static tsr_status begin_state(worker *w, const stage *s, const box *tile, fold *
 {
     const program *p = s->body->prog;
     size_t bytes = 0, offset = 0;
-    for (int i = 0; i < p->n_accumulators; i++) (void)state_of(NULL, &p->accumulators[i], n_cells(s, &p->accumulators[i], tile), &bytes);
+    for (int i = 0; i < p->n_accumulators; i++)
+        (void)state_of(NULL, &p->accumulators[i], n_cells(s, &p->accumulators[i], tile), &bytes);
     TRY(buffer_new(w->run->buffers, bytes, &f->state));
     for (int i = 0; i < p->n_accumulators; i++) {
         const program_accumulator *a = &p->accumulators[i];
@@ -174,7 +175,8 @@ tsr_status execute_fold_finish(worker *w, const stage *s, stage_run *sr, fold *f
         const stage_output *o = &s->outputs[i];
         delivery to;
         size_t offset = 0;
-        for (int k = 0; k < o->slot; k++) (void)state_of(NULL, &p->accumulators[k], n_cells(s, &p->accumulators[k], &tile), &offset);
+        for (int k = 0; k < o->slot; k++)
+            (void)state_of(NULL, &p->accumulators[k], n_cells(s, &p->accumulators[k], &tile), &offset);
         const program_accumulator *a = &p->accumulators[o->slot];
         int64_t cells = n_cells(s, a, &tile);
         size_t at = offset;
@@ -298,8 +300,8 @@ tsr_status execute_quantile(worker *w, const stage *s, stage_run *sr, int64_t bl
     TRY(evaluate_dense(w, s, &tile, dtype, &data));
     TRY(worker_buffer(w, (size_t)length * size, &sorted));
     TRY(worker_buffer(w, (size_t)(outer * inner * s->params->quantile.n_q) * size, &result));
-    w->run->plan->kernels->quantile[dtype](result->data, data->data, sorted->data, outer, length, inner, s->params->quantile.q, s->params->quantile.n_q,
-                                           s->params->quantile.skip_nan);
+    w->run->plan->kernels->quantile[dtype](result->data, data->data, sorted->data, outer, length, inner, s->params->quantile.q,
+                                           s->params->quantile.n_q, s->params->quantile.skip_nan);
     TRY(delivery_begin(w, o, sr->sets[0], block, &to));
     copy_out(&to, o, &b, result->data);
     return delivery_end(w, o, sr->sets[0], block, &to);

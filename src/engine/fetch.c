@@ -1,6 +1,6 @@
-/* What a body reads: every operand, over the region of a task, is turned into memory with strides. In-memory arrays and single blocks
- * of other stages are used where they lie; file regions are read into buffers; gathers (concatenate, take, reshape) evaluate their
- * pieces straight into a buffer, so that no stage has to be completed for them. */
+/* What a body reads: every operand, over the region of a task, is turned into memory with strides. In-memory arrays and single
+ * blocks of other stages are used where they lie; file regions are read into buffers; gathers (concatenate, take, reshape)
+ * evaluate their pieces straight into a buffer, so that no stage has to be completed for them. */
 #include "engine/run.h"
 
 #include <string.h>
@@ -17,8 +17,8 @@ tsr_status worker_buffer(worker *w, size_t bytes, buffer **out)
 
 /* ---- Copies ------------------------------------------------------------------------------------------------------ */
 
-static void copy_strided(const kernels *k, tsr_dtype dtype, int ndim, const int64_t *count, char *out, const int64_t *out_strides, const char *in,
-                         const int64_t *in_strides)
+static void copy_strided(const kernels *k, tsr_dtype dtype, int ndim, const int64_t *count, char *out, const int64_t *out_strides,
+                         const char *in, const int64_t *in_strides)
 {
     int64_t size = item_size(dtype), at[TSR_MAX_NDIM] = {0};
     if (ndim == 0) {
@@ -54,7 +54,8 @@ static void copy_strided(const kernels *k, tsr_dtype dtype, int ndim, const int6
 /* ---- Operands as memory ------------------------------------------------------------------------------------------ */
 
 /* The binding of an operand whose source region lies at `data` with `strides` per source axis (for ascending source indices). */
-static void bind_region(const operand *o, const region *domain, const region *source, const char *data, const int64_t *strides, operand_binding *out)
+static void bind_region(const operand *o, const region *domain, const region *source, const char *data, const int64_t *strides,
+                        operand_binding *out)
 {
     memset(out->strides, 0, sizeof out->strides);
     for (int d = 0; d < o->ndim; d++) {
@@ -133,7 +134,8 @@ static void block_range(const grid *g, const region *source, int64_t *first, int
 }
 
 /* Copies the part of one block that the region wants. */
-static tsr_status copy_block(worker *w, held_set *set, const int64_t *coords, const region *source, char *out, const int64_t *strides)
+static tsr_status copy_block(worker *w, held_set *set, const int64_t *coords, const region *source, char *out,
+                             const int64_t *strides)
 {
     buffer *buf;
     int64_t number = grid_block_at(&set->blocks, coords), count[TSR_MAX_NDIM], in_strides[TSR_MAX_NDIM], shape[TSR_MAX_NDIM];
@@ -144,7 +146,8 @@ static tsr_status copy_block(worker *w, held_set *set, const int64_t *coords, co
     shape_strides(b.ndim, shape, (size_t)item_size(set->dtype), in_strides);
     for (int d = 0; d < b.ndim; d++) {
         int64_t start = source->box.start[d], step = source->step[d];
-        int64_t from = b.start[d] <= start ? 0 : (b.start[d] - start + step - 1) / step; /* first and last wanted index in the block */
+        int64_t from =
+            b.start[d] <= start ? 0 : (b.start[d] - start + step - 1) / step; /* first and last wanted index in the block */
         int64_t to = (b.start[d] + b.count[d] - 1 - start) / step;
         if (to >= source->box.count[d]) to = source->box.count[d] - 1;
         count[d] = to - from + 1;
@@ -226,7 +229,8 @@ static tsr_status fill_take(worker *w, const operand *o, const region *source, c
         TRY(fetch_body(w, o->pieces[0], &part, to, strides));
         for (int64_t i = 1; i < repeats; i++) {
             part.box.count[axis] = 1;
-            copy_strided(w->run->plan->kernels, o->dtype, source->box.ndim, part.box.count, to + i * strides[axis], strides, to, strides);
+            copy_strided(w->run->plan->kernels, o->dtype, source->box.ndim, part.box.count, to + i * strides[axis], strides, to,
+                         strides);
         }
         done += n > repeats ? n : repeats;
     }
@@ -313,7 +317,8 @@ static tsr_status fill(worker *w, const operand *o, const region *source, char *
 /* ---- Binding ----------------------------------------------------------------------------------------------------- */
 
 /* A block of another stage that holds the whole region is used where it lies. */
-static tsr_status bind_single_block(worker *w, const operand *o, const region *domain, const region *source, operand_binding *out, bool *done)
+static tsr_status bind_single_block(worker *w, const operand *o, const region *domain, const region *source, operand_binding *out,
+                                    bool *done)
 {
     held_set *set = set_of(w, o);
     int64_t first[TSR_MAX_NDIM], count[TSR_MAX_NDIM], strides[TSR_MAX_NDIM];
@@ -334,8 +339,10 @@ static tsr_status bind_single_block(worker *w, const operand *o, const region *d
     return TSR_OK;
 }
 
-/* A concatenation of which one piece holds the whole region, and which that piece only passes on: its operand is used directly. */
-static tsr_status bind_single_piece(worker *w, const operand *o, const region *domain, const region *source, operand_binding *out, bool *done)
+/* A concatenation of which one piece holds the whole region, and which that piece only passes on: its operand is used directly.
+ */
+static tsr_status bind_single_piece(worker *w, const operand *o, const region *domain, const region *source, operand_binding *out,
+                                    bool *done)
 {
     int axis = o->axis, low = 0, high = o->n_pieces;
     int64_t first = source->box.start[axis], last = first + (source->box.count[axis] - 1) * source->step[axis];
@@ -348,7 +355,8 @@ static tsr_status bind_single_piece(worker *w, const operand *o, const region *d
         }
     }
     const body *piece = o->pieces[low];
-    *done = last < o->edges[low + 1] && piece->passthrough && piece->operands[0].swapped == o->swapped && piece->operands[0].kind == OPERAND_MEMORY;
+    *done = last < o->edges[low + 1] && piece->passthrough && piece->operands[0].swapped == o->swapped &&
+            piece->operands[0].kind == OPERAND_MEMORY;
     if (!*done) return TSR_OK;
     region part = *source;
     part.box.start[axis] -= o->edges[low];
@@ -395,7 +403,8 @@ tsr_status fetch_bind(worker *w, const body *t, const region *domain, program_bi
 {
     buffer *room;
     size_t operands = sizeof *b->operands * (size_t)t->n_operands, generators = sizeof *b->generators * (size_t)t->n_generators;
-    size_t outputs = sizeof *b->outputs * (size_t)t->prog->n_outputs, accumulators = sizeof *b->accumulators * (size_t)t->prog->n_accumulators;
+    size_t outputs = sizeof *b->outputs * (size_t)t->prog->n_outputs,
+           accumulators = sizeof *b->accumulators * (size_t)t->prog->n_accumulators;
     TRY(worker_buffer(w, operands + generators + outputs + accumulators, &room));
     b->operands = (operand_binding *)(void *)room->data;
     b->generators = (generator_binding *)(void *)(room->data + operands);

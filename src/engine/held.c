@@ -1,7 +1,8 @@
 /* The keeper. One lock guards all cells, the cache and the counts; disk and compression happen outside it, with the block pinned.
  *
- * Memory is counted in two sums: what is held between tasks (cells in memory and cached source blocks) and what running tasks have
- * been admitted with. Their sum stays within the budget. Idle pool memory is given back to the system when it would exceed it. */
+ * Memory is counted in two sums: what is held between tasks (cells in memory and cached source blocks) and what running tasks
+ * have been admitted with. Their sum stays within the budget. Idle pool memory is given back to the system when it would exceed
+ * it. */
 #include "engine/held.h"
 
 #include "base/mem.h"
@@ -21,7 +22,7 @@ struct keeper {
     pthread_cond_t changed;
     pool *buffers;
     size_t budget_bytes;
-    size_t held_bytes;    /* cells in memory and the cache */
+    size_t held_bytes;     /* cells in memory and the cache */
     size_t admitted_bytes; /* running tasks */
     held_set *sets;
     VEC(cache_entry) cache;
@@ -162,7 +163,8 @@ void held_put(held_set *set, int64_t block, buffer *buf)
     pthread_mutex_unlock(&k->lock);
 }
 
-/* Reads a spilled block; the lock is not held, the cell is pinned. Two tasks may do so at once: the second to come finds a buffer. */
+/* Reads a spilled block; the lock is not held, the cell is pinned. Two tasks may do so at once: the second to come finds a
+ * buffer. */
 static tsr_status read_back(held_set *set, int64_t block, int64_t at)
 {
     keeper *k = set->owner;
@@ -294,7 +296,8 @@ void keeper_cache_add(keeper *k, const cache_key *key, buffer *buf)
     uint64_t hash = key_hash(key);
     pthread_mutex_lock(&k->lock);
     bool room = k->held_bytes + k->admitted_bytes + buf->size_bytes <= k->budget_bytes - k->budget_bytes / 4;
-    if (room && (k->cache.n + 1) * 2 > k->cache_table_size) room = cache_rehash(k, k->cache_table_size ? k->cache_table_size * 2 : 64);
+    if (room && (k->cache.n + 1) * 2 > k->cache_table_size)
+        room = cache_rehash(k, k->cache_table_size ? k->cache_table_size * 2 : 64);
     if (room) {
         size_t slot = cache_slot(k, key, hash);
         int at = k->cache_table[slot];
@@ -394,8 +397,10 @@ tsr_status keeper_reserve(keeper *k, size_t bytes, const atomic_bool *stop)
 {
     tsr_status status = TSR_OK;
     if (bytes > k->budget_bytes) {
-        return error_set(TSR_ERR_MEMORY, "one block of this computation needs %zu MiB, the memory budget is %zu MiB; raise it, or use smaller chunks",
-                         bytes >> 20, k->budget_bytes >> 20);
+        return error_set(
+            TSR_ERR_MEMORY,
+            "one block of this computation needs %zu MiB, the memory budget is %zu MiB; raise it, or use smaller chunks",
+            bytes >> 20, k->budget_bytes >> 20);
     }
     pthread_mutex_lock(&k->lock);
     while (k->held_bytes + k->admitted_bytes + bytes > k->budget_bytes && status == TSR_OK && !atomic_load(stop)) {

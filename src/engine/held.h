@@ -30,8 +30,8 @@ typedef struct held_set {
     int64_t n_blocks;
     cell *cells;
     int64_t *edges;
-    bool persistent;         /* outlives the run that made it */
-    int64_t cursor;          /* where the search for a victim goes on */
+    bool persistent; /* outlives the run that made it */
+    int64_t cursor;  /* where the search for a victim goes on */
     struct held_set *next, *previous;
 } held_set;
 

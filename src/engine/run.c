@@ -1,9 +1,10 @@
-/* Scheduling. Workers take tasks from their own deque (newest first, so that what was asked for last is finished first and memory is
- * freed early), then from others' (oldest first), and only then the next task of a root. A task whose blocks are missing asks for
- * them - their tasks go onto the worker's own deque - and is parked until the last of them is there.
+/* Scheduling. Workers take tasks from their own deque (newest first, so that what was asked for last is finished first and memory
+ * is freed early), then from others' (oldest first), and only then the next task of a root. A task whose blocks are missing asks
+ * for them - their tasks go onto the worker's own deque - and is parked until the last of them is there.
  *
- * The run's lock guards block states and waiting lists; tasks run without it. Roots that depend on no stage and fold in one go never
- * take it. Nothing here decides values: tiles, folds and their order are the plan's, so any schedule gives the same bits. */
+ * The run's lock guards block states and waiting lists; tasks run without it. Roots that depend on no stage and fold in one go
+ * never take it. Nothing here decides values: tiles, folds and their order are the plan's, so any schedule gives the same bits.
+ */
 #include "engine/run.h"
 
 #include "base/mem.h"
@@ -62,7 +63,6 @@ static bool steal(worker *w, task *out)
     return false;
 }
 
-
 /* ---- Asking for blocks ------------------------------------------------------------------------------------------- */
 
 /* Queues the tasks that make a block. The run's lock is held. */
@@ -105,7 +105,10 @@ static tsr_status ask_for(asking *a, int stage_number, int64_t block)
     return b->state == BLOCK_UNKNOWN ? request_block(a->w, stage_number, block) : TSR_OK;
 }
 
-static tsr_status ask_for_dependency(void *context, int stage_number, int output, int64_t block) { return ask_for(context, stage_number, block); }
+static tsr_status ask_for_dependency(void *context, int stage_number, int output, int64_t block)
+{
+    return ask_for(context, stage_number, block);
+}
 
 /* Is all there that the body reads over a region? If not, the task is parked. `previous` is a block of its own stage that must be
  * done first (scans), or -1. */
@@ -186,7 +189,10 @@ static bool reads_large_sets(const run *r, const body *t)
 }
 
 /* The tiles that a stage walks, by number: tiles, or folds of all blocks. */
-static box nth_tile(const stage *s, int64_t i) { return s->kind == STAGE_REDUCE ? stage_fold_tile(s, i / s->n_folds, i % s->n_folds) : stage_tile(s, i); }
+static box nth_tile(const stage *s, int64_t i)
+{
+    return s->kind == STAGE_REDUCE ? stage_fold_tile(s, i / s->n_folds, i % s->n_folds) : stage_tile(s, i);
+}
 static int64_t n_tiles(const stage *s) { return s->kind == STAGE_REDUCE ? stage_n_blocks(s) * s->n_folds : s->n_tasks; }
 
 static tsr_status count_uses(run *r)
@@ -296,11 +302,13 @@ static tsr_status run_task(worker *w, task t)
     TRY(keeper_reserve(r->keeper, (size_t)s->task_bytes, &r->stop));
     tsr_status status = TSR_OK;
     if (!atomic_load(&r->stop)) {
-        status = s->kind == STAGE_REDUCE ? run_fold(w, t, s, &r->stages[t.stage], &finished) : run_tile(w, t, s, &r->stages[t.stage], &finished);
+        status = s->kind == STAGE_REDUCE ? run_fold(w, t, s, &r->stages[t.stage], &finished)
+                                         : run_tile(w, t, s, &r->stages[t.stage], &finished);
     }
     worker_let_go(w);
     keeper_release(r->keeper, (size_t)s->task_bytes);
-    if (w->faults & FAULT_NEGATIVE_POWER && status == TSR_OK) status = error_set(TSR_ERR_VALUE, "power: integers to negative integer powers are not allowed; make one operand a float");
+    if (w->faults & FAULT_NEGATIVE_POWER && status == TSR_OK)
+        status = error_set(TSR_ERR_VALUE, "power: integers to negative integer powers are not allowed; make one operand a float");
     record(w, &t, start, s->task_bytes);
     if (finished) atomic_fetch_add(&r->tasks_done, 1);
     return status;
@@ -477,7 +485,8 @@ static void run_fini(run *r)
 
 static tsr_status run_init(run *r, engine *e, const plan *p, sink *sinks)
 {
-    *r = (run){.plan = p, .engine = e, .keeper = e->keeper, .buffers = e->session->buffers, .sinks = sinks, .started_ns = os_now_ns()};
+    *r = (run){
+        .plan = p, .engine = e, .keeper = e->keeper, .buffers = e->session->buffers, .sinks = sinks, .started_ns = os_now_ns()};
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->work, NULL);
     r->traces = e->trace != NULL;
@@ -505,7 +514,9 @@ static void report_progress(run *r, bool at_end)
     if (!e->progress) return;
     int64_t done = atomic_load(&r->tasks_done);
     int stage_number = atomic_load(&r->current_stage);
-    tsr_progress p = {.fraction = at_end ? 1.0 : r->tasks_total ? (double)done / (double)r->tasks_total : 1.0,
+    tsr_progress p = {.fraction = at_end           ? 1.0
+                                  : r->tasks_total ? (double)done / (double)r->tasks_total
+                                                   : 1.0,
                       .tasks_done = done,
                       .tasks_total = r->tasks_total,
                       .bytes_read = atomic_load(&r->bytes_read),
@@ -547,7 +558,8 @@ static tsr_status write_trace(run *r)
     const char **names = mem_calloc((size_t)r->plan->n_stages + 1, sizeof *names);
     if (!names) return TSR_ERR_MEMORY;
     for (int i = 0; i < r->plan->n_stages; i++) names[i] = node_name(r->plan->stages[i].outputs[0].node);
-    for (int i = 0; i < r->n_workers && status == TSR_OK; i++) status = trace_add(r->engine->trace, r->workers[i].events.items, r->workers[i].events.n, names);
+    for (int i = 0; i < r->n_workers && status == TSR_OK; i++)
+        status = trace_add(r->engine->trace, r->workers[i].events.items, r->workers[i].events.n, names);
     mem_free(names);
     return status;
 }

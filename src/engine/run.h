@@ -1,4 +1,5 @@
-/* A run of a plan: the changing state that goes with an immutable plan. Shared by the engine's files; nobody else includes this. */
+/* A run of a plan: the changing state that goes with an immutable plan. Shared by the engine's files; nobody else includes this.
+ */
 #ifndef TESSERA_ENGINE_RUN_H
 #define TESSERA_ENGINE_RUN_H
 
@@ -48,9 +49,9 @@ typedef struct block_run {
 } block_run;
 
 typedef struct stage_run {
-    held_set **sets;    /* one for each output that is read or held; NULL where the blocks go to memory or a file */
-    block_run *blocks;  /* NULL for roots that nothing waits for and that are not reduced in several runs */
-    buffer **carries;   /* SCAN: one for each chain of tiles */
+    held_set **sets;          /* one for each output that is read or held; NULL where the blocks go to memory or a file */
+    block_run *blocks;        /* NULL for roots that nothing waits for and that are not reduced in several runs */
+    buffer **carries;         /* SCAN: one for each chain of tiles */
     atomic_int_fast64_t next; /* roots: the next task to hand out */
 } stage_run;
 
@@ -62,7 +63,11 @@ typedef struct worker {
     size_t head;
     buffer *scratch;
     VEC(buffer *) buffers; /* held until the task ends */
-    VEC(struct pin { held_set *set; int64_t block; }) pins;
+    VEC(struct pin {
+        held_set *set;
+        int64_t block;
+    })
+    pins;
     unsigned faults;
     int64_t bytes_read, bytes_written;
     VEC(trace_event) events;
@@ -99,7 +104,8 @@ typedef struct run {
 /* Calls found(context, stage, output, block) for every block of another stage that evaluating the body over the region reads. */
 typedef tsr_status (*dependency_fn)(void *context, int stage, int output, int64_t block);
 tsr_status fetch_dependencies(const plan *p, const body *t, const region *domain, dependency_fn found, void *context) MUST_CHECK;
-/* Evaluates a body's output 0 over a region, into strided memory of the body's own byte order. Temporary memory is the worker's. */
+/* Evaluates a body's output 0 over a region, into strided memory of the body's own byte order. Temporary memory is the worker's.
+ */
 tsr_status fetch_body(worker *w, const body *t, const region *domain, char *out, const int64_t *strides) MUST_CHECK;
 /* Binds operands and generators of a body over a region; the arrays of `b` come from the worker. */
 tsr_status fetch_bind(worker *w, const body *t, const region *domain, program_binding *b) MUST_CHECK;
@@ -108,8 +114,8 @@ tsr_status worker_buffer(worker *w, size_t bytes, buffer **out) MUST_CHECK;
 
 /* ---- execute.c ---- */
 
-/* Does the work of a task whose dependencies are there. For a reduction: folds on from fold->next; returns with *waiting set if the
- * next tile needs blocks that are not there yet (they have been asked for). */
+/* Does the work of a task whose dependencies are there. For a reduction: folds on from fold->next; returns with *waiting set if
+ * the next tile needs blocks that are not there yet (they have been asked for). */
 tsr_status execute_map(worker *w, const stage *s, stage_run *sr, int64_t block) MUST_CHECK;
 tsr_status execute_scan(worker *w, const stage *s, stage_run *sr, int64_t block) MUST_CHECK;
 tsr_status execute_quantile(worker *w, const stage *s, stage_run *sr, int64_t block) MUST_CHECK;

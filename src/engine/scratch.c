@@ -1,5 +1,5 @@
-/* Blocks are appended, each behind a header of its stored size; a released block's space is punched out of the file, so the disk in
- * use follows what is spilled. The end of the file is the only shared state. */
+/* Blocks are appended, each behind a header of its stored size; a released block's space is punched out of the file, so the disk
+ * in use follows what is spilled. The end of the file is the only shared state. */
 #define _GNU_SOURCE
 #include "engine/scratch.h"
 
@@ -44,7 +44,8 @@ tsr_status scratch_open(const char *folder, scratch **out)
     s->folder = mem_strdup(folder);
     s->fd = s->folder ? open_unnamed(folder) : -1;
     if (s->fd < 0) {
-        tsr_status status = s->folder ? error_errno(errno, "cannot spill blocks to the scratch folder '%s'", folder) : TSR_ERR_MEMORY;
+        tsr_status status =
+            s->folder ? error_errno(errno, "cannot spill blocks to the scratch folder '%s'", folder) : TSR_ERR_MEMORY;
         mem_free(s->folder);
         mem_free(s);
         return status;
@@ -89,7 +90,8 @@ static tsr_status read_all(scratch *s, char *data, size_t size, int64_t at)
 
 tsr_status scratch_write(scratch *s, const void *data, size_t size_bytes, int64_t *at)
 {
-    if (size_bytes > LZ4_MAX_INPUT_SIZE) return error_set(TSR_ERR_UNSUPPORTED, "a block of %zu bytes is too large to be spilled", size_bytes);
+    if (size_bytes > LZ4_MAX_INPUT_SIZE)
+        return error_set(TSR_ERR_UNSUPPORTED, "a block of %zu bytes is too large to be spilled", size_bytes);
     int bound = LZ4_compressBound((int)size_bytes);
     char *room = mem_alloc(HEADER_BYTES + (size_t)bound);
     if (!room) return TSR_ERR_MEMORY;
@@ -129,5 +131,6 @@ void scratch_release(scratch *s, int64_t at)
     uint64_t header;
     if (read_all(s, (char *)&header, sizeof header, at) != TSR_OK) return;
     size_t stored = HEADER_BYTES + (size_t)(header & ~RAW_BIT);
-    (void)fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, (off_t)((stored + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT));
+    (void)fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at,
+                    (off_t)((stored + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT));
 }

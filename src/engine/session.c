@@ -32,6 +32,7 @@ static tsr_status engine_new(tsr_session *s, const tsr_options *options)
     size_t budget = options->memory_bytes ? options->memory_bytes : os_memory_available_bytes() / 10 * 6;
     tsr_status status = keeper_new(s->buffers, budget, scratch_folder(options), &e->keeper);
     s->engine = e;
+    s->store = engine_store;
     return status;
 }
 
@@ -74,7 +75,8 @@ void tsr_cancel(tsr_session *session)
     if (session && atomic_load(&session->engine->running)) atomic_store(&session->engine->cancelled, true);
 }
 
-tsr_status tsr_set_progress(tsr_session *session, void (*callback)(void *context, const tsr_progress *progress), void *context, int interval_ms)
+tsr_status tsr_set_progress(tsr_session *session, void (*callback)(void *context, const tsr_progress *progress), void *context,
+                            int interval_ms)
 {
     engine *e = session->engine;
     pthread_mutex_lock(&e->run_lock);

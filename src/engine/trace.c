@@ -28,7 +28,8 @@ tsr_status trace_open(const char *path, trace **out)
     t->path = mem_strdup(path);
     t->temporary = mem_printf("%s.tmp-%ld", path, (long)getpid());
     tsr_status status = t->path && t->temporary ? TSR_OK : TSR_ERR_MEMORY;
-    if (status == TSR_OK && !(t->file = fopen(t->temporary, "w"))) status = error_errno(errno, "cannot write the trace '%s'", path);
+    if (status == TSR_OK && !(t->file = fopen(t->temporary, "w")))
+        status = error_errno(errno, "cannot write the trace '%s'", path);
     if (status != TSR_OK) {
         free_trace(t);
         return status;
@@ -45,8 +46,8 @@ tsr_status trace_add(trace *t, const trace_event *events, size_t n, const char *
         fprintf(t->file,
                 "%s{\"name\":\"%s\",\"cat\":\"stage %d\",\"ph\":\"X\",\"pid\":1,\"tid\":%d,\"ts\":%.3f,\"dur\":%.3f,"
                 "\"args\":{\"stage\":%d,\"block\":%" PRId64 ",\"bytes\":%" PRId64 "}}",
-                t->any ? ",\n" : "", stage_names[e->stage], e->stage, e->thread, (double)e->start_ns / 1e3, (double)(e->end_ns - e->start_ns) / 1e3,
-                e->stage, e->block, e->bytes);
+                t->any ? ",\n" : "", stage_names[e->stage], e->stage, e->thread, (double)e->start_ns / 1e3,
+                (double)(e->end_ns - e->start_ns) / 1e3, e->stage, e->block, e->bytes);
         t->any = true;
     }
     return ferror(t->file) ? error_errno(errno, "cannot write the trace '%s'", t->path) : TSR_OK;

@@ -28,12 +28,12 @@ typedef void (*scatter_kernel)(void *out, int64_t stride_bytes, const void *in, 
 
 typedef enum random_kind { RANDOM_UNIFORM, RANDOM_NORMAL, RANDOM_INTEGERS, N_RANDOM_KINDS } random_kind;
 
-/* Counter-based: element `index` of the stream `key` is a pure function of (key, kind, dtype, index), so that a seed gives the same
- * array whatever the chunks, threads and instruction set. */
+/* Counter-based: element `index` of the stream `key` is a pure function of (key, kind, dtype, index), so that a seed gives the
+ * same array whatever the chunks, threads and instruction set. */
 typedef struct random_params {
     uint64_t key[2];
-    double a, b;       /* uniform: low, high; normal: mean, standard deviation */
-    int64_t low;       /* integers: low .. low + range - 1; range 0 means all 2^64 */
+    double a, b; /* uniform: low, high; normal: mean, standard deviation */
+    int64_t low; /* integers: low .. low + range - 1; range 0 means all 2^64 */
     uint64_t range;
 } random_params;
 /* out[i] = element (index + i * step), i < n, step of either sign or 0. Uniform and normal: f32, f64; integers: i64 (and u64). */
@@ -80,11 +80,11 @@ const char *monoid_name(monoid m);
 enum { ACC_MAX_FIELDS = 3 };
 
 typedef struct acc_params {
-    double ddof;            /* var, std and their nan-forms */
-    int64_t n_bins;         /* histogram: state has n_bins cells whatever is reduced */
-    const double *edges;    /* n_bins + 1 increasing edges; NULL when uniform over [low, high] */
+    double ddof;         /* var, std and their nan-forms */
+    int64_t n_bins;      /* histogram: state has n_bins cells whatever is reduced */
+    const double *edges; /* n_bins + 1 increasing edges; NULL when uniform over [low, high] */
     double low, high;
-    bool weighted;          /* histogram: the second strip is f64 weights */
+    bool weighted; /* histogram: the second strip is f64 weights */
 } acc_params;
 
 /* State of an accumulator over a row of cells: up to three dense arrays ("fields"), one entry a cell. */
@@ -120,39 +120,41 @@ typedef struct acc_ops {
  * Complex: sum, prod, mean, var, std, any, all, count_nonzero, their nan-forms, and min/max/arg* in lexicographic order. */
 typedef struct kernels kernels;
 const acc_ops *kernels_acc(const kernels *k, monoid m, tsr_dtype dtype);
-/* The dtype a monoid gives for inputs of `dtype`; TSR_ERR_TYPE if it does not exist. Sum and prod of integers and bool widen to 64 bits. */
+/* The dtype a monoid gives for inputs of `dtype`; TSR_ERR_TYPE if it does not exist. Sum and prod of integers and bool widen to
+ * 64 bits. */
 tsr_status monoid_result(monoid m, tsr_dtype dtype, tsr_dtype *result) MUST_CHECK;
 
 /* ---- Kernels over whole blocks of (outer, length, inner) --------------------------------------------------------- */
 
-/* Running sum or product along the middle axis of a dense block, continuing from and updating carry (outer x inner values of `dtype`).
- * dtype is the accumulating dtype; out may be in. */
+/* Running sum or product along the middle axis of a dense block, continuing from and updating carry (outer x inner values of
+ * `dtype`). dtype is the accumulating dtype; out may be in. */
 typedef void (*scan_kernel)(void *out, const void *in, void *carry, int64_t outer, int64_t length, int64_t inner);
 typedef enum scan_kind { SCAN_SUM, SCAN_PROD, SCAN_NANSUM, SCAN_NANPROD, N_SCAN_KINDS } scan_kind;
 
 /* Quantile method "linear" (NumPy's default), over the middle axis, in f64 (or f32 for f32 input).
  * scratch holds `length` values of dtype. NaN in a column gives NaN, or is left out if skip_nan. q[i] in [0, 1].
  * out is (n_q, outer, inner), dense. */
-typedef void (*quantile_kernel)(void *out, const void *in, void *scratch, int64_t outer, int64_t length, int64_t inner, const double *q,
-                                int n_q, bool skip_nan);
+typedef void (*quantile_kernel)(void *out, const void *in, void *scratch, int64_t outer, int64_t length, int64_t inner,
+                                const double *q, int n_q, bool skip_nan);
 
 /* ---- The table --------------------------------------------------------------------------------------------------- */
 
 struct kernels {
-    const char *isa;                                  /* "x86-64-v4", "generic" */
-    const map_kernel (*map)[TSR_N_DTYPES][N_FORMS];   /* [op][op_kernel_dtype][form]; unary and ternary in FORM_VV only; NULL: no loop */
-    const cast_kernel (*cast)[TSR_N_DTYPES];          /* [from][to] */
-    const gather_kernel (*gather)[2];                 /* [dtype][swapped] */
-    const scatter_kernel *scatter;                    /* [dtype] */
-    const random_kernel (*random)[TSR_N_DTYPES];      /* [kind][dtype] */
+    const char *isa; /* "x86-64-v4", "generic" */
+    const map_kernel (
+        *map)[TSR_N_DTYPES][N_FORMS];        /* [op][op_kernel_dtype][form]; unary and ternary in FORM_VV only; NULL: no loop */
+    const cast_kernel (*cast)[TSR_N_DTYPES]; /* [from][to] */
+    const gather_kernel (*gather)[2];        /* [dtype][swapped] */
+    const scatter_kernel *scatter;           /* [dtype] */
+    const random_kernel (*random)[TSR_N_DTYPES]; /* [kind][dtype] */
     index_kernel index;
-    const acc_ops *const *acc;                        /* [monoid][dtype]; n_fields 0: no such accumulator */
-    const scan_kernel (*scan)[TSR_N_DTYPES];          /* [kind][dtype] */
-    const quantile_kernel *quantile;                  /* [dtype]: f32, f64 */
+    const acc_ops *const *acc;               /* [monoid][dtype]; n_fields 0: no such accumulator */
+    const scan_kernel (*scan)[TSR_N_DTYPES]; /* [kind][dtype] */
+    const quantile_kernel *quantile;         /* [dtype]: f32, f64 */
 };
 
-/* The best table for this processor, or the one TESSERA_ISA names ("v2", "v3", "v4", "x86-64-v3", "generic"); TSR_ERR_VALUE if the
- * name is unknown or the processor lacks it. Tables are constant data: the pointer lives as long as the program. */
+/* The best table for this processor, or the one TESSERA_ISA names ("v2", "v3", "v4", "x86-64-v3", "generic"); TSR_ERR_VALUE if
+ * the name is unknown or the processor lacks it. Tables are constant data: the pointer lives as long as the program. */
 tsr_status kernels_select(const char *isa, const kernels **out) MUST_CHECK;
 /* All tables this processor can run, best first. Returns their number. */
 int kernels_available(const kernels **out, int capacity);

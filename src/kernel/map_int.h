@@ -1,13 +1,15 @@
-/* Integer and bool kernels. Arithmetic wraps: it is done in the unsigned type W, at least 32 bits wide. Division by zero gives 0 and
- * the smallest integer divided by -1 wraps, as in NumPy. Included by map.c only. */
+/* Integer and bool kernels. Arithmetic wraps: it is done in the unsigned type W, at least 32 bits wide. Division by zero gives 0
+ * and the smallest integer divided by -1 wraps, as in NumPy. Included by map.c only. */
 #ifndef TESSERA_KERNEL_MAP_INT_H
 #define TESSERA_KERNEL_MAP_INT_H
 
 #include "kernel/map_loops.h"
 
 /* X(letter, type, wide unsigned type, bits) */
-#define SIGNED_TYPES(X) X(i8, int8_t, uint32_t, 8) X(i16, int16_t, uint32_t, 16) X(i32, int32_t, uint32_t, 32) X(i64, int64_t, uint64_t, 64)
-#define UNSIGNED_TYPES(X) X(u8, uint8_t, uint32_t, 8) X(u16, uint16_t, uint32_t, 16) X(u32, uint32_t, uint32_t, 32) X(u64, uint64_t, uint64_t, 64)
+#define SIGNED_TYPES(X)                                                                                                          \
+    X(i8, int8_t, uint32_t, 8) X(i16, int16_t, uint32_t, 16) X(i32, int32_t, uint32_t, 32) X(i64, int64_t, uint64_t, 64)
+#define UNSIGNED_TYPES(X)                                                                                                        \
+    X(u8, uint8_t, uint32_t, 8) X(u16, uint16_t, uint32_t, 16) X(u32, uint32_t, uint32_t, 32) X(u64, uint64_t, uint64_t, 64)
 #define INTEGER_TYPES(X) SIGNED_TYPES(X) UNSIGNED_TYPES(X)
 
 /* Quotient and remainder by helper functions: their cases do not vectorise anyway. */
@@ -26,7 +28,10 @@
         return (T)(r != 0 && ((r < 0) != (y < 0)) ? r + y : r);                                                                  \
     }                                                                                                                            \
     static inline T fmod_of_##s(T x, T y) { return y == 0 || y == -1 ? 0 : (T)(x % y); }                                         \
-    static inline T reciprocal_of_##s(T x) { return x == 1 || x == -1 ? x : x == 0 ? (bits >= 32 ? (T)((W)1 << (bits - 1)) : 0) : 0; } \
+    static inline T reciprocal_of_##s(T x)                                                                                       \
+    {                                                                                                                            \
+        return x == 1 || x == -1 ? x : x == 0 ? (bits >= 32 ? (T)((W)1 << (bits - 1)) : 0) : 0;                                  \
+    }                                                                                                                            \
     static inline T power_of_##s(T x, T y, unsigned *faults)                                                                     \
     {                                                                                                                            \
         if (y < 0) {                                                                                                             \

@@ -1,4 +1,5 @@
-/* Loops of the elementwise kernels: macros that turn an expression of x (and y) into the kernel's forms. Included by map.c only. */
+/* Loops of the elementwise kernels: macros that turn an expression of x (and y) into the kernel's forms. Included by map.c only.
+ */
 #ifndef TESSERA_KERNEL_MAP_LOOPS_H
 #define TESSERA_KERNEL_MAP_LOOPS_H
 

@@ -1,5 +1,5 @@
-/* Transcendental functions through SLEEF's vector functions, at the width of the instruction set. Every element goes through the vector
- * function, the last few in a padded vector, so its value does not depend on where it stands. Included by map.c only. */
+/* Transcendental functions through SLEEF's vector functions, at the width of the instruction set. Every element goes through the
+ * vector function, the last few in a padded vector, so its value does not depend on where it stands. Included by map.c only. */
 #ifndef TESSERA_KERNEL_MAP_MATH_H
 #define TESSERA_KERNEL_MAP_MATH_H
 
@@ -90,10 +90,11 @@ enum { LANES_F64 = 1, LANES_F32 = 1 };
 /* X(our name, SLEEF's name, error bound). u10: 1.0 ULP; u35: 3.5 ULP (the bound NumPy's own AVX-512 functions have is 4). */
 #define MATH1_LIST(X)                                                                                                            \
     X(exp, exp, u10)                                                                                                             \
-    X(exp2, exp2, u10) X(expm1, expm1, u10) X(log, log, u10) X(log2, log2, u10) X(log10, log10, u10) X(log1p, log1p, u10)        \
-    X(sin, sin, u35) X(cos, cos, u35) X(tan, tan, u35) X(arcsin, asin, u10) X(arccos, acos, u10) X(arctan, atan, u10)            \
-    X(sinh, sinh, u10) X(cosh, cosh, u10) X(tanh, tanh, u10) X(arcsinh, asinh, u10) X(arccosh, acosh, u10)                       \
-    X(arctanh, atanh, u10) X(cbrt, cbrt, u10)
+    X(exp2, exp2, u10)                                                                                                           \
+    X(expm1, expm1, u10) X(log, log, u10) X(log2, log2, u10) X(log10, log10, u10) X(log1p, log1p, u10) X(sin, sin, u35)          \
+        X(cos, cos, u35) X(tan, tan, u35) X(arcsin, asin, u10) X(arccos, acos, u10) X(arctan, atan, u10) X(sinh, sinh, u10)      \
+            X(cosh, cosh, u10) X(tanh, tanh, u10) X(arcsinh, asinh, u10) X(arccosh, acosh, u10) X(arctanh, atanh, u10)           \
+                X(cbrt, cbrt, u10)
 
 #define X(name, sleef, ulp)                                                                                                      \
     MATH1(name, f64, double, LANES_F64, LOAD_F64, STORE_F64, SLEEF_F64(sleef, ulp))                                              \

@@ -11,7 +11,16 @@
 #include "base/strbuf.h"
 #include "kernel/kernel.h"
 
-typedef enum instr_kind { INSTR_CONST, INSTR_LOAD, INSTR_INDEX, INSTR_RANDOM, INSTR_CAST, INSTR_MAP, INSTR_STORE, INSTR_FOLD } instr_kind;
+typedef enum instr_kind {
+    INSTR_CONST,
+    INSTR_LOAD,
+    INSTR_INDEX,
+    INSTR_RANDOM,
+    INSTR_CAST,
+    INSTR_MAP,
+    INSTR_STORE,
+    INSTR_FOLD
+} instr_kind;
 
 enum {
     MAX_SLOTS = 1 << 14,
@@ -26,11 +35,11 @@ typedef struct instr {
     tsr_dtype from;  /* CAST: the input's dtype. MAP: the dtype that chooses the kernel */
     op_code op;      /* MAP */
     int n_inputs;
-    int inputs[3];   /* values. FOLD: x, and the weights of a histogram */
-    int slot;        /* LOAD: operand. INDEX, RANDOM: generator. STORE: output. FOLD: accumulator */
-    bool swapped;    /* LOAD: the operand's bytes are reversed */
-    element value;   /* CONST */
-    int reg;         /* where the value is kept; given by program_finish. Registers are reused when a value is dead */
+    int inputs[3]; /* values. FOLD: x, and the weights of a histogram */
+    int slot;      /* LOAD: operand. INDEX, RANDOM: generator. STORE: output. FOLD: accumulator */
+    bool swapped;  /* LOAD: the operand's bytes are reversed */
+    element value; /* CONST */
+    int reg;       /* where the value is kept; given by program_finish. Registers are reused when a value is dead */
 } instr;
 
 typedef struct program_generator {
@@ -61,16 +70,18 @@ typedef struct program {
 
 /* An empty program in an arena that outlives it. */
 tsr_status program_new(arena *memory, const kernels *k, program **out) MUST_CHECK;
-/* Each adds an instruction and gives the number of its value (CONST, LOAD ...) or of its slot (STORE, FOLD). Loads of one operand slot
- * may be repeated. A MAP's inputs must have the loop dtypes of op_resolve. */
+/* Each adds an instruction and gives the number of its value (CONST, LOAD ...) or of its slot (STORE, FOLD). Loads of one operand
+ * slot may be repeated. A MAP's inputs must have the loop dtypes of op_resolve. */
 tsr_status program_add_const(program *p, tsr_dtype dtype, element value, int *out) MUST_CHECK;
-tsr_status program_add_load(program *p, tsr_dtype dtype, bool swapped, int *out) MUST_CHECK; /* a new operand slot: n_operands - 1 */
-tsr_status program_add_index(program *p, int *out) MUST_CHECK;                               /* a new generator slot */
+tsr_status program_add_load(program *p, tsr_dtype dtype, bool swapped,
+                            int *out) MUST_CHECK;              /* a new operand slot: n_operands - 1 */
+tsr_status program_add_index(program *p, int *out) MUST_CHECK; /* a new generator slot */
 tsr_status program_add_random(program *p, random_kind kind, tsr_dtype dtype, const random_params *params, int *out) MUST_CHECK;
 tsr_status program_add_cast(program *p, tsr_dtype dtype, int input, int *out) MUST_CHECK;
 tsr_status program_add_map(program *p, op_code op, tsr_dtype result, const int *inputs, int *out) MUST_CHECK;
 tsr_status program_add_store(program *p, int input, int *output_slot) MUST_CHECK;
-tsr_status program_add_fold(program *p, monoid op, const acc_params *params, int input, int weight, int *accumulator_slot) MUST_CHECK;
+tsr_status program_add_fold(program *p, monoid op, const acc_params *params, int input, int weight,
+                            int *accumulator_slot) MUST_CHECK;
 /* Assigns registers and sizes. After this the program does not change. */
 tsr_status program_finish(program *p) MUST_CHECK;
 /* One line of text: "load f32, cast f64, subtract, square, fold mean". */
@@ -78,7 +89,7 @@ void program_describe(const program *p, strbuf *out);
 
 /* Where the slots are, for one box. Strides are per dimension of the box. */
 typedef struct operand_binding {
-    const char *data; /* element at the box's first index */
+    const char *data;              /* element at the box's first index */
     int64_t strides[TSR_MAX_NDIM]; /* bytes */
 } operand_binding;
 typedef struct generator_binding {
@@ -90,9 +101,9 @@ typedef struct output_binding {
     int64_t strides[TSR_MAX_NDIM]; /* bytes */
 } output_binding;
 typedef struct accumulator_binding {
-    acc_state state;               /* the cell of the box's first index */
-    int64_t cells[TSR_MAX_NDIM];   /* strides in cells; 0 along reduced dimensions */
-    int64_t index;                 /* flat index for arg- reductions, and its strides */
+    acc_state state;             /* the cell of the box's first index */
+    int64_t cells[TSR_MAX_NDIM]; /* strides in cells; 0 along reduced dimensions */
+    int64_t index;               /* flat index for arg- reductions, and its strides */
     int64_t index_strides[TSR_MAX_NDIM];
 } accumulator_binding;
 

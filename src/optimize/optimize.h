@@ -1,5 +1,5 @@
-/* Rewrites on expressions, run before planning. Every rule keeps the values (bit for bit) and only makes the plan read, compute or
- * hold less. The rules are listed in the README of this folder. */
+/* Rewrites on expressions, run before planning. Every rule keeps the values (bit for bit) and only makes the plan read, compute
+ * or hold less. The rules are listed in the README of this folder. */
 #ifndef TESSERA_OPTIMIZE_OPTIMIZE_H
 #define TESSERA_OPTIMIZE_OPTIMIZE_H
 

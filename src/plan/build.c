@@ -161,7 +161,8 @@ static bool share_source(const builder *b, const tsr_array *x, const tsr_array *
     find_sources(b, y, &c, 0);
     for (int i = 0; i < a.n; i++) {
         for (int j = 0; j < c.n; j++) {
-            if (a.items[i] == c.items[j] && shape_size(a.items[i]->ndim, a.items[i]->shape) * 4 >= shape_size(x->ndim, x->shape)) return true;
+            if (a.items[i] == c.items[j] && shape_size(a.items[i]->ndim, a.items[i]->shape) * 4 >= shape_size(x->ndim, x->shape))
+                return true;
         }
     }
     return false;
@@ -220,7 +221,11 @@ static tsr_status plan_single(builder *b, const node_info *info)
     TRY(body_lower(b, t, x, &value));
     if (node->op == NODE_SCAN) TRY(program_add_cast(t->prog, node->dtype, value, &value));
     TRY(program_add_store(t->prog, value, &slot));
-    stage *s = add_stage(b, node->op == NODE_SCAN ? STAGE_SCAN : node->op == NODE_QUANTILE ? STAGE_QUANTILE : STAGE_MAP, t, info->level);
+    stage *s = add_stage(b,
+                         node->op == NODE_SCAN       ? STAGE_SCAN
+                         : node->op == NODE_QUANTILE ? STAGE_QUANTILE
+                                                     : STAGE_MAP,
+                         t, info->level);
     if (!s) return TSR_ERR_MEMORY;
     s->params = &node->p;
     s->axis = node->op == NODE_SCAN ? node->p.scan.axis : node->op == NODE_QUANTILE ? node->p.quantile.axis : 0;
@@ -259,10 +264,7 @@ static bool root_is_stage(const builder *b, const tsr_array *node, int *stage_nu
     return true;
 }
 
-static bool hint_fits(const plan_hint *hints, int i, const stage *s)
-{
-    return !hints || !hints[i].chunk || s->kind == STAGE_MAP;
-}
+static bool hint_fits(const plan_hint *hints, int i, const stage *s) { return !hints || !hints[i].chunk || s->kind == STAGE_MAP; }
 
 static bool roots_join(const builder *b, const plan_hint *hints, int i, int j)
 {
@@ -338,7 +340,8 @@ static void mark_reuse(plan *p)
             operand *o = &p->stages[i].body->operands[k];
             if (o->kind != OPERAND_STORE && o->kind != OPERAND_CONCAT) continue;
             for (int j = 0; j < p->n_stages; j++) {
-                for (int m = 0; j != i && m < p->stages[j].body->n_operands; m++) o->reused |= p->stages[j].body->operands[m].node == o->node;
+                for (int m = 0; j != i && m < p->stages[j].body->n_operands; m++)
+                    o->reused |= p->stages[j].body->operands[m].node == o->node;
             }
         }
     }

@@ -1,7 +1,7 @@
 /* The nodes below the roots in topological order, with the level of each: how many stages must be complete before it.
  *
- * Walks with a stack of its own, so that an expression may be as deep as memory allows. Very deep chains of elementwise operations
- * are cut into stages, which bounds the recursion of lowering and the length of programs. */
+ * Walks with a stack of its own, so that an expression may be as deep as memory allows. Very deep chains of elementwise
+ * operations are cut into stages, which bounds the recursion of lowering and the length of programs. */
 #include "plan/build.h"
 
 #include "base/vec.h"

@@ -1,5 +1,5 @@
-/* Layout: a box stands one layer below the lowest of those that point to it, boxes of a layer side by side in the order in which they
- * were added, layers centred. Good for the few boxes of an expression or a plan. */
+/* Layout: a box stands one layer below the lowest of those that point to it, boxes of a layer side by side in the order in which
+ * they were added, layers centred. Good for the few boxes of an expression or a plan. */
 #include "plan/draw.h"
 
 #include <inttypes.h>
@@ -11,7 +11,10 @@ void drawing_fini(drawing *d)
     VEC_FINI(&d->edges);
 }
 
-static tsr_status add_edge(drawing *d, int from, int to) { return VEC_PUSH(&d->edges, (draw_edge){from, to}) ? TSR_OK : TSR_ERR_MEMORY; }
+static tsr_status add_edge(drawing *d, int from, int to)
+{
+    return VEC_PUSH(&d->edges, (draw_edge){from, to}) ? TSR_OK : TSR_ERR_MEMORY;
+}
 
 /* ---- What is drawn --------------------------------------------------------------------------------------------------------- */
 
@@ -66,15 +69,19 @@ tsr_status draw_expression(drawing *d, int n, tsr_array *const *roots)
             int shown = node->n_inputs > 8 ? 1 : node->n_inputs;
             if (top->next_input < shown) {
                 const tsr_array *input = node->inputs[top->next_input++];
-                if (find_box(done.items, done.n, input) < 0 && !VEC_PUSH(&stack, (seen_node){input, -1, 0})) status = TSR_ERR_MEMORY;
+                if (find_box(done.items, done.n, input) < 0 && !VEC_PUSH(&stack, (seen_node){input, -1, 0}))
+                    status = TSR_ERR_MEMORY;
                 continue;
             }
             stack.n--;
             if (find_box(done.items, done.n, node) >= 0) continue;
-            if (d->boxes.n >= MOST_BOXES) status = error_set(TSR_ERR_UNSUPPORTED, "visualize: the expression has more than %d operations", MOST_BOXES);
+            if (d->boxes.n >= MOST_BOXES)
+                status = error_set(TSR_ERR_UNSUPPORTED, "visualize: the expression has more than %d operations", MOST_BOXES);
             int number = (int)d->boxes.n;
-            if (status == TSR_OK && (!VEC_PUSH(&d->boxes, box_of_node(node)) || !VEC_PUSH(&done, (seen_node){node, number, 0}))) status = TSR_ERR_MEMORY;
-            for (int i = 0; i < shown && status == TSR_OK; i++) status = add_edge(d, find_box(done.items, done.n, node->inputs[i]), number);
+            if (status == TSR_OK && (!VEC_PUSH(&d->boxes, box_of_node(node)) || !VEC_PUSH(&done, (seen_node){node, number, 0})))
+                status = TSR_ERR_MEMORY;
+            for (int i = 0; i < shown && status == TSR_OK; i++)
+                status = add_edge(d, find_box(done.items, done.n, node->inputs[i]), number);
         }
     }
     VEC_FINI(&done);
@@ -109,7 +116,8 @@ tsr_status draw_plan(drawing *d, const plan *p)
     return TSR_OK;
 }
 
-/* ---- Text -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Text --------------------------------------------------------------------------------------------------------------------
+ */
 
 static void add_escaped(strbuf *out, const char *text, bool xml)
 {
@@ -163,7 +171,8 @@ static int place(drawing *d, int *n_layers)
             for (size_t i = 0; i < d->boxes.n; i++) width += d->boxes.items[i].layer == layer;
             if (width > widest) widest = width;
             for (size_t i = 0; i < d->boxes.n; i++) {
-                if (d->boxes.items[i].layer == layer) d->boxes.items[i].x = MARGIN + (widest - width) * (BOX_WIDTH + GAP_X) / 2 + n++ * (BOX_WIDTH + GAP_X);
+                if (d->boxes.items[i].layer == layer)
+                    d->boxes.items[i].x = MARGIN + (widest - width) * (BOX_WIDTH + GAP_X) / 2 + n++ * (BOX_WIDTH + GAP_X);
             }
         }
     }
@@ -174,24 +183,27 @@ void draw_svg(drawing *d, strbuf *out)
 {
     int n_layers, widest = place(d, &n_layers), step = BOX_HEIGHT + GAP_Y;
     int width = 2 * MARGIN + widest * (BOX_WIDTH + GAP_X) - GAP_X, height = 2 * MARGIN + n_layers * step - GAP_Y;
-    strbuf_printf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" font-family=\"sans-serif\">\n", width, height,
-                  width, height);
+    strbuf_printf(out,
+                  "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" "
+                  "font-family=\"sans-serif\">\n",
+                  width, height, width, height);
     strbuf_add(out, "<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n");
     for (size_t i = 0; i < d->edges.n; i++) {
         const draw_box *a = &d->boxes.items[d->edges.items[i].from], *b = &d->boxes.items[d->edges.items[i].to];
-        int x0 = a->x + BOX_WIDTH / 2, y0 = MARGIN + a->layer * step + BOX_HEIGHT, x1 = b->x + BOX_WIDTH / 2, y1 = MARGIN + b->layer * step;
-        strbuf_printf(out, "<path d=\"M%d %d C%d %d %d %d %d %d\" fill=\"none\" stroke=\"#666666\" stroke-width=\"1.5\"/>\n", x0, y0, x0, y0 + GAP_Y / 2, x1,
-                      y1 - GAP_Y / 2, x1, y1);
+        int x0 = a->x + BOX_WIDTH / 2, y0 = MARGIN + a->layer * step + BOX_HEIGHT, x1 = b->x + BOX_WIDTH / 2,
+            y1 = MARGIN + b->layer * step;
+        strbuf_printf(out, "<path d=\"M%d %d C%d %d %d %d %d %d\" fill=\"none\" stroke=\"#666666\" stroke-width=\"1.5\"/>\n", x0,
+                      y0, x0, y0 + GAP_Y / 2, x1, y1 - GAP_Y / 2, x1, y1);
         strbuf_printf(out, "<path d=\"M%d %d l-4 -8 l8 0 z\" fill=\"#666666\"/>\n", x1, y1);
     }
     for (size_t i = 0; i < d->boxes.n; i++) {
         const draw_box *b = &d->boxes.items[i];
         int y = MARGIN + b->layer * step;
-        strbuf_printf(out, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"7\" fill=\"%s\" stroke=\"#555555\"/>\n", b->x, y, BOX_WIDTH, BOX_HEIGHT,
-                      fills[b->colour]);
+        strbuf_printf(out, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"7\" fill=\"%s\" stroke=\"#555555\"/>\n", b->x,
+                      y, BOX_WIDTH, BOX_HEIGHT, fills[b->colour]);
         for (int k = 0; k < DRAW_LINES; k++) {
-            strbuf_printf(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\" font-size=\"%d\" fill=\"#222222\"%s>", b->x + BOX_WIDTH / 2, y + 19 + 17 * k,
-                          k ? 11 : 13, k ? "" : " font-weight=\"bold\"");
+            strbuf_printf(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\" font-size=\"%d\" fill=\"#222222\"%s>",
+                          b->x + BOX_WIDTH / 2, y + 19 + 17 * k, k ? 11 : 13, k ? "" : " font-weight=\"bold\"");
             add_escaped(out, b->lines[k], true);
             strbuf_add(out, "</text>\n");
         }

@@ -28,9 +28,13 @@ static void explain_operand(const plan *p, const operand *o, int number, strbuf 
     strbuf_printf(out, "    #%d ", number);
     switch (o->kind) {
     case OPERAND_MEMORY: strbuf_add(out, "memory"); break;
-    case OPERAND_STORE: strbuf_printf(out, "file %s:%s", o->node->p.store.file->path, o->node->p.store.file->vars[o->node->p.store.var].name); break;
+    case OPERAND_STORE:
+        strbuf_printf(out, "file %s:%s", o->node->p.store.file->path, o->node->p.store.file->vars[o->node->p.store.var].name);
+        break;
     case OPERAND_BLOCKS: strbuf_add(out, "persisted blocks"); break;
-    case OPERAND_STAGE: strbuf_printf(out, "stage %d, %s", o->stage, node_name(p->stages[o->stage].outputs[o->output].node)); break;
+    case OPERAND_STAGE:
+        strbuf_printf(out, "stage %d, %s", o->stage, node_name(p->stages[o->stage].outputs[o->output].node));
+        break;
     case OPERAND_CONCAT: strbuf_printf(out, "%d pieces along axis %d", o->n_pieces, o->axis); break;
     case OPERAND_TAKE: strbuf_printf(out, "indices along axis %d", o->axis); break;
     case OPERAND_RESHAPE: strbuf_add(out, "reshape"); break;
@@ -99,7 +103,8 @@ static tsr_status check_operands(const plan *p, const body *t, int stage_number)
         for (int d = 0; d < o->ndim; d++) {
             int64_t first = source.box.start[d], last = first + (source.box.count[d] - 1) * source.step[d];
             if (first < 0 || last >= o->node->shape[d]) {
-                return error_set(TSR_ERR_INTERNAL, "plan: stage %d, operand %d reads %" PRId64 "..%" PRId64 " of axis %d of length %" PRId64,
+                return error_set(TSR_ERR_INTERNAL,
+                                 "plan: stage %d, operand %d reads %" PRId64 "..%" PRId64 " of axis %d of length %" PRId64,
                                  stage_number, i, first, last, d, o->node->shape[d]);
             }
         }
@@ -115,9 +120,11 @@ tsr_status plan_check(const plan *p)
         TRY(check_operands(p, s->body, i));
         for (int d = 0; d < s->tiles.ndim; d++) {
             const axis_grid *g = &s->tiles.axes[d];
-            if (g->length != s->body->shape[d]) return error_set(TSR_ERR_INTERNAL, "plan: stage %d, axis %d: tiles do not cover it", i, d);
+            if (g->length != s->body->shape[d])
+                return error_set(TSR_ERR_INTERNAL, "plan: stage %d, axis %d: tiles do not cover it", i, d);
             for (int64_t k = 0; g->edges && k < g->n_blocks; k++) {
-                if (g->edges[k + 1] <= g->edges[k]) return error_set(TSR_ERR_INTERNAL, "plan: stage %d, axis %d: edges do not increase", i, d);
+                if (g->edges[k + 1] <= g->edges[k])
+                    return error_set(TSR_ERR_INTERNAL, "plan: stage %d, axis %d: edges do not increase", i, d);
             }
         }
     }

@@ -1,5 +1,5 @@
-/* Lowering: an expression becomes the program of a body. Views vanish on the way: the affine map from the body's indices to a node's
- * indices is composed while walking down, and ends in the operand or generator that is loaded.
+/* Lowering: an expression becomes the program of a body. Views vanish on the way: the affine map from the body's indices to a
+ * node's indices is composed while walking down, and ends in the operand or generator that is loaded.
  *
  * A (node, map) pair is lowered once in a body, so common subexpressions are computed once a strip. */
 #include "plan/build.h"
@@ -188,9 +188,13 @@ static tsr_status lower_new(lowering *l, const tsr_array *node, const view_axis 
     case NODE_INDEX: return lower_index(l, node, map, value);
     case NODE_RANDOM: return lower_random(l, node, map, value);
     case NODE_MEMORY:
-        return add_operand(l, (operand){.kind = OPERAND_MEMORY, .dtype = node->dtype, .swapped = node->p.memory.swapped, .node = node}, map, value);
+        return add_operand(
+            l, (operand){.kind = OPERAND_MEMORY, .dtype = node->dtype, .swapped = node->p.memory.swapped, .node = node}, map,
+            value);
     case NODE_STORE:
-        return add_operand(l, (operand){.kind = OPERAND_STORE, .dtype = node->dtype, .swapped = store_var_of(node)->swapped, .node = node}, map, value);
+        return add_operand(
+            l, (operand){.kind = OPERAND_STORE, .dtype = node->dtype, .swapped = store_var_of(node)->swapped, .node = node}, map,
+            value);
     case NODE_BLOCKS: return add_operand(l, (operand){.kind = OPERAND_BLOCKS, .dtype = node->dtype, .node = node}, map, value);
     case NODE_CONCAT: return lower_gather(l, OPERAND_CONCAT, node, map, value);
     case NODE_TAKE: return lower_gather(l, OPERAND_TAKE, node, map, value);
@@ -229,7 +233,8 @@ tsr_status body_new(builder *b, int ndim, const int64_t *shape, body **out)
     enum { FIRST_MEMO = 16 };
     open_body *o = ARENA_NEW(b->memory, open_body);
     if (!o) return TSR_ERR_MEMORY;
-    o->state = (lowering){.b = b, .into = &o->pub, .memo = ARENA_ARRAY(b->memory, memo_entry, FIRST_MEMO), .memo_size = FIRST_MEMO};
+    o->state =
+        (lowering){.b = b, .into = &o->pub, .memo = ARENA_ARRAY(b->memory, memo_entry, FIRST_MEMO), .memo_size = FIRST_MEMO};
     if (!o->state.memo) return TSR_ERR_MEMORY;
     o->pub.ndim = ndim;
     for (int d = 0; d < ndim; d++) o->pub.shape[d] = shape[d];

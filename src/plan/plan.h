@@ -1,5 +1,5 @@
-/* Plans: a few stages, each one program run over a grid of tiles. Tasks are implicit: a task is (stage, number), and what it reads
- * follows from the number by arithmetic. A plan is immutable once built; a run of it is the engine's business. */
+/* Plans: a few stages, each one program run over a grid of tiles. Tasks are implicit: a task is (stage, number), and what it
+ * reads follows from the number by arithmetic. A plan is immutable once built; a run of it is the engine's business. */
 #ifndef TESSERA_PLAN_PLAN_H
 #define TESSERA_PLAN_PLAN_H
 
@@ -29,12 +29,12 @@ typedef struct operand {
     const tsr_array *node; /* MEMORY, STORE, BLOCKS: the source. Others: the node that is gathered (for its shape and name) */
     int ndim;              /* of the source */
     view_axis map[TSR_MAX_NDIM];
-    int stage, output;     /* STAGE */
-    int axis;              /* CONCAT, TAKE */
-    int n_pieces;          /* CONCAT: bodies; TAKE and RESHAPE: 1 */
+    int stage, output; /* STAGE */
+    int axis;          /* CONCAT, TAKE */
+    int n_pieces;      /* CONCAT: bodies; TAKE and RESHAPE: 1 */
     body **pieces;
-    const int64_t *edges;  /* CONCAT: n_pieces + 1 borders along the axis */
-    bool reused;           /* STORE and CONCAT: the same source is read by more than one stage, so keeping its blocks may pay */
+    const int64_t *edges; /* CONCAT: n_pieces + 1 borders along the axis */
+    bool reused;          /* STORE and CONCAT: the same source is read by more than one stage, so keeping its blocks may pay */
 } operand;
 
 typedef struct generator_map {
@@ -67,10 +67,10 @@ typedef struct stage_output {
     tsr_dtype dtype;
     int ndim;
     int64_t shape[TSR_MAX_NDIM];
-    grid blocks;     /* of the output */
-    int slot;        /* output or accumulator of the program */
-    int root;        /* index of the plan's root that this is; -1 for what only other stages read */
-    bool is_read;    /* by other stages */
+    grid blocks;  /* of the output */
+    int slot;     /* output or accumulator of the program */
+    int root;     /* index of the plan's root that this is; -1 for what only other stages read */
+    bool is_read; /* by other stages */
 } stage_output;
 
 typedef struct stage {
@@ -81,9 +81,9 @@ typedef struct stage {
     stage_output *outputs;
     /* REDUCE: axes that are folded; tiles of one kept block; how they are cut into runs. */
     uint32_t axes;
-    int64_t n_folds;       /* tiles of the domain that fold into one output block */
-    int64_t n_runs;        /* tasks for each output block; run r folds tiles [r * n_folds / n_runs, (r + 1) * n_folds / n_runs) */
-    int64_t n_folded;      /* elements that fold into one cell */
+    int64_t n_folds;  /* tiles of the domain that fold into one output block */
+    int64_t n_runs;   /* tasks for each output block; run r folds tiles [r * n_folds / n_runs, (r + 1) * n_folds / n_runs) */
+    int64_t n_folded; /* elements that fold into one cell */
     /* SCAN, QUANTILE */
     int axis;
     const node_params *params;

@@ -5,14 +5,15 @@
  * - small blocks are joined, innermost axis first, until a tile holds about TILE_ELEMENTS elements;
  * - large blocks are split, outermost axis first, unless reading a part costs as much as the whole (compressed chunks);
  * - a tile of a reduction covers at most KEPT_CELLS cells of the result, so that its accumulators stay in the second-level cache;
- * - stages over the same domain that read the same files use the same tiles, so that blocks kept from the first serve the second. */
+ * - stages over the same domain that read the same files use the same tiles, so that blocks kept from the first serve the second.
+ */
 #include "plan/build.h"
 
 enum {
     TILE_ELEMENTS = 1 << 18, /* 2 MiB of float64 */
     KEPT_CELLS = 1 << 15,
-    WANTED_TASKS = 64,                /* of a reduction: enough to balance any number of threads that is common today */
-    PARTIALS_BYTES = 32 << 20         /* all partial accumulators of one output block */
+    WANTED_TASKS = 64,        /* of a reduction: enough to balance any number of threads that is common today */
+    PARTIALS_BYTES = 32 << 20 /* all partial accumulators of one output block */
 };
 
 /* The borders an axis of the domain would like: at every i with (i + phase) % chunk == 0, or explicit ones. */
@@ -23,9 +24,15 @@ typedef struct axis_base {
     bool rigid; /* blocks may be joined, not split */
 } axis_base;
 
-static bool operand_has_blocks(const operand *o) { return o->kind != OPERAND_MEMORY && o->kind != OPERAND_RESHAPE && o->kind != OPERAND_TAKE; }
+static bool operand_has_blocks(const operand *o)
+{
+    return o->kind != OPERAND_MEMORY && o->kind != OPERAND_RESHAPE && o->kind != OPERAND_TAKE;
+}
 
-static int64_t operand_weight(const operand *o) { return shape_size(o->ndim, o->node->shape) * (int64_t)tsr_dtype_size(o->dtype); }
+static int64_t operand_weight(const operand *o)
+{
+    return shape_size(o->ndim, o->node->shape) * (int64_t)tsr_dtype_size(o->dtype);
+}
 
 static const operand *leading_operand(const body *t)
 {
@@ -82,7 +89,8 @@ static tsr_status find_bases(builder *b, const stage *s, const tsr_array *domain
     const body *t = s->body;
     for (int d = 0; d < t->ndim; d++) {
         bases[d] = (axis_base){.chunk = t->shape[d] ? t->shape[d] : 1};
-        if (domain->ndim == t->ndim && domain->shape[d] == t->shape[d]) TRY(map_base(b, &domain->grid.axes[d], (view_axis){d, 0, 1}, t->shape[d], &bases[d]));
+        if (domain->ndim == t->ndim && domain->shape[d] == t->shape[d])
+            TRY(map_base(b, &domain->grid.axes[d], (view_axis){d, 0, 1}, t->shape[d], &bases[d]));
     }
     const operand *o = leading_operand(t);
     if (o && operand_weight(o) * 4 >= shape_size(t->ndim, t->shape)) {
@@ -95,7 +103,8 @@ static tsr_status find_bases(builder *b, const stage *s, const tsr_array *domain
         }
     }
     for (int d = 0; output_chunk && d < t->ndim; d++) bases[d] = (axis_base){.chunk = output_chunk[d], .rigid = true};
-    if (s->kind == STAGE_QUANTILE) bases[s->axis] = (axis_base){.chunk = t->shape[s->axis] ? t->shape[s->axis] : 1, .rigid = true};
+    if (s->kind == STAGE_QUANTILE)
+        bases[s->axis] = (axis_base){.chunk = t->shape[s->axis] ? t->shape[s->axis] : 1, .rigid = true};
     return TSR_OK;
 }
 
@@ -120,7 +129,8 @@ static void shrink(const axis_base *bases, int ndim, int64_t *extent, uint32_t a
     }
 }
 
-/* Joins blocks along the axes of a set, innermost first, while a tile stays within `most` and its kept cells within `most_kept`. */
+/* Joins blocks along the axes of a set, innermost first, while a tile stays within `most` and its kept cells within `most_kept`.
+ */
 static void grow(const body *t, int64_t *extent, uint32_t kept, int64_t most, int64_t most_kept)
 {
     uint32_t all = (uint32_t)((1ull << t->ndim) - 1);
