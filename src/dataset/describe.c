@@ -1,7 +1,6 @@
 /* A dataset as text to read. */
 #include "dataset/dataset.h"
 
-#include "base/mem.h"
 #include "base/strbuf.h"
 
 #include <stdio.h>
@@ -81,5 +80,3 @@ char *tsr_dataset_describe(const tsr_dataset *d)
     }
     return strbuf_take(&out);
 }
-
-void tsr_text_free(char *text) { mem_free(text); }

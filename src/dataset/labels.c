@@ -51,7 +51,7 @@ static tsr_status finished(labels *l, labels **out)
 
 tsr_status labels_from_doubles(int64_t n, const double *values, labels **out)
 {
-    labels *l;
+    labels *l = NULL;
     TRY(labels_new(TSR_F64, n, &l));
     if (n > 0) memcpy(l->data, values, (size_t)n * sizeof *values);
     return finished(l, out);
@@ -59,7 +59,7 @@ tsr_status labels_from_doubles(int64_t n, const double *values, labels **out)
 
 tsr_status labels_from_ints(int64_t n, const int64_t *values, labels **out)
 {
-    labels *l;
+    labels *l = NULL;
     TRY(labels_new(TSR_I64, n, &l));
     if (n > 0) memcpy(l->data, values, (size_t)n * sizeof *values);
     return finished(l, out);
@@ -81,7 +81,7 @@ void labels_unref(labels *l)
 
 tsr_status labels_pick(const labels *l, int64_t start, int64_t step, int64_t n, const int64_t *indices, labels **out)
 {
-    labels *picked;
+    labels *picked = NULL;
     TRY(labels_new(l->dtype, n, &picked));
     size_t item = tsr_dtype_size(l->dtype);
     for (int64_t i = 0; i < n; i++) {
@@ -99,7 +99,7 @@ tsr_status labels_concat(int n, labels *const *parts, labels **out)
         total += parts[i]->n;
         if (parts[i]->dtype != dtype) dtype = TSR_F64;
     }
-    labels *joined;
+    labels *joined = NULL;
     TRY(labels_new(dtype, total, &joined));
     size_t item = tsr_dtype_size(dtype);
     char *to = joined->data;
@@ -113,7 +113,7 @@ tsr_status labels_concat(int n, labels *const *parts, labels **out)
 
 tsr_status labels_convert(const labels *l, double scale, double offset, labels **out)
 {
-    labels *converted;
+    labels *converted = NULL;
     TRY(labels_new(TSR_F64, l->n, &converted));
     double *to = converted->data;
     for (int64_t i = 0; i < l->n; i++) to[i] = l->values[i] * scale + offset;
