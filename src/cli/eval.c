@@ -115,7 +115,7 @@ static tsr_status list_to_array(evaluator *e, const value *v, tsr_array **out)
     int ndim = -1;
     int64_t shape[TSR_MAX_NDIM], size = 1;
     tsr_dtype dtype = (tsr_dtype)-1;
-    tsr_session *session;
+    tsr_session *session = NULL;
     for (int d = 0; d < TSR_MAX_NDIM; d++) shape[d] = -1;
     TRY(list_shape(v, 0, &ndim, shape, &dtype));
     TRY(evaluator_session(e, &session));
@@ -136,7 +136,7 @@ static tsr_status dates_to_variable(const value *v, tsr_variable **out);
 tsr_status value_to_variable(evaluator *e, const value *v, tsr_variable **out)
 {
     value made = *v;
-    tsr_session *session;
+    tsr_session *session = NULL;
     tsr_array *array;
     switch (v->kind) {
     case VALUE_VARIABLE: break;
@@ -418,7 +418,7 @@ static tsr_status dates_to_variable(const value *v, tsr_variable **out)
         return status != TSR_OK ? status : tsr_error_code();
     }
     const char *dim = tsr_variable_ndim(v->variable) == 1 ? tsr_variable_dim(v->variable, 0) : NULL;
-    value made;
+    value made = {0};
     TRY(value_take(tsr_variable_new(v->text, array, tsr_ndim(array) == 1 ? &dim : NULL), &made));
     if (dim) TRY(value_take(tsr_variable_set_coord(made.variable, dim, v->variable), &made));
     *out = made.variable;

@@ -19,10 +19,12 @@ static inline uint64_t to_u64(double v)
     return (uint64_t)to_i64(v);
 }
 
+/* clang-format off */
 /* X(letter, type) */
 #define REAL_TYPES(X)                                                                                                            \
     X(i8, int8_t)                                                                                                                \
     X(i16, int16_t) X(i32, int32_t) X(i64, int64_t) X(u8, uint8_t) X(u16, uint16_t) X(u32, uint32_t) X(u64, uint64_t)
+/* clang-format on */
 
 #define CAST(name, T, R, expression)                                                                                             \
     static void name(void *o_, const void *a_, size_t n)                                                                         \
@@ -36,15 +38,18 @@ static inline uint64_t to_u64(double v)
     }
 
 /* From an integer type to everything. */
+/* clang-format off */
 #define FROM_INTEGER(s, T)                                                                                                       \
     CAST(s##_bool, T, uint8_t, x != 0)                                                                                           \
     CAST(s##_i8, T, int8_t, x)                                                                                                   \
     CAST(s##_i16, T, int16_t, x) CAST(s##_i32, T, int32_t, x) CAST(s##_i64, T, int64_t, x) CAST(s##_u8, T, uint8_t, x)           \
         CAST(s##_u16, T, uint16_t, x) CAST(s##_u32, T, uint32_t, x) CAST(s##_u64, T, uint64_t, x) CAST(s##_f32, T, float, x)     \
             CAST(s##_f64, T, double, x) CAST(s##_c64, T, float complex, (float)x) CAST(s##_c128, T, double complex, (double)x)
+/* clang-format on */
 REAL_TYPES(FROM_INTEGER)
 FROM_INTEGER(bool, uint8_t)
 
+/* clang-format off */
 #define FROM_FLOAT(s, T, nonzero, real)                                                                                          \
     CAST(s##_bool, T, uint8_t, nonzero)                                                                                          \
     CAST(s##_i8, T, int8_t, (uint32_t)to_i32((double)real))                                                                      \
@@ -53,6 +58,7 @@ FROM_INTEGER(bool, uint8_t)
             CAST(s##_u16, T, uint16_t, (uint32_t)to_i32((double)real))                                                           \
                 CAST(s##_u32, T, uint32_t, (uint64_t)to_i64((double)real)) CAST(s##_u64, T, uint64_t, to_u64((double)real))      \
                     CAST(s##_f32, T, float, real) CAST(s##_f64, T, double, real)
+/* clang-format on */
 FROM_FLOAT(f32, float, x != 0, x)
 FROM_FLOAT(f64, double, x != 0, x)
 FROM_FLOAT(c64, float complex, x != 0, crealf(x))
