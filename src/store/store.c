@@ -25,7 +25,8 @@ static const store_ops *const readers[] = {
 };
 
 static const writer_ops *const writers[] = {
-    &netcdf3_writer_ops, &netcdf3_classic_writer_ops, &netcdf3_offset64_writer_ops, &netcdf3_cdf5_writer_ops, &npy_writer_ops,
+    &netcdf3_writer_ops, &netcdf3_classic_writer_ops, &netcdf3_offset64_writer_ops, &netcdf3_cdf5_writer_ops, &hdf5_writer_ops,
+    &npy_writer_ops,
 };
 
 enum { N_READERS = sizeof readers / sizeof *readers, N_WRITERS = sizeof writers / sizeof *writers };
@@ -157,7 +158,7 @@ static tsr_status read_checked(store *s, const store_var *var, const box *region
 {
     static const int64_t ones[TSR_MAX_NDIM] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
     int64_t ignored = 0;
-    if (var->is_text) return error_set(TSR_ERR_TYPE, "it holds text, which cannot be read as an array");
+    if (var->is_text) return error_set(TSR_ERR_TYPE, "it holds text or compound values, which cannot be read as an array");
     TRY(check_region(var, region, step));
     if (box_size(region) == 0) return TSR_OK;
     return s->ops->read(s, var, region, step ? step : ones, out, bytes_read ? bytes_read : &ignored);
