@@ -30,7 +30,6 @@ typedef struct hdf5_var {
     int64_t extent[TSR_MAX_NDIM];     /* of the dataset: shorter than the variable where an unlimited dimension has grown since */
     int64_t max_extent[TSR_MAX_NDIM]; /* -1: unlimited */
     int64_t chunk[TSR_MAX_NDIM];      /* what a chunk's array is; the extent where the layout is contiguous */
-    unsigned char fill[16];           /* one element, in the file's byte order */
     _Atomic(hdf5_index *) index;      /* NULL until first needed */
 } hdf5_var;
 

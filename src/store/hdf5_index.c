@@ -1,4 +1,4 @@
-/* Finds a dataset's data layout message in its object header, and reads the index of its chunks.
+/* Finds a dataset's data layout and fill value in its object header, and reads the index of its chunks.
  *
  * After the HDF5 File Format Specification 3.0: object headers (IV.A), the data layout message (IV.A.2.i), version 1
  * B-trees of node type 1 (III.A.1). The indexes of version 4 layouts are in hdf5_index4.c.
@@ -16,6 +16,8 @@
 #include <string.h>
 
 enum {
+    MESSAGE_OLD_FILL = 0x04,
+    MESSAGE_FILL = 0x05,
     MESSAGE_LAYOUT = 0x08,
     MESSAGE_CONTINUATION = 0x10,
     MAX_HEADER_BYTES = 16 << 20, /* of one block of an object header */
@@ -310,6 +312,31 @@ static tsr_status layout_load(hdf5_builder *b, uint64_t address, const uint8_t *
     }
 }
 
+/* The fill value message (IV.A.2.e and f). The library copies as many bytes as the type has, whatever the message holds. */
+static tsr_status fill_load(hdf5_builder *b, int type, const uint8_t *data, size_t n)
+{
+    hdf5_cursor c = {.at = data, .end = data + n};
+    bool defined = true;
+    if (type == MESSAGE_FILL) {
+        int version = (int)hdf5_take(&c, 1);
+        if (version == 3) {
+            defined = hdf5_take(&c, 1) & 0x20;
+        } else {
+            hdf5_skip(&c, 2);
+            defined = hdf5_take(&c, 1) || version == 1;
+        }
+    }
+    uint64_t size = defined ? hdf5_take(&c, 4) : 0;
+    if (size == 0 || size > INT32_MAX) return c.failed ? hdf5_corrupt("a fill value is cut short") : TSR_OK;
+    const uint8_t *value = c.at;
+    hdf5_skip(&c, size);
+    if (c.failed || size != b->q->item_bytes) {
+        return hdf5_corrupt("the fill value has %llu bytes, the elements have %u", (unsigned long long)size, b->q->item_bytes);
+    }
+    if (size <= sizeof b->index->fill) memcpy(b->index->fill, value, size);
+    return TSR_OK;
+}
+
 /* ---- The object header -------------------------------------------------------------------------------------------- */
 
 typedef struct header_block {
@@ -368,6 +395,19 @@ static tsr_status continuation_push(hdf5_builder *b, header_walk *w, const uint8
     return w->version == 1 ? header_push(w, address, length) : header_push(w, address + 4, length - 8);
 }
 
+/* What a message tells of the dataset. Those shared among objects (flag 2) are kept elsewhere. */
+static tsr_status message_load(hdf5_builder *b, int type, int flags, uint64_t address, const uint8_t *data, size_t n, bool *found)
+{
+    if (type == MESSAGE_FILL || type == MESSAGE_OLD_FILL) {
+        if (!(flags & 2)) return fill_load(b, type, data, n);
+        b->index->fill_is_known = false;
+    }
+    if (type != MESSAGE_LAYOUT || flags & 2) return TSR_OK;
+    if (*found) return hdf5_corrupt("the dataset has two data layouts");
+    *found = true;
+    return layout_load(b, address, data, n);
+}
+
 /* Goes through the messages of one block; *found when the layout was among them. */
 static tsr_status header_block_walk(hdf5_builder *b, header_walk *w, header_block block, bool *found)
 {
@@ -376,7 +416,7 @@ static tsr_status header_block_walk(hdf5_builder *b, header_walk *w, header_bloc
     hdf5_cursor c = {.at = data, .end = data + block.size_bytes};
     ptrdiff_t prefix = w->version == 1 ? 8 : w->flags & 4 ? 6 : 4;
     tsr_status status = TSR_OK;
-    while (!*found && c.end - c.at >= prefix) {
+    while (c.end - c.at >= prefix) {
         int type = (int)hdf5_take(&c, w->version == 1 ? 2 : 1);
         size_t n = (size_t)hdf5_take(&c, 2);
         int flags = (int)hdf5_take(&c, 1);
@@ -385,10 +425,7 @@ static tsr_status header_block_walk(hdf5_builder *b, header_walk *w, header_bloc
         hdf5_skip(&c, n);
         if (c.failed) GUARD(hdf5_corrupt("a message of an object header is cut short"));
         if (type == MESSAGE_CONTINUATION) GUARD(continuation_push(b, w, message, n));
-        if (type == MESSAGE_LAYOUT && !(flags & 2)) {
-            *found = true;
-            GUARD(layout_load(b, block.address + (uint64_t)(message - data), message, n));
-        }
+        GUARD(message_load(b, type, flags, block.address + (uint64_t)(message - data), message, n, found));
     }
 done:
     mem_free(data);
@@ -402,7 +439,7 @@ static tsr_status header_load(hdf5_builder *b)
     bool found = false;
     tsr_status status;
     GUARD(header_begin(b, w));
-    while (!found && w->next < w->n_blocks) GUARD(header_block_walk(b, w, w->blocks[w->next++], &found));
+    while (w->next < w->n_blocks) GUARD(header_block_walk(b, w, w->blocks[w->next++], &found));
     if (!found) status = hdf5_corrupt("the dataset has no data layout");
 done:
     mem_free(w);
@@ -457,7 +494,7 @@ static tsr_status grid_init(hdf5_builder *b)
 
 tsr_status hdf5_index_load(const hdf5_index_query *q, hdf5_index *out)
 {
-    *out = (hdf5_index){.offset = HDF5_NOWHERE};
+    *out = (hdf5_index){.offset = HDF5_NOWHERE, .fill_is_known = true};
     /* Twice: nodes are placed once with their prefix and once whole. */
     hdf5_builder b = {.q = q, .index = out, .bytes_left = 2 * q->source.size_bytes + 64};
     tsr_status status;

@@ -41,6 +41,8 @@ typedef struct hdf5_index {
     bool raw_edges;         /* chunks that stick out of the extent are stored without filters */
     uint64_t offset;        /* not chunked: where the data begins, or HDF5_NOWHERE */
     uint64_t size_bytes;    /* not chunked */
+    bool fill_is_known;     /* false: the message is shared with other objects */
+    unsigned char fill[16]; /* one element, as in the file; zeros when none is defined */
     VEC(hdf5_chunk) chunks; /* sorted by number */
 } hdf5_index;
 

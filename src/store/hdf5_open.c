@@ -251,17 +251,6 @@ static tsr_status layout_read(const dataset *d, store_var *var, hdf5_var *v)
     return TSR_OK;
 }
 
-static tsr_status fill_read(const dataset *d, hdf5_var *v)
-{
-    if (v->type.kind != HDF5_NUMERIC) return TSR_OK;
-    H5D_fill_value_t kind;
-    if (H5Pfill_value_defined(d->plist, &kind) < 0 || kind == H5D_FILL_VALUE_UNDEFINED) return TSR_OK;
-    hid_t type = v->type.exact ? H5Tcopy(d->type) : hdf5_type_make(v->type.dtype, false);
-    herr_t got = type < 0 || H5Tget_size(type) > sizeof v->fill ? -1 : H5Pget_fill_value(d->plist, type, v->fill);
-    if (type >= 0) H5Tclose(type);
-    return got < 0 ? hdf5_lib_error(TSR_ERR_FORMAT, "its fill value cannot be read") : TSR_OK;
-}
-
 static tsr_status var_fill_in(const dataset *d, const char *path, uint64_t address, store_var *var)
 {
     hdf5_var *v = mem_calloc(1, sizeof *v);
@@ -277,7 +266,6 @@ static tsr_status var_fill_in(const dataset *d, const char *path, uint64_t addre
     if (!v->type.exact) v->needs_library = true;
     TRY(extent_read(d, v->extent, v->max_extent));
     TRY(layout_read(d, var, v));
-    TRY(fill_read(d, v));
     return hdf5_attrs_read(d->id, &var->attrs, &var->n_attrs);
 }
 

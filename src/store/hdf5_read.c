@@ -334,7 +334,7 @@ static tsr_status read_piece(request *r, piece *p, int64_t number)
 {
     p->chunk = hdf5_index_find(r->index, number);
     if (!p->chunk) {
-        fill_block(p->inside.ndim, p->inside.count, p->out, r->out_strides, r->v->fill, r->item_bytes);
+        fill_block(p->inside.ndim, p->inside.count, p->out, r->out_strides, r->index->fill, r->item_bytes);
         return TSR_OK;
     }
     if (r->v->pipeline.n > 0) return read_filtered(r, p);
@@ -401,7 +401,7 @@ static tsr_status read_chunks(request *r, const box *region, const int64_t *step
 static tsr_status read_contiguous(request *r, const box *region, const int64_t *step, char *out)
 {
     if (r->index->offset == HDF5_NOWHERE) {
-        fill_block(region->ndim, region->count, out, r->out_strides, r->v->fill, r->item_bytes);
+        fill_block(region->ndim, region->count, out, r->out_strides, r->index->fill, r->item_bytes);
         return TSR_OK;
     }
     piece p = {.inside = *region, .step = step, .out = out};
@@ -427,9 +427,7 @@ static tsr_status read_by_library(request *r, const box *region, const int64_t *
 
 static tsr_status read_inside(request *r, const box *region, const int64_t *step, char *out)
 {
-    if (r->v->needs_library) return read_by_library(r, region, step, out);
-    TRY(index_get(r->s, r->var, &r->index));
-    if (!r->index->is_known) return read_by_library(r, region, step, out);
+    if (r->v->needs_library || !r->index->is_known || !r->index->fill_is_known) return read_by_library(r, region, step, out);
     return r->index->is_chunked ? read_chunks(r, region, step, out) : read_contiguous(r, region, step, out);
 }
 
@@ -461,9 +459,14 @@ static tsr_status hdf5_read(store *s, const store_var *var, const box *region, c
     shape_strides(var->ndim, v->chunk, r.item_bytes, r.chunk_strides);
     shape_strides(var->ndim, region->count, r.item_bytes, r.out_strides);
     r.chunk_bytes = (size_t)shape_size(var->ndim, v->chunk) * r.item_bytes;
+    TRY(index_get(s, var, &r.index));
     box inside = *region;
     bool clipped = false, some = clip(v, step, &inside, &clipped);
-    if (clipped) fill_block(region->ndim, region->count, out, r.out_strides, v->fill, r.item_bytes);
+    if (clipped && (!v->type.exact || !r.index->fill_is_known)) {
+        return error_set(TSR_ERR_UNSUPPORTED,
+                         "it is shorter than its unlimited dimension, and its fill value is of a kind that is not read");
+    }
+    if (clipped) fill_block(region->ndim, region->count, out, r.out_strides, r.index->fill, r.item_bytes);
     if (!some) return TSR_OK;
     TRY(hdf5_coder_take(file->cache, &r.coder));
     tsr_status status = read_inside(&r, &inside, step, out);
