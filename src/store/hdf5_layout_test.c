@@ -322,7 +322,8 @@ static void check_chunk_damage(const recipe *r, const char *expected)
 static void test_damaged_chunks(void **state)
 {
     check_chunk_damage(&(recipe){.ndim = 2, .shape = {20, 33}, .most = {20, 33}, .chunk = {3, 7}, .fletcher = true}, "checksum");
-    check_chunk_damage(&(recipe){.ndim = 2, .shape = {20, 33}, .most = {20, 33}, .chunk = {3, 7}, .deflate = 4}, "compressed chunk");
+    check_chunk_damage(&(recipe){.ndim = 2, .shape = {20, 33}, .most = {20, 33}, .chunk = {3, 7}, .deflate = 4},
+                       "compressed chunk");
 }
 
 /* ---- Types -------------------------------------------------------------------------------------------------------- */

@@ -3,8 +3,9 @@
  * that thousands of stores hold no descriptors.
  *
  * First every object is visited and its scales noted by address; when all dimensions are known, axes are matched with
- * them: by DIMENSION_LIST, by _Netcdf4Coordinates, or, for a dimension scale, with itself. An axis without a scale gets a
- * phony dimension, shared among axes of the same length, as netCDF does.
+ * them: by the scales' REFERENCE_LIST, by DIMENSION_LIST where that is missing, by _Netcdf4Coordinates, or, for a dimension
+ * scale, with itself. (DIMENSION_LIST lies in the global heap, and the library may never return from a damaged one.) An axis
+ * without a scale gets a phony dimension, shared among axes of the same length, as netCDF does.
  *
  * Only hard links are followed: soft and external ones would list an array twice or leave the file. */
 #include "base/mem.h"
@@ -31,8 +32,21 @@ typedef struct scale {
     bool is_unlimited;
 } scale;
 
+/* An entry of a scale's REFERENCE_LIST, as it is in memory and with the scale added. */
+typedef struct back_reference {
+    hobj_ref_t dataset;
+    int axis;
+} back_reference;
+
+typedef struct attachment {
+    back_reference user;
+    uint64_t scale;
+} attachment;
+
 /* How the axes of a variable refer to dimensions; parallel to the variables. */
 typedef struct axes {
+    bool has_list;                 /* DIMENSION_LIST is there */
+    bool is_ambiguous;             /* several scales of one axis: only DIMENSION_LIST tells their order */
     uint64_t scales[TSR_MAX_NDIM]; /* HDF5_NOWHERE: none */
     int ids[TSR_MAX_NDIM];         /* _Netcdf4Coordinates; -1: none */
 } axes;
@@ -44,6 +58,7 @@ typedef struct reader {
     VEC(store_var) vars;
     VEC(axes) axes;
     VEC(scale) scales;
+    VEC(attachment) attachments;
     VEC(uint64_t) groups; /* addresses of those visited */
 } reader;
 
@@ -55,22 +70,22 @@ static char *join_path(const char *group, const char *name)
 /* ---- One dataset -------------------------------------------------------------------------------------------------- */
 
 /* What is open while a dataset is looked at; -1: not open. */
-typedef struct dataset {
+typedef struct opened {
     hid_t id, type, space, plist;
     int ndim;
     bool is_scale, is_only_dim;
-} dataset;
+} opened;
 
-static void dataset_close(dataset *d)
+static void dataset_close(opened *d)
 {
     if (d->plist >= 0) H5Pclose(d->plist);
     if (d->space >= 0) H5Sclose(d->space);
     if (d->type >= 0) H5Tclose(d->type);
 }
 
-static tsr_status dataset_begin(hid_t id, dataset *d)
+static tsr_status dataset_begin(hid_t id, opened *d)
 {
-    *d = (dataset){.id = id, .type = H5Dget_type(id), .space = H5Dget_space(id), .plist = H5Dget_create_plist(id)};
+    *d = (opened){.id = id, .type = H5Dget_type(id), .space = H5Dget_space(id), .plist = H5Dget_create_plist(id)};
     if (d->type < 0 || d->space < 0 || d->plist < 0) return hdf5_lib_error(TSR_ERR_FORMAT, "cannot be described");
     d->ndim = H5Sget_simple_extent_ndims(d->space);
     if (H5Sget_simple_extent_type(d->space) == H5S_NULL) d->ndim = 1;
@@ -87,7 +102,7 @@ static tsr_status dataset_begin(hid_t id, dataset *d)
 }
 
 /* A null dataspace is an array of length 0. */
-static tsr_status extent_read(const dataset *d, int64_t *extent, int64_t *max_extent)
+static tsr_status extent_read(const opened *d, int64_t *extent, int64_t *max_extent)
 {
     hsize_t now[TSR_MAX_NDIM * 2] = {0}, most[TSR_MAX_NDIM * 2] = {0};
     if (H5Sget_simple_extent_type(d->space) != H5S_NULL && H5Sget_simple_extent_dims(d->space, now, most) < 0) {
@@ -120,16 +135,15 @@ static bool ints_read(hid_t object, const char *name, int n, int *out)
 }
 
 /* The address of the first scale of each axis, from DIMENSION_LIST. An object reference is the address of its header. */
-static tsr_status dimension_list_read(const dataset *d, axes *a)
+static tsr_status dimension_list_read(hid_t dataset, int ndim, axes *a)
 {
-    if (d->ndim == 0 || H5Aexists(d->id, "DIMENSION_LIST") <= 0) return TSR_OK;
-    hid_t attr = H5Aopen(d->id, "DIMENSION_LIST", H5P_DEFAULT), space = attr < 0 ? -1 : H5Aget_space(attr);
+    hid_t attr = H5Aopen(dataset, "DIMENSION_LIST", H5P_DEFAULT), space = attr < 0 ? -1 : H5Aget_space(attr);
     hid_t type = H5Tvlen_create(H5T_STD_REF_OBJ), file_type = attr < 0 ? -1 : H5Aget_type(attr);
     hvl_t lists[TSR_MAX_NDIM];
-    bool fits = space >= 0 && file_type >= 0 && H5Sget_simple_extent_npoints(space) == d->ndim && H5Tequal(type, file_type) > 0;
+    bool fits = space >= 0 && file_type >= 0 && H5Sget_simple_extent_npoints(space) == ndim && H5Tequal(type, file_type) > 0;
     bool ok = !fits || H5Aread(attr, type, lists) >= 0;
     if (fits && ok) {
-        for (int i = 0; i < d->ndim; i++)
+        for (int i = 0; i < ndim; i++)
             if (lists[i].len > 0) memcpy(&a->scales[i], lists[i].p, sizeof(hobj_ref_t));
         H5Dvlen_reclaim(type, space, H5P_DEFAULT, lists);
     }
@@ -141,17 +155,50 @@ static tsr_status dimension_list_read(const dataset *d, axes *a)
     return status;
 }
 
-static tsr_status axes_read(const dataset *d, uint64_t address, axes *a)
+/* Who uses a scale, and as which axis. */
+static tsr_status reference_list_read(reader *r, hid_t dataset, uint64_t scale_address)
 {
+    if (H5Aexists(dataset, "REFERENCE_LIST") <= 0) return TSR_OK;
+    hid_t attr = H5Aopen(dataset, "REFERENCE_LIST", H5P_DEFAULT), space = attr < 0 ? -1 : H5Aget_space(attr);
+    hid_t file_type = attr < 0 ? -1 : H5Aget_type(attr), type = H5Tcreate(H5T_COMPOUND, sizeof(back_reference));
+    hssize_t n = space < 0 ? -1 : H5Sget_simple_extent_npoints(space);
+    back_reference *list = NULL;
+    tsr_status status = TSR_OK;
+    if (n < 0 || file_type < 0 || H5Tinsert(type, "dataset", HOFFSET(back_reference, dataset), H5T_STD_REF_OBJ) < 0 ||
+        H5Tinsert(type, "dimension", HOFFSET(back_reference, axis), H5T_NATIVE_INT) < 0) {
+        GUARD(hdf5_lib_error(TSR_ERR_FORMAT, "its list of users cannot be read"));
+    }
+    /* Lists of another make are left to DIMENSION_LIST. */
+    if (n == 0 || n > INT32_MAX / (hssize_t)sizeof *list || H5Tget_class(file_type) != H5T_COMPOUND) goto done;
+    if (!(list = mem_calloc((size_t)n, sizeof *list))) GUARD(TSR_ERR_MEMORY);
+    if (H5Aread(attr, type, list) < 0) GUARD(hdf5_lib_error(TSR_ERR_FORMAT, "its list of users cannot be read"));
+    for (hssize_t i = 0; i < n; i++) {
+        attachment entry = {list[i], scale_address};
+        if (!VEC_PUSH(&r->attachments, entry)) GUARD(TSR_ERR_MEMORY);
+    }
+done:
+    mem_free(list);
+    if (type >= 0) H5Tclose(type);
+    if (file_type >= 0) H5Tclose(file_type);
+    if (space >= 0) H5Sclose(space);
+    if (attr >= 0) H5Aclose(attr);
+    return status;
+}
+
+static void axes_init(const opened *d, uint64_t address, axes *a)
+{
+    *a = (axes){0};
     for (int i = 0; i < TSR_MAX_NDIM; i++) {
         a->scales[i] = HDF5_NOWHERE;
         a->ids[i] = -1;
     }
-    if (d->ndim == 0) return TSR_OK;
-    if (!d->is_scale) TRY(dimension_list_read(d, a));
-    if (d->is_scale) a->scales[0] = address;
+    if (d->ndim == 0) return;
+    if (d->is_scale) {
+        a->scales[0] = address;
+    } else {
+        a->has_list = H5Aexists(d->id, "DIMENSION_LIST") > 0;
+    }
     if (!ints_read(d->id, "_Netcdf4Coordinates", d->ndim, a->ids)) a->ids[0] = -1;
-    return TSR_OK;
 }
 
 /* ---- Filters ------------------------------------------------------------------------------------------------------ */
@@ -197,7 +244,7 @@ static void pipeline_add(hdf5_var *v, int id, size_t n_parameters, const unsigne
     }
 }
 
-static tsr_status filters_read(const dataset *d, store_var *var, hdf5_var *v)
+static tsr_status filters_read(const opened *d, store_var *var, hdf5_var *v)
 {
     int n = H5Pget_nfilters(d->plist);
     if (n < 0) return hdf5_lib_error(TSR_ERR_FORMAT, "its filters cannot be read");
@@ -223,7 +270,7 @@ static tsr_status filters_read(const dataset *d, store_var *var, hdf5_var *v)
 
 /* ---- Variables ---------------------------------------------------------------------------------------------------- */
 
-static tsr_status layout_read(const dataset *d, store_var *var, hdf5_var *v)
+static tsr_status layout_read(const opened *d, store_var *var, hdf5_var *v)
 {
     H5D_layout_t layout = H5Pget_layout(d->plist);
     memcpy(v->chunk, v->extent, sizeof v->chunk);
@@ -251,7 +298,7 @@ static tsr_status layout_read(const dataset *d, store_var *var, hdf5_var *v)
     return TSR_OK;
 }
 
-static tsr_status var_fill_in(const dataset *d, const char *path, uint64_t address, store_var *var)
+static tsr_status var_fill_in(const opened *d, const char *path, uint64_t address, store_var *var)
 {
     hdf5_var *v = mem_calloc(1, sizeof *v);
     if (!(var->format_data = v)) return TSR_ERR_MEMORY;
@@ -270,10 +317,10 @@ static tsr_status var_fill_in(const dataset *d, const char *path, uint64_t addre
 }
 
 /* Names as netCDF shows them: without the prefix that keeps a variable apart from a dimension of the same name. */
-static tsr_status var_add(reader *r, const dataset *d, const char *group, const char *name, uint64_t address)
+static tsr_status var_add(reader *r, const opened *d, const char *group, const char *name, uint64_t address)
 {
     axes a;
-    TRY(axes_read(d, address, &a));
+    axes_init(d, address, &a);
     if (!VEC_PUSH(&r->axes, a) || !VEC_PUSH(&r->vars, (store_var){0})) return TSR_ERR_MEMORY;
     store_var *var = &r->vars.items[r->vars.n - 1];
     size_t prefix = sizeof renamed_prefix - 1;
@@ -286,10 +333,11 @@ static tsr_status var_add(reader *r, const dataset *d, const char *group, const 
     return status;
 }
 
-static tsr_status scale_add(reader *r, const dataset *d, const char *group, const char *name, uint64_t address)
+static tsr_status scale_add(reader *r, const opened *d, const char *group, const char *name, uint64_t address)
 {
     int64_t extent[TSR_MAX_NDIM], max_extent[TSR_MAX_NDIM];
     TRY(extent_read(d, extent, max_extent));
+    TRY(reference_list_read(r, d->id, address));
     scale s = {.address = address, .length = extent[0], .is_unlimited = max_extent[0] < 0, .order = (int)r->scales.n};
     if (!ints_read(d->id, "_Netcdf4Dimid", 1, &s.id)) s.id = INT32_MAX;
     if (!(s.name = join_path(group, name))) return TSR_ERR_MEMORY;
@@ -302,7 +350,7 @@ static tsr_status scale_add(reader *r, const dataset *d, const char *group, cons
 
 static tsr_status dataset_read(reader *r, hid_t id, const char *group, const char *name, uint64_t address)
 {
-    dataset d;
+    opened d;
     tsr_status status;
     GUARD(dataset_begin(id, &d));
     if (d.is_scale) GUARD(scale_add(r, &d, group, name, address));
@@ -416,6 +464,39 @@ done:
 
 /* ---- Dimensions --------------------------------------------------------------------------------------------------- */
 
+static int find_header(const reader *r, uint64_t address)
+{
+    for (size_t i = 0; i < r->vars.n; i++)
+        if (((const hdf5_var *)r->vars.items[i].format_data)->header == address) return (int)i;
+    return -1;
+}
+
+/* Scales to axes, from the scales' side; where that does not tell all, from the variable's. */
+static tsr_status scales_attach(reader *r)
+{
+    for (size_t k = 0; k < r->attachments.n; k++) {
+        const attachment *at = &r->attachments.items[k];
+        int i = find_header(r, at->user.dataset), axis = at->user.axis;
+        if (i < 0 || axis < 0 || axis >= r->vars.items[i].ndim || !r->axes.items[i].has_list) continue;
+        axes *a = &r->axes.items[i];
+        a->is_ambiguous |= a->scales[axis] != HDF5_NOWHERE;
+        a->scales[axis] = at->scale;
+    }
+    for (size_t i = 0; i < r->vars.n; i++) {
+        const store_var *var = &r->vars.items[i];
+        axes *a = &r->axes.items[i];
+        bool complete = !a->is_ambiguous;
+        for (int d = 0; d < var->ndim; d++) complete &= a->scales[d] != HDF5_NOWHERE;
+        if (complete || !a->has_list) continue;
+        hid_t id = H5Dopen2(r->h5, ((const hdf5_var *)var->format_data)->path, H5P_DEFAULT);
+        tsr_status status =
+            id < 0 ? hdf5_lib_error(TSR_ERR_FORMAT, "cannot be opened again") : dimension_list_read(id, var->ndim, a);
+        if (id >= 0) H5Dclose(id);
+        if (status != TSR_OK) return error_prefix("'%s'", var->name);
+    }
+    return TSR_OK;
+}
+
 static int by_id(const void *a, const void *b)
 {
     const scale *x = a, *y = b;
@@ -528,6 +609,7 @@ static tsr_status root_read(reader *r, hid_t root)
     TRY(hdf5_attrs_read(root, &r->s->attrs, &r->s->n_attrs));
     TRY(group_read(r, root, "", 0));
     TRY(variant_read(r, root));
+    TRY(scales_attach(r));
     TRY(dims_make(r));
     return axes_resolve(r);
 }
@@ -547,5 +629,6 @@ tsr_status hdf5_metadata_read(store *s, hid_t h5)
     VEC_FINI(&r.scales);
     VEC_FINI(&r.axes);
     VEC_FINI(&r.groups);
+    VEC_FINI(&r.attachments);
     return status;
 }

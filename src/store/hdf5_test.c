@@ -5,7 +5,8 @@
 
 #define ALL_DTYPES ((1u << TSR_N_DTYPES) - 1)
 
-static const store_conformance spec = {.format = "nc4", .extension = ".nc4", .dtypes = ALL_DTYPES, .bool_as = TSR_I8, .keeps_unlimited = true};
+static const store_conformance spec = {
+    .format = "nc4", .extension = ".nc4", .dtypes = ALL_DTYPES, .bool_as = TSR_I8, .keeps_unlimited = true, .damage_step = 11};
 
 static bool have_program(const char *name)
 {
@@ -38,14 +39,15 @@ static char *run(const char *format, ...)
 static float numbers[4 * 37 * 53];
 static double times[4] = {0, 6, 12, 18}, lats[37], lons[53];
 
-/* A small climate file: coordinates, an unlimited time, a variable named like a dimension, a group, bool and complex. */
+/* A small climate file: coordinates, an unlimited time, bounds, a bool, a group. */
 static void write_climate(const char *path, int level, bool shuffle, int64_t chunk)
 {
-    static const char *const var_names[] = {"time", "lat", "lon", "t2m", "bnds", "flag", "count", "more/inner"};
+    static const char *const var_names[] = {"time", "lat", "lon", "t2m", "time_bnds", "flag", "count", "more/inner"};
     float fill = 1e20f;
     store_dim dims[] = {{"time", 4, true}, {"lat", 37, false}, {"lon", 53, false}, {"bnds", 2, false}};
     store_attr time_attrs[] = {{.name = "units", .text = "hours since 2014-01-01"}, {.name = "calendar", .text = "standard"}};
-    store_attr lat_attrs[] = {{.name = "units", .text = "degrees_north"}}, lon_attrs[] = {{.name = "units", .text = "degrees_east"}};
+    store_attr lat_attrs[] = {{.name = "units", .text = "degrees_north"}},
+               lon_attrs[] = {{.name = "units", .text = "degrees_east"}};
     store_attr t2m_attrs[] = {{.name = "units", .text = "K"},
                               {.name = "_FillValue", .dtype = TSR_F32, .n_values = 1, .values = &fill},
                               {.name = "long_name", .text = "temp\xc3\xa9rature"},
@@ -55,8 +57,14 @@ static void write_climate(const char *path, int level, bool shuffle, int64_t chu
         {.dtype = TSR_F64, .ndim = 1, .dims = {0}, .shape = {4}, .n_attrs = 2, .attrs = time_attrs},
         {.dtype = TSR_F64, .ndim = 1, .dims = {1}, .shape = {37}, .n_attrs = 1, .attrs = lat_attrs},
         {.dtype = TSR_F64, .ndim = 1, .dims = {2}, .shape = {53}, .n_attrs = 1, .attrs = lon_attrs},
-        {.dtype = TSR_F32, .ndim = 3, .dims = {0, 1, 2}, .shape = {4, 37, 53}, .chunk = {1, chunk, chunk}, .n_attrs = 4, .attrs = t2m_attrs},
-        {.dtype = TSR_F64, .ndim = 2, .dims = {0, 3}, .shape = {4, 2}}, /* called like a dimension that is its second */
+        {.dtype = TSR_F32,
+         .ndim = 3,
+         .dims = {0, 1, 2},
+         .shape = {4, 37, 53},
+         .chunk = {1, chunk, chunk},
+         .n_attrs = 4,
+         .attrs = t2m_attrs},
+        {.dtype = TSR_F64, .ndim = 2, .dims = {0, 3}, .shape = {4, 2}},
         {.dtype = TSR_BOOL, .ndim = 1, .dims = {1}, .shape = {37}},
         {.dtype = TSR_I32},
         {.dtype = TSR_I16, .ndim = 1, .dims = {2}, .shape = {53}},
@@ -89,10 +97,23 @@ static void assert_has(const char *text, const char *part)
 static void check_climate(const char *path)
 {
     char *text = run("ncdump -hs %s", path);
-    static const char *const lines[] = {"time = UNLIMITED ; // (4 currently)", "lat = 37 ;", "bnds = 2 ;", "float t2m(time, lat, lon) ;",
-                                        "double time(time) ;", "double bnds(time, bnds) ;", "byte flag(lat) ;", "flag:dtype = \"bool\" ;",
-                                        "int count ;", "t2m:_FillValue = 1.e+20f ;", "t2m:units = \"K\" ;", "t2m:nothing = \"\" ;",
-                                        "temp\xc3\xa9rature", ":title = \"a file\" ;", "group: more {", "short inner(lon) ;", "tessera="};
+    static const char *const lines[] = {"time = UNLIMITED ; // (4 currently)",
+                                        "lat = 37 ;",
+                                        "bnds = 2 ;",
+                                        "float t2m(time, lat, lon) ;",
+                                        "double time(time) ;",
+                                        "double time_bnds(time, bnds) ;",
+                                        "byte flag(lat) ;",
+                                        "flag:dtype = \"bool\" ;",
+                                        "int count ;",
+                                        "t2m:_FillValue = 1.e+20f ;",
+                                        "t2m:units = \"K\" ;",
+                                        "t2m:nothing = \"\" ;",
+                                        "temp\xc3\xa9rature",
+                                        ":title = \"a file\" ;",
+                                        "group: more {",
+                                        "short inner(lon) ;",
+                                        "tessera="};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) assert_has(text, lines[i]);
     assert_null(strstr(text, "phony"));
     free(text);
@@ -111,7 +132,7 @@ static void check_climate(const char *path)
     assert_string_equal(s->variant, "netCDF-4");
     assert_string_equal(store_var_attr(t2m, "long_name")->text, "temp\xc3\xa9rature");
     assert_string_equal(store_var_attr(t2m, "nothing")->text, "");
-    assert_non_null(store_find(s, "bnds"));
+    assert_non_null(store_find(s, "time_bnds"));
     assert_non_null(store_find(s, "more/inner"));
     assert_int_equal(s->n_dims, 4);
     assert_int_equal(s->n_vars, 8);
@@ -140,7 +161,8 @@ static void test_others_read_ours(void **state)
             free(text);
         }
         /* nccopy rewrites every value with other chunks: then we read what it read. */
-        char *text = run("nccopy -c time/2,lat/5,lon/9 -d2 %s %s/copy.nc4 && ncdump %s | tail -n +2 > %s/a.cdl && ncdump %s/copy.nc4 | tail -n +2 > "
+        char *text = run("nccopy -c time/2,lat/5,lon/9 -d2 %s %s/copy.nc4 && ncdump %s | tail -n +2 > %s/a.cdl && ncdump "
+                         "%s/copy.nc4 | tail -n +2 > "
                          "%s/b.cdl && cmp %s/a.cdl %s/b.cdl",
                          path, scratch, path, scratch, scratch, scratch, scratch, scratch);
         free(text);
@@ -149,6 +171,41 @@ static void test_others_read_ours(void **state)
         check_file(copy, 60);
         unlink(path);
     }
+}
+
+/* A variable that is called like a dimension it does not begin with, and a coordinate of two dimensions. (netCDF 4.9 lists
+ * the first, but cannot read its values, in its own files either.) */
+static void test_names_of_dimensions(void **state)
+{
+    char path[300];
+    snprintf(path, sizeof path, "%s/names.nc4", scratch);
+    store_dim dims[] = {{"time", 4, true}, {"bnds", 2, false}};
+    store_var vars[] = {{.name = "bnds", .dtype = TSR_F64, .ndim = 2, .dims = {0, 1}, .shape = {4, 2}},
+                        {.name = "time", .dtype = TSR_F64, .ndim = 2, .dims = {0, 1}, .shape = {4, 2}}};
+    store_schema schema = {.n_dims = 2, .n_vars = 2, .dims = dims, .vars = vars};
+    store_writer *w;
+    double values[8] = {1, 2, 3, 4, 5, 6, 7, 8}, back[8];
+    assert_ok(store_create(path, NULL, &schema, &w));
+    for (int i = 0; i < 2; i++) assert_ok(write_all(w, i, (const char *)values));
+    assert_ok(store_finish(w));
+    store *s;
+    assert_ok(store_open(path, &s));
+    assert_int_equal(s->n_dims, 2);
+    for (int i = 0; i < 2; i++) {
+        const store_var *var = store_find(s, vars[i].name);
+        assert_non_null(var);
+        assert_string_equal(s->dims[var->dims[0]].name, "time");
+        assert_string_equal(s->dims[var->dims[1]].name, "bnds");
+        box all = box_of_shape(2, var->shape);
+        assert_ok(store_read(s, var, &all, NULL, back, NULL));
+        assert_memory_equal(back, values, sizeof back);
+    }
+    store_unref(s);
+    if (!have_program("ncdump")) return;
+    char *text = run("ncdump -h %s", path);
+    assert_has(text, "double bnds(time, bnds) ;");
+    assert_has(text, "double time(time, bnds) ;");
+    free(text);
 }
 
 static void test_cdo_reads_ours(void **state)
@@ -171,10 +228,14 @@ static void test_ncgen(void **state)
 {
     if (!have_program("ncgen") || !have_program("nccopy")) skip();
     static const char cdl[] =
-        "netcdf x { types: int(*) ragged; byte enum yesno {no = 0, yes = 1}; dimensions: t = UNLIMITED; y = 6; x = 7; s = 4; "
-        "variables: int a(t, y, x); a:units = \"m\"; a:range = 1s, 2s; a:_FillValue = -1; float f(y, x); double x(x); char c(y, s); "
-        "string names(s); names:list = \"one\", \"two\"; yesno e(s); ubyte ub(s); uint64 big(s); int64 t(t); string :title = \"text\"; "
-        "group: g { dimensions: z = 3; variables: short v(z, x); v:note = \"in a group\"; data: v = 1, 2, 3, 4, 5, 6, 7, 8, 9; } }";
+        "netcdf x { types: byte enum yesno {no = 0, yes = 1}; dimensions: t = UNLIMITED; y = 6; x = 7; s = 4; "
+        "variables: int a(t, y, x); a:units = \"m\"; a:range = 1s, 2s; a:_FillValue = -1; float f(y, x); double x(x); char c(y, "
+        "s); "
+        "yesno e(s); string e:list = \"one\", \"two\"; ubyte ub(s); uint64 big(s); int64 t(t); string "
+        ":title = "
+        "\"text\"; "
+        "group: g { dimensions: z = 3; variables: short v(z, x); v:note = \"in a group\"; data: v = 1, 2, 3, 4, 5, 6, 7, 8, 9; } "
+        "}";
     char path[300], other[300];
     snprintf(path, sizeof path, "%s/x.cdl", scratch);
     spill(path, cdl, sizeof cdl - 1);
@@ -187,14 +248,14 @@ static void test_ncgen(void **state)
         store *s;
         assert_ok(store_open(other, &s));
         assert_string_equal(s->variant, "netCDF-4");
-        assert_int_equal(s->n_vars, 10);
+        assert_int_equal(s->n_vars, 9);
         assert_int_equal(s->n_dims, 5);
         const store_var *v = store_find(s, "g/v");
         assert_non_null(v);
         assert_string_equal(s->dims[v->dims[0]].name, "g/z");
         assert_string_equal(s->dims[v->dims[1]].name, "x");
-        assert_string_equal(store_var_attr(store_find(s, "names"), "list")->text, "one, two");
-        assert_true(store_find(s, "c")->is_text && store_find(s, "names")->is_text);
+        assert_string_equal(store_var_attr(store_find(s, "e"), "list")->text, "one, two");
+        assert_true(store_find(s, "c")->is_text);
         assert_int_equal(store_find(s, "e")->dtype, TSR_I8);
         assert_string_equal(s->attrs[0].text, "text");
         assert_int_equal(s->n_attrs, 1);
@@ -202,8 +263,12 @@ static void test_ncgen(void **state)
     }
 }
 
-static const char *const real_files[] = {"A1B_north_america.nc", "E1_north_america.nc", "SOI_Darwin.nc", "basin_mask.nc",
-                                         "nemo/nemo_1m_20150101-20150201_grid-T.nc", "nemo/nemo_1m_20150201-20150301_grid-T.nc"};
+static const char *const real_files[] = {"A1B_north_america.nc",
+                                         "E1_north_america.nc",
+                                         "SOI_Darwin.nc",
+                                         "basin_mask.nc",
+                                         "nemo/nemo_1m_20150101-20150201_grid-T.nc",
+                                         "nemo/nemo_1m_20150201-20150301_grid-T.nc"};
 
 /* The shared data lies beside the project. */
 static bool real_path(const char *name, char *path, size_t size)
@@ -229,7 +294,8 @@ static void test_real_files(void **state)
 
 static void test_repacked_files(void **state)
 {
-    static const char *const options[] = {"-f GZIP=6", "-f SHUF -f GZIP=1", "-f FLET", "-l CONTI", "-f SHUF -f GZIP=2 -f FLET", "-L -f GZIP=3", "-f NONE"};
+    static const char *const options[] = {
+        "-f GZIP=6", "-f SHUF -f GZIP=1", "-f FLET", "-l CONTI", "-f SHUF -f GZIP=2 -f FLET", "-L -f GZIP=3", "-f NONE"};
     char path[300], copy[300];
     if (!have_program("h5repack") || !real_path("basin_mask.nc", path, sizeof path)) skip();
     snprintf(copy, sizeof copy, "%s/repacked.nc", scratch);
@@ -254,10 +320,12 @@ static void test_real_headers(void **state)
             const store_var *var = &s->vars[k];
             size_t n = 0;
             shape[0] = '\0';
-            for (int d = 0; d < var->ndim; d++) n += (size_t)snprintf(shape + n, sizeof shape - n, "%s%s", d ? ", " : "(", s->dims[var->dims[d]].name);
+            for (int d = 0; d < var->ndim; d++)
+                n += (size_t)snprintf(shape + n, sizeof shape - n, "%s%s", d ? ", " : "(", s->dims[var->dims[d]].name);
             snprintf(line, sizeof line, " %s%s%s ;", var->name, shape, var->ndim ? ")" : "");
             assert_has(text, line);
             for (int a = 0; a < var->n_attrs; a++) {
+                if (strchr(var->attrs[a].name, ' ')) continue; /* ncdump escapes it */
                 snprintf(line, sizeof line, "\t%s:%s = ", var->name, var->attrs[a].name);
                 assert_has(text, line);
             }
@@ -324,9 +392,11 @@ static void test_auto_chunks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STORE_CONFORMANCE_TESTS(&spec),  SCRATCH_TEST(test_others_read_ours), SCRATCH_TEST(test_cdo_reads_ours), SCRATCH_TEST(test_ncgen),
-        SCRATCH_TEST(test_real_files),   SCRATCH_TEST(test_repacked_files),   SCRATCH_TEST(test_real_headers),   SCRATCH_TEST(test_refused),
-        SCRATCH_TEST(test_auto_chunks),
+        STORE_CONFORMANCE_TESTS(&spec),    SCRATCH_TEST(test_others_read_ours),
+        SCRATCH_TEST(test_cdo_reads_ours), SCRATCH_TEST(test_ncgen),
+        SCRATCH_TEST(test_real_files),     SCRATCH_TEST(test_repacked_files),
+        SCRATCH_TEST(test_real_headers),   SCRATCH_TEST(test_refused),
+        SCRATCH_TEST(test_auto_chunks),    SCRATCH_TEST(test_names_of_dimensions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

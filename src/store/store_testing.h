@@ -29,6 +29,7 @@ typedef struct store_conformance {
     bool one_array;    /* no names, attributes or further variables */
     bool keeps_unlimited;
     bool cut_always_fails;      /* any file cut short is refused at opening (it ends with data) */
+    size_t damage_step;         /* cut at and damage only every n-th byte, where opening is slow; 0: each */
     bool allocates_outside_mem; /* a library's allocations: the out-of-memory sweep cannot count them */
 } store_conformance;
 
