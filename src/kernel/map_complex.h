@@ -9,6 +9,11 @@
 #include <complex.h>
 #include <math.h>
 
+/* A complex number from its parts as they are: arithmetic with I would turn an infinite imaginary part into a NaN real one.
+ * (CMPLX of <complex.h> is missing with clang and glibc.) */
+#define MAKE_C64(re, im) __builtin_complex((float)(re), (float)(im))
+#define MAKE_C128(re, im) __builtin_complex((double)(re), (double)(im))
+
 #define COMPLEX_HELPERS(s, C, T, f, BUILD)                                                                                       \
     static inline C times_of_##s(C x, C y)                                                                                       \
     {                                                                                                                            \
@@ -27,31 +32,48 @@
         T ratio = c / d, scale = 1 / (d + c * ratio);                                                                            \
         return BUILD((a * ratio + b) * scale, (b * ratio + negated##f(a)) * scale);                                              \
     }                                                                                                                            \
+    static inline C reciprocal_of_##s(C x)                                                                                       \
+    {                                                                                                                            \
+        T a = creal##f(x), b = cimag##f(x);                                                                                      \
+        if (fabs##f(b) <= fabs##f(a)) {                                                                                          \
+            T ratio = b / a, divisor = a + b * ratio;                                                                            \
+            return BUILD(1 / divisor, -ratio / divisor);                                                                         \
+        }                                                                                                                        \
+        T ratio = a / b, divisor = a * ratio + b;                                                                                \
+        return BUILD(ratio / divisor, -1 / divisor);                                                                             \
+    }                                                                                                                            \
     static inline bool nan_of_##s(C x) { return isnan(creal##f(x)) || isnan(cimag##f(x)); }                                      \
     static inline bool less_of_##s(C x, C y)                                                                                     \
     {                                                                                                                            \
-        T a = creal##f(x), c = creal##f(y);                                                                                      \
-        return a < c ? !isnan(cimag##f(x)) || isnan(cimag##f(y)) : a == c && cimag##f(x) < cimag##f(y);                          \
+        T a = creal##f(x), b = cimag##f(x), c = creal##f(y), d = cimag##f(y);                                                    \
+        return a < c ? !isnan(b) && !isnan(d) : a == c && b < d;                                                                 \
     }                                                                                                                            \
+    /* Small whole exponents by multiplication, as NumPy does, so that squares and cubes are as exact as products. */            \
     static inline C power_of_##s(C x, C y)                                                                                       \
     {                                                                                                                            \
-        if (creal##f(y) == 0 && cimag##f(y) == 0) return 1;                                                                      \
-        if (creal##f(x) == 0 && cimag##f(x) == 0) return creal##f(y) > 0 && cimag##f(y) == 0 ? (C)0 : BUILD((T)NAN, (T)NAN);     \
         T n = creal##f(y);                                                                                                       \
-        if (cimag##f(y) == 0 && n == trunc##f(n) && fabs##f(n) < 100) {                                                          \
-            int e = (int)fabs##f(n);                                                                                             \
-            C result = 1, base = x;                                                                                              \
-            for (; e > 0; e >>= 1, base = times_of_##s(base, base))                                                              \
-                if (e & 1) result = times_of_##s(result, base);                                                                  \
-            return n < 0 ? divide_of_##s(1, result) : result;                                                                    \
+        if (n == 0 && cimag##f(y) == 0) return 1;                                                                                \
+        if (creal##f(x) == 0 && cimag##f(x) == 0) return n > 0 ? (C)0 : BUILD((T)NAN, (T)NAN);                                   \
+        if (cimag##f(y) != 0 || n != trunc##f(n) || fabs##f(n) >= 100) return cpow##f(x, y);                                     \
+        if (n == 1) return x;                                                                                                    \
+        if (n == 2) return times_of_##s(x, x);                                                                                   \
+        if (n == 3) return times_of_##s(x, times_of_##s(x, x));                                                                  \
+        C result = 1, base = x;                                                                                                  \
+        for (int e = (int)fabs##f(n);; base = times_of_##s(base, base)) {                                                        \
+            if (e & 1) result = times_of_##s(result, base);                                                                      \
+            if ((e >>= 1) == 0) break;                                                                                           \
         }                                                                                                                        \
-        return cpow##f(x, y);                                                                                                    \
+        return n < 0 ? divide_of_##s(1, result) : result;                                                                        \
     }                                                                                                                            \
+    /* x / |x|; of an infinite part only its direction counts. */                                                                \
     static inline C sign_of_##s(C x)                                                                                             \
     {                                                                                                                            \
-        T r = cabs##f(x);                                                                                                        \
+        T a = creal##f(x), b = cimag##f(x), r = hypot##f(a, b);                                                                  \
+        if (isnan(r) || (isinf(a) && isinf(b))) return BUILD((T)NAN, (T)NAN);                                                    \
+        if (isinf(a)) return BUILD(copysign##f(1, a), 0);                                                                        \
+        if (isinf(b)) return BUILD(0, copysign##f(1, b));                                                                        \
         if (r == 0) return 0;                                                                                                    \
-        return BUILD(creal##f(x) / r, cimag##f(x) / r);                                                                          \
+        return BUILD(a / r, b / r);                                                                                              \
     }                                                                                                                            \
     static inline C scaled_of_##s(C x, T by) { return BUILD(creal##f(x) * by, cimag##f(x) * by); }                               \
     static inline C expm1_of_##s(C x)                                                                                            \
@@ -64,8 +86,8 @@
         T r = hypot##f(creal##f(x) + 1, cimag##f(x));                                                                            \
         return BUILD(log##f(r), atan2##f(cimag##f(x), creal##f(x) + 1));                                                         \
     }
-COMPLEX_HELPERS(c64, float complex, float, f, CMPLXF)
-COMPLEX_HELPERS(c128, double complex, double, , CMPLX)
+COMPLEX_HELPERS(c64, float complex, float, f, MAKE_C64)
+COMPLEX_HELPERS(c128, double complex, double, , MAKE_C128)
 
 #define COMPLEX_KERNELS(s, C, T, f, BUILD)                                                                                       \
     BINARY(add_##s, C, C, x + y)                                                                                                 \
@@ -89,11 +111,10 @@ COMPLEX_HELPERS(c128, double complex, double, , CMPLX)
     UNARY(logical_not_##s, C, uint8_t, x == 0)                                                                                   \
     UNARY(negative_##s, C, C, -x)                                                                                                \
     UNARY(same_##s, C, C, x)                                                                                                     \
-    UNARY(absolute_##s, C, T, hypot##f(creal##f(x), cimag##f(x)))                                                                \
     UNARY(sign_##s, C, C, sign_of_##s(x))                                                                                        \
     UNARY(rint_##s, C, C, BUILD(rint##f(creal##f(x)), rint##f(cimag##f(x))))                                                     \
     UNARY(square_##s, C, C, times_of_##s(x, x))                                                                                  \
-    UNARY(reciprocal_##s, C, C, divide_of_##s(1, x))                                                                             \
+    UNARY(reciprocal_##s, C, C, reciprocal_of_##s(x))                                                                            \
     UNARY(sqrt_##s, C, C, csqrt##f(x))                                                                                           \
     UNARY(exp_##s, C, C, cexp##f(x))                                                                                             \
     UNARY(exp2_##s, C, C, cexp##f(scaled_of_##s(x, (T)0.693147180559945309417232121458176568L)))                                 \
@@ -120,7 +141,7 @@ COMPLEX_HELPERS(c128, double complex, double, , CMPLX)
     UNARY(isnan_##s, C, uint8_t, nan_of_##s(x))                                                                                  \
     UNARY(isinf_##s, C, uint8_t, isinf(creal##f(x)) || isinf(cimag##f(x)))                                                       \
     UNARY(isfinite_##s, C, uint8_t, isfinite(creal##f(x)) && isfinite(cimag##f(x)))
-COMPLEX_KERNELS(c64, float complex, float, f, CMPLXF)
-COMPLEX_KERNELS(c128, double complex, double, , CMPLX)
+COMPLEX_KERNELS(c64, float complex, float, f, MAKE_C64)
+COMPLEX_KERNELS(c128, double complex, double, , MAKE_C128)
 
 #endif

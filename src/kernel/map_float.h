@@ -5,48 +5,79 @@
 #include "kernel/map_loops.h"
 
 #include <math.h>
+#include <string.h>
 
-/* NumPy's floor_divide and remainder for floats: the remainder has the divisor's sign and the quotient is rounded from
- * (x - remainder) / y, so that x == q * y + r as nearly as can be. */
-#define DIVISION_HELPERS(s, T, f)                                                                                                \
-    static inline T remainder_of_##s(T x, T y)                                                                                   \
+/* Remainders and quotients. All of them start from r = fmod(x, y), which is always exact.
+ *
+ * Where the processor has a fused multiply-add, fmod is computed without a loop: with q = trunc(|x| / |y|) below 2^52 (2^23), the
+ * rounded quotient can only be too large, by one, and |x| - q |y| is exact in one fused step. What is outside (and everything on
+ * processors without it) goes through the library's fmod, a room of elements at a time: the same bits. */
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+enum { HAS_QUICK_FMOD = 1 };
+#else
+enum { HAS_QUICK_FMOD = 0 };
+#endif
+enum { DIVISION_ROOM = 64 };
+
+#define FLOAT_HELPERS(s, T, f, U, whole_limit)                                                                                   \
+    static inline bool quick_fmod_##s(T x, T y, T *r)                                                                            \
     {                                                                                                                            \
-        T r = fmod##f(x, y);                                                                                                     \
-        if (y == 0) return r;                                                                                                    \
-        if (r != 0) return (y < 0) != (r < 0) ? r + y : r;                                                                       \
-        return copysign##f(0, y);                                                                                                \
+        T ax = __builtin_fabs##f(x), ay = __builtin_fabs##f(y), ratio = ax / ay;                                                 \
+        T rest = __builtin_fma##f(-__builtin_trunc##f(ratio), ay, ax);                                                           \
+        rest = rest < 0 ? rest + ay : rest;                                                                                      \
+        *r = __builtin_copysign##f(rest, x);                                                                                     \
+        return (ratio < whole_limit) & (ay < (T)INFINITY);                                                                       \
     }                                                                                                                            \
-    static inline T floor_divide_of_##s(T x, T y)                                                                                \
+    /* NumPy's rules: the remainder has the divisor's sign, the quotient is rounded from (x - r) / y. */                         \
+    static inline T remainder_from_##s(T x, T y, T r)                                                                            \
     {                                                                                                                            \
-        T r = fmod##f(x, y);                                                                                                     \
-        if (y == 0) return x / y;                                                                                                \
-        T q = (x - r) / y;                                                                                                       \
-        if (r != 0 && (y < 0) != (r < 0)) q -= 1;                                                                                \
-        if (q == 0) return copysign##f(0, x / y);                                                                                \
-        T whole = floor##f(q);                                                                                                   \
-        return q - whole > (T)0.5 ? whole + 1 : whole;                                                                           \
+        T moved = (y < 0) != (r < 0) ? r + y : r, zero = __builtin_copysign##f(0, y);                                            \
+        moved = r != 0 ? moved : zero;                                                                                           \
+        return y == 0 ? r : moved;                                                                                               \
     }                                                                                                                            \
-    static inline T logaddexp_of_##s(T x, T y)                                                                                   \
+    static inline T floor_divide_from_##s(T x, T y, T r)                                                                         \
     {                                                                                                                            \
-        if (x == y) return x + (T)0.693147180559945309417232121458176568L;                                                       \
-        T d = x - y;                                                                                                             \
-        return d > 0 ? x + log1p##f(exp##f(-d)) : d <= 0 ? y + log1p##f(exp##f(d)) : d;                                          \
+        T ratio = x / y, q = (x - r) / y;                                                                                        \
+        q = (r != 0) & ((y < 0) != (r < 0)) ? q - 1 : q;                                                                         \
+        T whole = __builtin_floor##f(q);                                                                                         \
+        whole = q - whole > (T)0.5 ? whole + 1 : whole;                                                                          \
+        whole = q == 0 ? __builtin_copysign##f(0, ratio) : whole;                                                                \
+        return y == 0 ? ratio : whole;                                                                                           \
     }                                                                                                                            \
-    static inline T logaddexp2_of_##s(T x, T y)                                                                                  \
+    static inline T fmod_from_##s(T x, T y, T r) { return r; }                                                                   \
+    static inline U bits_of_##s(T x)                                                                                             \
     {                                                                                                                            \
-        if (x == y) return x + 1;                                                                                                \
-        T d = x - y, scale = (T)1.442695040888963407359924681001892137L;                                                         \
-        return d > 0 ? x + log1p##f(exp2##f(-d)) * scale : d <= 0 ? y + log1p##f(exp2##f(d)) * scale : d;                        \
+        union {                                                                                                                  \
+            T value;                                                                                                             \
+            U bits;                                                                                                              \
+        } u = {x};                                                                                                               \
+        return u.bits;                                                                                                           \
+    }                                                                                                                            \
+    static inline T from_bits_##s(U bits)                                                                                        \
+    {                                                                                                                            \
+        union {                                                                                                                  \
+            U bits;                                                                                                              \
+            T value;                                                                                                             \
+        } u = {bits};                                                                                                            \
+        return u.value;                                                                                                          \
+    }                                                                                                                            \
+    static inline T nextafter_of_##s(T x, T y)                                                                                   \
+    {                                                                                                                            \
+        U magnitude = bits_of_##s(__builtin_fabs##f(x)), up = (x < y) == (x > 0);                                                \
+        T moved = __builtin_copysign##f(from_bits_##s(magnitude + 2 * up - 1), x);                                               \
+        moved = x == 0 ? __builtin_copysign##f(from_bits_##s(1), y) : moved;                                                     \
+        moved = x == y ? y : moved;                                                                                              \
+        return (x != x) | (y != y) ? x + y : moved;                                                                              \
     }                                                                                                                            \
     static inline T spacing_of_##s(T x)                                                                                          \
     {                                                                                                                            \
-        if (isinf(x) || isnan(x)) return (T)NAN;                                                                                 \
-        return nextafter##f(x, copysign##f((T)INFINITY, x)) - x;                                                                 \
+        T step = nextafter_of_##s(x, __builtin_copysign##f((T)INFINITY, x)) - x;                                                 \
+        return __builtin_fabs##f(x) < (T)INFINITY ? step : (T)NAN;                                                               \
     }                                                                                                                            \
     static inline T modf_fraction_of_##s(T x)                                                                                    \
     {                                                                                                                            \
-        T whole;                                                                                                                 \
-        return modf##f(x, &whole);                                                                                               \
+        T fraction = __builtin_fabs##f(x) == (T)INFINITY ? 0 : x - __builtin_trunc##f(x);                                        \
+        return __builtin_copysign##f(fraction, x);                                                                               \
     }                                                                                                                            \
     static inline T frexp_mantissa_of_##s(T x)                                                                                   \
     {                                                                                                                            \
@@ -58,28 +89,60 @@
         int e = 0;                                                                                                               \
         if (!isnan(x) && !isinf(x)) (void)frexp##f(x, &e);                                                                       \
         return e;                                                                                                                \
+    }                                                                                                                            \
+    static inline T ldexp_of_##s(T x, int64_t e)                                                                                 \
+    {                                                                                                                            \
+        return ldexp##f(x, e > INT32_MAX ? INT32_MAX : e < INT32_MIN ? INT32_MIN : (int)e);                                      \
     }
-DIVISION_HELPERS(f32, float, f)
-DIVISION_HELPERS(f64, double, )
+FLOAT_HELPERS(f32, float, f, uint32_t, 0x1p23f)
+FLOAT_HELPERS(f64, double, , uint64_t, 0x1p52)
+
+/* out = function##_from(x, y, fmod(x, y)), a room at a time. */
+#define DIVISION_FORM(name, function, s, T, f, x_value, y_value)                                                                 \
+    static void name(KERNEL_ARGUMENTS)                                                                                           \
+    {                                                                                                                            \
+        T *o = o_;                                                                                                               \
+        const T *a = a_, *b = b_;                                                                                                \
+        T x0 = a[0], y0 = b[0], room[DIVISION_ROOM];                                                                             \
+        (void)x0, (void)y0;                                                                                                      \
+        for (size_t start = 0; start < n; start += DIVISION_ROOM) {                                                              \
+            size_t count = n - start < DIVISION_ROOM ? n - start : DIVISION_ROOM;                                                \
+            int quick = HAS_QUICK_FMOD;                                                                                          \
+            for (size_t k = 0; HAS_QUICK_FMOD && k < count; k++) {                                                               \
+                size_t i = start + k;                                                                                            \
+                T x = x_value, y = y_value, r;                                                                                   \
+                quick &= quick_fmod_##s(x, y, &r);                                                                               \
+                room[k] = function##_from_##s(x, y, r);                                                                          \
+            }                                                                                                                    \
+            for (size_t k = 0; !quick && k < count; k++) {                                                                       \
+                size_t i = start + k;                                                                                            \
+                T x = x_value, y = y_value;                                                                                      \
+                room[k] = function##_from_##s(x, y, fmod##f(x, y));                                                              \
+            }                                                                                                                    \
+            memcpy(o + start, room, count * sizeof(T));                                                                          \
+        }                                                                                                                        \
+    }
+#define DIVISION(function, s, T, f)                                                                                              \
+    DIVISION_FORM(function##_##s##_vv, function, s, T, f, a[i], b[i])                                                            \
+    DIVISION_FORM(function##_##s##_vs, function, s, T, f, a[i], y0)                                                              \
+    DIVISION_FORM(function##_##s##_sv, function, s, T, f, x0, b[i])
 
 #define FLOAT_KERNELS(s, T, f)                                                                                                   \
     BINARY(add_##s, T, T, x + y)                                                                                                 \
     BINARY(subtract_##s, T, T, x - y)                                                                                            \
     BINARY(multiply_##s, T, T, x *y)                                                                                             \
     BINARY(divide_##s, T, T, x / y)                                                                                              \
-    BINARY(floor_divide_##s, T, T, floor_divide_of_##s(x, y))                                                                    \
-    BINARY(remainder_##s, T, T, remainder_of_##s(x, y))                                                                          \
-    BINARY(fmod_##s, T, T, fmod##f(x, y))                                                                                        \
-    BINARY(maximum_##s, T, T, x != x ? x : x >= y ? x : y)                                                                       \
-    BINARY(minimum_##s, T, T, x != x ? x : x <= y ? x : y)                                                                       \
-    BINARY(fmax_##s, T, T, y != y ? x : x >= y ? x : y)                                                                          \
-    BINARY(fmin_##s, T, T, y != y ? x : x <= y ? x : y)                                                                          \
+    DIVISION(floor_divide, s, T, f)                                                                                              \
+    DIVISION(remainder, s, T, f)                                                                                                 \
+    DIVISION(fmod, s, T, f)                                                                                                      \
+    BINARY(maximum_##s, T, T, x != x ? x : x > y ? x : y)                                                                        \
+    BINARY(minimum_##s, T, T, x != x ? x : x < y ? x : y)                                                                        \
+    BINARY(fmax_##s, T, T, y != y ? x : x > y ? x : y)                                                                           \
+    BINARY(fmin_##s, T, T, y != y ? x : x < y ? x : y)                                                                           \
     BINARY(copysign_##s, T, T, __builtin_copysign##f(x, y))                                                                      \
-    BINARY(nextafter_##s, T, T, nextafter##f(x, y))                                                                              \
-    BINARY(logaddexp_##s, T, T, logaddexp_of_##s(x, y))                                                                          \
-    BINARY(logaddexp2_##s, T, T, logaddexp2_of_##s(x, y))                                                                        \
+    BINARY(nextafter_##s, T, T, nextafter_of_##s(x, y))                                                                          \
     BINARY(heaviside_##s, T, T, x != x ? x : x == 0 ? y : x < 0 ? 0 : 1)                                                         \
-    BINARY2(ldexp_##s, T, int32_t, T, ldexp##f(x, y))                                                                            \
+    BINARY2(ldexp_##s, T, int64_t, T, ldexp_of_##s(x, y))                                                                        \
     BINARY(equal_##s, T, uint8_t, x == y)                                                                                        \
     BINARY(not_equal_##s, T, uint8_t, x != y)                                                                                    \
     BINARY(less_##s, T, uint8_t, x < y)                                                                                          \
@@ -111,7 +174,7 @@ DIVISION_HELPERS(f64, double, )
     UNARY(isnan_##s, T, uint8_t, x != x)                                                                                         \
     UNARY(isinf_##s, T, uint8_t, __builtin_fabs##f(x) == (T)INFINITY)                                                            \
     UNARY(isfinite_##s, T, uint8_t, __builtin_fabs##f(x) < (T)INFINITY)                                                          \
-    UNARY(signbit_##s, T, uint8_t, __builtin_signbit(x) != 0)
+    UNARY(signbit_##s, T, uint8_t, bits_of_##s(x) >> (8 * sizeof(T) - 1))
 FLOAT_KERNELS(f32, float, f)
 FLOAT_KERNELS(f64, double, )
 

@@ -5,32 +5,61 @@
 
 #include "kernel/map_loops.h"
 
-/* X(letter, type, wide unsigned type, bits) */
+/* X(letter, type, wide unsigned type, bits, quotient) */
 #define SIGNED_TYPES(X)                                                                                                          \
-    X(i8, int8_t, uint32_t, 8) X(i16, int16_t, uint32_t, 16) X(i32, int32_t, uint32_t, 32) X(i64, int64_t, uint64_t, 64)
+    X(i8, int8_t, uint32_t, 8, QUOTIENT_F32)                                                                                     \
+    X(i16, int16_t, uint32_t, 16, QUOTIENT_F32)                                                                                  \
+    X(i32, int32_t, uint32_t, 32, QUOTIENT_F64)                                                                                  \
+    X(i64, int64_t, uint64_t, 64, quotient_i64)
 #define UNSIGNED_TYPES(X)                                                                                                        \
-    X(u8, uint8_t, uint32_t, 8) X(u16, uint16_t, uint32_t, 16) X(u32, uint32_t, uint32_t, 32) X(u64, uint64_t, uint64_t, 64)
+    X(u8, uint8_t, uint32_t, 8, QUOTIENT_F32)                                                                                    \
+    X(u16, uint16_t, uint32_t, 16, QUOTIENT_F32)                                                                                 \
+    X(u32, uint32_t, uint32_t, 32, QUOTIENT_U32)                                                                                 \
+    X(u64, uint64_t, uint64_t, 64, quotient_u64)
 #define INTEGER_TYPES(X) SIGNED_TYPES(X) UNSIGNED_TYPES(X)
 
-/* Quotient and remainder by helper functions: their cases do not vectorise anyway. */
-#define SIGNED_HELPERS(s, T, W, bits)                                                                                            \
+/* Quotients, cut off, of y other than 0 and -1. Processors have no vector division of integers, and their scalar one is slow;
+ * floats have both. A quotient of integers below 2^k differs from the next whole number by more than one part in 2^k, so rounding
+ * to a float of more than k digits cannot reach it, and cutting off gives the exact result. */
+#define QUOTIENT_F32(x, y) (int32_t)((float)(x) / (float)(y))
+#define QUOTIENT_F64(x, y) (int32_t)((double)(x) / (double)(y))
+#define QUOTIENT_U32(x, y) (uint32_t)((double)(x) / (double)(y))
+static inline int64_t quotient_i64(int64_t x, int64_t y)
+{
+    const int64_t limit = (int64_t)1 << 52;
+    return x > -limit && x < limit ? (int64_t)((double)x / (double)y) : x / y;
+}
+static inline uint64_t quotient_u64(uint64_t x, uint64_t y)
+{
+    return x < (uint64_t)1 << 52 ? (uint64_t)(int64_t)((double)(int64_t)x / (double)y) : x / y;
+}
+
+#define SIGNED_HELPERS(s, T, W, bits, quotient)                                                                                  \
+    /* x over y, cut off; the divisors 0 and -1 are put aside by the callers. */                                                 \
+    static inline T cut_divide_of_##s(T x, T y) { return (T)quotient(x, (y == 0) | (y == -1) ? 1 : y); }                         \
     static inline T floor_divide_of_##s(T x, T y)                                                                                \
     {                                                                                                                            \
-        if (y == 0) return 0;                                                                                                    \
-        if (y == -1) return (T)(0 - (W)x);                                                                                       \
-        T q = (T)(x / y);                                                                                                        \
-        return (T)(q - ((x % y != 0) && ((x < 0) != (y < 0))));                                                                  \
+        T q = cut_divide_of_##s(x, y), r = (T)((W)x - (W)q * (W)y);                                                              \
+        T floored = (T)((W)q - ((r != 0) & ((r < 0) != (y < 0))));                                                               \
+        T negated = (T)(0 - (W)x);                                                                                               \
+        floored = y == -1 ? negated : floored;                                                                                   \
+        return y == 0 ? 0 : floored;                                                                                             \
+    }                                                                                                                            \
+    static inline T fmod_of_##s(T x, T y)                                                                                        \
+    {                                                                                                                            \
+        T r = (T)((W)x - (W)cut_divide_of_##s(x, y) * (W)y);                                                                     \
+        return (y == 0) | (y == -1) ? 0 : r;                                                                                     \
     }                                                                                                                            \
     static inline T remainder_of_##s(T x, T y)                                                                                   \
     {                                                                                                                            \
-        if (y == 0 || y == -1) return 0;                                                                                         \
-        T r = (T)(x % y);                                                                                                        \
-        return (T)(r != 0 && ((r < 0) != (y < 0)) ? r + y : r);                                                                  \
+        T r = fmod_of_##s(x, y), moved = (T)((W)r + (W)y);                                                                       \
+        return (r != 0) & ((r < 0) != (y < 0)) ? moved : r;                                                                      \
     }                                                                                                                            \
-    static inline T fmod_of_##s(T x, T y) { return y == 0 || y == -1 ? 0 : (T)(x % y); }                                         \
     static inline T reciprocal_of_##s(T x)                                                                                       \
     {                                                                                                                            \
-        return x == 1 || x == -1 ? x : x == 0 ? (bits >= 32 ? (T)((W)1 << (bits - 1)) : 0) : 0;                                  \
+        /* One over zero is what NumPy's compiler makes of it. */                                                                \
+        T of_zero = bits >= 32 ? (T)((W)1 << (bits - 1)) : 0;                                                                    \
+        return x == 0 ? of_zero : (x == 1) | (x == -1) ? x : 0;                                                                  \
     }                                                                                                                            \
     static inline T power_of_##s(T x, T y, unsigned *faults)                                                                     \
     {                                                                                                                            \
@@ -43,27 +72,36 @@
             if (e & 1) result *= base;                                                                                           \
         return (T)result;                                                                                                        \
     }                                                                                                                            \
-    static inline T gcd_of_##s(T x, T y)                                                                                         \
+    static inline W magnitude_of_##s(T x) { return x < 0 ? 0 - (W)x : (W)x; }                                                    \
+    static inline W gcd_of_##s(T x, T y)                                                                                         \
     {                                                                                                                            \
-        W a = x < 0 ? 0 - (W)x : (W)x, b = y < 0 ? 0 - (W)y : (W)y;                                                              \
+        W a = magnitude_of_##s(x), b = magnitude_of_##s(y);                                                                      \
         while (b) {                                                                                                              \
             W r = a % b;                                                                                                         \
             a = b;                                                                                                               \
             b = r;                                                                                                               \
         }                                                                                                                        \
-        return (T)a;                                                                                                             \
+        return a;                                                                                                                \
     }                                                                                                                            \
     static inline T lcm_of_##s(T x, T y)                                                                                         \
     {                                                                                                                            \
-        W g = (W)gcd_of_##s(x, y), a = x < 0 ? 0 - (W)x : (W)x, b = y < 0 ? 0 - (W)y : (W)y;                                     \
-        return g == 0 ? 0 : (T)(a / g * b);                                                                                      \
+        W g = gcd_of_##s(x, y);                                                                                                  \
+        return g == 0 ? 0 : (T)(magnitude_of_##s(x) / g * magnitude_of_##s(y));                                                  \
     }
 SIGNED_TYPES(SIGNED_HELPERS)
 
-#define UNSIGNED_HELPERS(s, T, W, bits)                                                                                          \
-    static inline T floor_divide_of_##s(T x, T y) { return y == 0 ? 0 : (T)(x / y); }                                            \
-    static inline T remainder_of_##s(T x, T y) { return y == 0 ? 0 : (T)(x % y); }                                               \
-    static inline T fmod_of_##s(T x, T y) { return y == 0 ? 0 : (T)(x % y); }                                                    \
+#define UNSIGNED_HELPERS(s, T, W, bits, quotient)                                                                                \
+    static inline T floor_divide_of_##s(T x, T y)                                                                                \
+    {                                                                                                                            \
+        T q = (T)quotient(x, y == 0 ? 1 : y);                                                                                    \
+        return y == 0 ? 0 : q;                                                                                                   \
+    }                                                                                                                            \
+    static inline T fmod_of_##s(T x, T y)                                                                                        \
+    {                                                                                                                            \
+        T r = (T)((W)x - (W)quotient(x, y == 0 ? 1 : y) * (W)y);                                                                 \
+        return y == 0 ? 0 : r;                                                                                                   \
+    }                                                                                                                            \
+    static inline T remainder_of_##s(T x, T y) { return fmod_of_##s(x, y); }                                                     \
     static inline T reciprocal_of_##s(T x) { return x == 1; }                                                                    \
     static inline T power_of_##s(T x, T y, unsigned *faults)                                                                     \
     {                                                                                                                            \
@@ -84,11 +122,11 @@ SIGNED_TYPES(SIGNED_HELPERS)
     static inline T lcm_of_##s(T x, T y)                                                                                         \
     {                                                                                                                            \
         T g = gcd_of_##s(x, y);                                                                                                  \
-        return g == 0 ? 0 : (T)(x / g * y);                                                                                      \
+        return g == 0 ? 0 : (T)((W)(x / g) * (W)y);                                                                              \
     }
 UNSIGNED_TYPES(UNSIGNED_HELPERS)
 
-#define INTEGER_KERNELS(s, T, W, bits)                                                                                           \
+#define INTEGER_KERNELS(s, T, W, bits, quotient)                                                                                 \
     BINARY(add_##s, T, T, (W)x + (W)y)                                                                                           \
     BINARY(subtract_##s, T, T, (W)x - (W)y)                                                                                      \
     BINARY(multiply_##s, T, T, (W)x *(W)y)                                                                                       \
@@ -123,14 +161,14 @@ UNSIGNED_TYPES(UNSIGNED_HELPERS)
     UNARY(always_##s, T, uint8_t, ((void)x, 1))
 INTEGER_TYPES(INTEGER_KERNELS)
 
-#define SIGNED_KERNELS(s, T, W, bits)                                                                                            \
+#define SIGNED_KERNELS(s, T, W, bits, quotient)                                                                                  \
     BINARY(left_shift_##s, T, T, (uint64_t)y < bits ? (T)((W)x << y) : 0)                                                        \
     BINARY(right_shift_##s, T, T, (uint64_t)y < bits ? (T)(x >> y) : (T)(x < 0 ? -1 : 0))                                        \
     UNARY(absolute_##s, T, T, x < 0 ? 0 - (W)x : (W)x)                                                                           \
     UNARY(sign_##s, T, T, (x > 0) - (x < 0))
 SIGNED_TYPES(SIGNED_KERNELS)
 
-#define UNSIGNED_KERNELS(s, T, W, bits)                                                                                          \
+#define UNSIGNED_KERNELS(s, T, W, bits, quotient)                                                                                \
     BINARY(left_shift_##s, T, T, y < bits ? (T)((W)x << y) : 0)                                                                  \
     BINARY(right_shift_##s, T, T, y < bits ? (T)(x >> y) : 0)                                                                    \
     UNARY(absolute_##s, T, T, x)                                                                                                 \

@@ -1,5 +1,5 @@
-/* Transcendental functions through SLEEF's vector functions, at the width of the instruction set. Every element goes through the
- * vector function, the last few in a padded vector, so its value does not depend on where it stands. Included by map.c only. */
+/* Transcendental functions through SLEEF's vector functions, at the width of the instruction set; README.md has their error
+ * bounds. Included by map.c only. */
 #ifndef TESSERA_KERNEL_MAP_MATH_H
 #define TESSERA_KERNEL_MAP_MATH_H
 
@@ -51,64 +51,164 @@ enum { LANES_F64 = 1, LANES_F32 = 1 };
 #define STORE_F32(p, v) (*(p) = (v))
 #endif
 
-#define MATH1(name, s, T, lanes, LOAD, STORE, function)                                                                          \
+/* Elements go through a function a room at a time. The last vector of a room is padded, so that every element takes the vector
+ * function and its value does not depend on where it stands. */
+enum { MATH_ROOM = 64 };
+
+/* Copies n elements, or one element n times, and ones up to a whole vector. */
+#define FILL(s, T, lanes)                                                                                                        \
+    static inline void fill_##s(T *room, const T *a, bool one, size_t n)                                                         \
+    {                                                                                                                            \
+        if (one) {                                                                                                               \
+            for (size_t k = 0; k < n; k++) room[k] = a[0];                                                                       \
+        } else {                                                                                                                 \
+            memcpy(room, a, n * sizeof(T));                                                                                      \
+        }                                                                                                                        \
+        for (size_t k = n; k % lanes != 0; k++) room[k] = 1;                                                                     \
+    }
+FILL(f32, float, LANES_F32)
+FILL(f64, double, LANES_F64)
+
+/* A vector function over a room. */
+#define APPLY_F64(out, function, in)                                                                                             \
+    for (size_t k = 0; k < count; k += LANES_F64) STORE_F64(out + k, function(LOAD_F64(in + k)))
+#define APPLY_F32(out, function, in)                                                                                             \
+    for (size_t k = 0; k < count; k += LANES_F32) STORE_F32(out + k, function(LOAD_F32(in + k)))
+#define APPLY2_F64(out, function, x, y)                                                                                          \
+    for (size_t k = 0; k < count; k += LANES_F64) STORE_F64(out + k, function(LOAD_F64(x + k), LOAD_F64(y + k)))
+#define APPLY2_F32(out, function, x, y)                                                                                          \
+    for (size_t k = 0; k < count; k += LANES_F32) STORE_F32(out + k, function(LOAD_F32(x + k), LOAD_F32(y + k)))
+
+/* Beyond |x| = limit SLEEF overflows too early; the C library answers there. */
+#define MATH1(name, s, S, T, f, function, limit, library)                                                                        \
     static void name##_##s##_vv(KERNEL_ARGUMENTS)                                                                                \
     {                                                                                                                            \
-        T *o = o_;                                                                                                               \
+        T *o = o_, room[MATH_ROOM], out[MATH_ROOM];                                                                              \
         const T *a = a_;                                                                                                         \
-        size_t i = 0;                                                                                                            \
-        for (; i + lanes <= n; i += lanes) STORE(o + i, function(LOAD(a + i)));                                                  \
-        if (i < n) {                                                                                                             \
-            T room[lanes] = {0};                                                                                                 \
-            memcpy(room, a + i, (n - i) * sizeof(T));                                                                            \
-            STORE(room, function(LOAD(room)));                                                                                   \
-            memcpy(o + i, room, (n - i) * sizeof(T));                                                                            \
+        for (size_t start = 0; start < n; start += MATH_ROOM) {                                                                  \
+            size_t count = n - start < MATH_ROOM ? n - start : MATH_ROOM;                                                        \
+            const T *in = a + start;                                                                                             \
+            if (count < MATH_ROOM) fill_##s(room, in, false, count), in = room;                                                  \
+            APPLY_##S(out, function, in);                                                                                        \
+            int far = 0;                                                                                                         \
+            for (size_t k = 0; k < count; k++) far |= __builtin_fabs##f(in[k]) > (T)limit;                                       \
+            for (size_t k = 0; far && k < count; k++)                                                                            \
+                if (__builtin_fabs##f(in[k]) > (T)limit) out[k] = library##f(in[k]);                                             \
+            memcpy(o + start, out, count * sizeof(T));                                                                           \
         }                                                                                                                        \
     }
 
-#define MATH2_FORM(name, T, lanes, LOAD, STORE, function, step_a, step_b)                                                        \
-    static void name(KERNEL_ARGUMENTS)                                                                                           \
-    {                                                                                                                            \
-        T *o = o_;                                                                                                               \
-        const T *a = a_, *b = b_;                                                                                                \
-        T room_a[lanes], room_b[lanes];                                                                                          \
-        for (int k = 0; k < lanes; k++) room_a[k] = a[0], room_b[k] = b[0];                                                      \
-        for (size_t i = 0; i < n; i += lanes) {                                                                                  \
-            size_t m = n - i < lanes ? n - i : lanes;                                                                            \
-            if (step_a) memcpy(room_a, a + i, m * sizeof(T));                                                                    \
-            if (step_b) memcpy(room_b, b + i, m * sizeof(T));                                                                    \
-            T result[lanes];                                                                                                     \
-            STORE(result, function(LOAD(room_a), LOAD(room_b)));                                                                 \
-            memcpy(o + i, result, m * sizeof(T));                                                                                \
-        }                                                                                                                        \
-    }
-#define MATH2(name, s, T, lanes, LOAD, STORE, function)                                                                          \
-    MATH2_FORM(name##_##s##_vv, T, lanes, LOAD, STORE, function, 1, 1)                                                           \
-    MATH2_FORM(name##_##s##_vs, T, lanes, LOAD, STORE, function, 1, 0)                                                           \
-    MATH2_FORM(name##_##s##_sv, T, lanes, LOAD, STORE, function, 0, 1)
-
-/* X(our name, SLEEF's name, error bound). u10: 1.0 ULP; u35: 3.5 ULP (the bound NumPy's own AVX-512 functions have is 4). */
+/* X(our name, SLEEF's name, its error bound for f64, for f32, largest |x| for f64, for f32, the C library's name).
+ * u10: 1.0 ULP; u35: 3.5 ULP. */
 /* clang-format off */
 #define MATH1_LIST(X)                                                                                                            \
-    X(exp, exp, u10)                                                                                                             \
-    X(exp2, exp2, u10)                                                                                                           \
-    X(expm1, expm1, u10) X(log, log, u10) X(log2, log2, u10) X(log10, log10, u10) X(log1p, log1p, u10) X(sin, sin, u35)          \
-        X(cos, cos, u35) X(tan, tan, u35) X(arcsin, asin, u10) X(arccos, acos, u10) X(arctan, atan, u10) X(sinh, sinh, u10)      \
-            X(cosh, cosh, u10) X(tanh, tanh, u10) X(arcsinh, asinh, u10) X(arccosh, acosh, u10) X(arctanh, atanh, u10)           \
-                X(cbrt, cbrt, u10)
+    X(exp, exp, u10, u10, INFINITY, INFINITY, exp)                                                                               \
+    X(exp2, exp2, u10, u10, INFINITY, INFINITY, exp2)                                                                            \
+    X(expm1, expm1, u10, u10, INFINITY, INFINITY, expm1)                                                                         \
+    X(log, log, u10, u10, INFINITY, INFINITY, log)                                                                               \
+    X(log2, log2, u10, u10, INFINITY, INFINITY, log2)                                                                            \
+    X(log10, log10, u10, u10, INFINITY, INFINITY, log10)                                                                         \
+    X(log1p, log1p, u10, u10, 1e300, 1e38, log1p)                                                                                \
+    X(sin, sin, u35, u35, INFINITY, INFINITY, sin)                                                                               \
+    X(cos, cos, u35, u35, INFINITY, INFINITY, cos)                                                                               \
+    X(tan, tan, u35, u35, INFINITY, INFINITY, tan)                                                                               \
+    X(arcsin, asin, u10, u10, INFINITY, INFINITY, asin)                                                                          \
+    X(arccos, acos, u10, u10, INFINITY, INFINITY, acos)                                                                          \
+    X(arctan, atan, u10, u10, INFINITY, INFINITY, atan)                                                                          \
+    X(sinh, sinh, u10, u10, 709, 88, sinh)                                                                                       \
+    X(cosh, cosh, u10, u10, 709, 88, cosh)                                                                                       \
+    X(tanh, tanh, u10, u10, INFINITY, INFINITY, tanh)                                                                            \
+    X(arcsinh, asinh, u10, u10, 1e154, 1e18, asinh)                                                                              \
+    X(arccosh, acosh, u10, u10, 1e154, 1e18, acosh)                                                                              \
+    X(arctanh, atanh, u10, u10, INFINITY, INFINITY, atanh)                                                                       \
+    X(cbrt, cbrt, u10, u10, INFINITY, INFINITY, cbrt)
 /* clang-format on */
 
-#define X(name, sleef, ulp)                                                                                                      \
-    MATH1(name, f64, double, LANES_F64, LOAD_F64, STORE_F64, SLEEF_F64(sleef, ulp))                                              \
-    MATH1(name, f32, float, LANES_F32, LOAD_F32, STORE_F32, SLEEF_F32(sleef, ulp))
+#define X(name, sleef, ulp_f64, ulp_f32, limit_f64, limit_f32, library)                                                          \
+    MATH1(name, f64, F64, double, , SLEEF_F64(sleef, ulp_f64), limit_f64, library)                                               \
+    MATH1(name, f32, F32, float, f, SLEEF_F32(sleef, ulp_f32), limit_f32, library)
 MATH1_LIST(X)
 #undef X
 
-MATH2(arctan2, f64, double, LANES_F64, LOAD_F64, STORE_F64, SLEEF_F64(atan2, u10))
-MATH2(arctan2, f32, float, LANES_F32, LOAD_F32, STORE_F32, SLEEF_F32(atan2, u10))
-MATH2(power, f64, double, LANES_F64, LOAD_F64, STORE_F64, SLEEF_F64(pow, u10))
-MATH2(power, f32, float, LANES_F32, LOAD_F32, STORE_F32, SLEEF_F32(pow, u10))
-MATH2(hypot, f64, double, LANES_F64, LOAD_F64, STORE_F64, SLEEF_F64(hypot, u05))
-MATH2(hypot, f32, float, LANES_F32, LOAD_F32, STORE_F32, SLEEF_F32(hypot, u05))
+/* Functions of two operands: `body` computes out from x and y, `count` elements and their padding. */
+#define MATH2_FORM(name, s, T, one_a, one_b, body)                                                                               \
+    static void name(KERNEL_ARGUMENTS)                                                                                           \
+    {                                                                                                                            \
+        T *o = o_, x[MATH_ROOM], y[MATH_ROOM], out[MATH_ROOM];                                                                   \
+        const T *a = a_, *b = b_;                                                                                                \
+        for (size_t start = 0; start < n; start += MATH_ROOM) {                                                                  \
+            size_t count = n - start < MATH_ROOM ? n - start : MATH_ROOM;                                                        \
+            fill_##s(x, one_a ? a : a + start, one_a, count);                                                                    \
+            fill_##s(y, one_b ? b : b + start, one_b, count);                                                                    \
+            body(out, x, y, count);                                                                                              \
+            memcpy(o + start, out, count * sizeof(T));                                                                           \
+        }                                                                                                                        \
+    }
+#define MATH2(name, s, T)                                                                                                        \
+    MATH2_FORM(name##_##s##_vv, s, T, false, false, name##_room_##s)                                                             \
+    MATH2_FORM(name##_##s##_vs, s, T, false, true, name##_room_##s)                                                              \
+    MATH2_FORM(name##_##s##_sv, s, T, true, false, name##_room_##s)
+
+#define MATH2_ALL(s, S, T, f)                                                                                                    \
+    static void arctan2_room_##s(T *out, const T *x, const T *y, size_t count) { APPLY2_##S(out, SLEEF_##S(atan2, u10), x, y); } \
+    static void hypot_room_##s(T *out, const T *x, const T *y, size_t count) { APPLY2_##S(out, SLEEF_##S(hypot, u05), x, y); }   \
+    /* Squares are exact products wherever they occur: they are what powers are mostly used for. Near the largest float SLEEF    \
+     * overflows too early. */                                                                                                   \
+    static void power_room_##s(T *out, const T *x, const T *y, size_t count)                                                     \
+    {                                                                                                                            \
+        int general = 0, infinite = 0;                                                                                           \
+        for (size_t k = 0; k < count; k++) general |= y[k] != 2;                                                                 \
+        if (general) APPLY2_##S(out, SLEEF_##S(pow, u10), x, y);                                                                 \
+        for (size_t k = 0; k < count; k++) out[k] = y[k] == 2 ? x[k] * x[k] : out[k];                                            \
+        if (!general) return;                                                                                                    \
+        for (size_t k = 0; k < count; k++) infinite |= __builtin_fabs##f(out[k]) == (T)INFINITY;                                 \
+        for (size_t k = 0; infinite && k < count; k++)                                                                           \
+            if (isinf(out[k]) && isfinite(x[k]) && isfinite(y[k])) out[k] = pow##f(x[k], y[k]);                                  \
+    }                                                                                                                            \
+    /* log(exp(x) + exp(y)) as the larger one + log1p(exp(-difference)). */                                                      \
+    static void logaddexp_room_##s(T *out, const T *x, const T *y, size_t count)                                                 \
+    {                                                                                                                            \
+        T rest[MATH_ROOM];                                                                                                       \
+        for (size_t k = 0; k < MATH_ROOM; k++) rest[k] = k < count ? -__builtin_fabs##f(x[k] - y[k]) : 0;                        \
+        APPLY_##S(rest, SLEEF_##S(exp, u10), rest);                                                                              \
+        APPLY_##S(rest, SLEEF_##S(log1p, u10), rest);                                                                            \
+        for (size_t k = 0; k < count; k++) {                                                                                     \
+            T larger = x[k] > y[k] ? x[k] : y[k];                                                                                \
+            out[k] = x[k] == y[k] ? x[k] + (T)M_LN2 : larger + rest[k];                                                          \
+        }                                                                                                                        \
+    }                                                                                                                            \
+    static void logaddexp2_room_##s(T *out, const T *x, const T *y, size_t count)                                                \
+    {                                                                                                                            \
+        T rest[MATH_ROOM];                                                                                                       \
+        for (size_t k = 0; k < MATH_ROOM; k++) rest[k] = k < count ? -__builtin_fabs##f(x[k] - y[k]) : 0;                        \
+        APPLY_##S(rest, SLEEF_##S(exp2, u10), rest);                                                                             \
+        APPLY_##S(rest, SLEEF_##S(log1p, u10), rest);                                                                            \
+        for (size_t k = 0; k < count; k++) {                                                                                     \
+            T larger = x[k] > y[k] ? x[k] : y[k];                                                                                \
+            out[k] = x[k] == y[k] ? x[k] + 1 : larger + rest[k] * (T)M_LOG2E;                                                    \
+        }                                                                                                                        \
+    }                                                                                                                            \
+    MATH2(arctan2, s, T)                                                                                                         \
+    MATH2(hypot, s, T)                                                                                                           \
+    MATH2(power, s, T)                                                                                                           \
+    MATH2(logaddexp, s, T)                                                                                                       \
+    MATH2(logaddexp2, s, T)                                                                                                      \
+    static void absolute_c_##s##_vv(KERNEL_ARGUMENTS)                                                                            \
+    {                                                                                                                            \
+        T *o = o_, x[MATH_ROOM], y[MATH_ROOM], out[MATH_ROOM];                                                                   \
+        const T *a = a_;                                                                                                         \
+        for (size_t start = 0; start < n; start += MATH_ROOM) {                                                                  \
+            size_t count = n - start < MATH_ROOM ? n - start : MATH_ROOM;                                                        \
+            for (size_t k = 0; k < MATH_ROOM; k++) {                                                                             \
+                bool inside = k < count;                                                                                         \
+                x[k] = inside ? a[2 * (start + k)] : 1;                                                                          \
+                y[k] = inside ? a[2 * (start + k) + 1] : 1;                                                                      \
+            }                                                                                                                    \
+            hypot_room_##s(out, x, y, count);                                                                                    \
+            memcpy(o + start, out, count * sizeof(T));                                                                           \
+        }                                                                                                                        \
+    }
+MATH2_ALL(f32, F32, float, f)
+MATH2_ALL(f64, F64, double, )
 
 #endif

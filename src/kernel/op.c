@@ -29,6 +29,17 @@ static tsr_status no_loop(op_code op, const tsr_dtype *operands)
 
 /* Operations of the numeric families that have no complex loop. */
 static bool real_only(op_code op) { return op == OP_FLOOR_DIVIDE || op == OP_REMAINDER || op == OP_FMOD; }
+/* Operations of the integer family that have no bool loop. */
+static bool integers_only(op_code op) { return op == OP_GCD || op == OP_LCM; }
+
+/* The float dtype that both operands can be cast to. It may be smaller than the promoted dtype's: int8 and uint16 meet in int32,
+ * but each is exact in float32. */
+static tsr_dtype inexact_of_all(const tsr_dtype *operands, int n)
+{
+    tsr_dtype t = dtype_inexact(operands[0]);
+    for (int i = 1; i < n; i++) t = tsr_dtype_promote(t, dtype_inexact(operands[i]));
+    return t;
+}
 
 tsr_status op_resolve(op_code op, const tsr_dtype *operands, tsr_dtype *loops, tsr_dtype *result)
 {
@@ -51,14 +62,14 @@ tsr_status op_resolve(op_code op, const tsr_dtype *operands, tsr_dtype *loops, t
     case RULE_REAL:
         if (dtype_is_complex(t)) return no_loop(op, operands);
         break;
-    case RULE_INEXACT: t = dtype_inexact(t); break;
+    case RULE_INEXACT: t = inexact_of_all(operands, n); break;
     case RULE_FLOAT:
         if (dtype_is_complex(t)) return no_loop(op, operands);
-        t = dtype_inexact(t);
+        t = inexact_of_all(operands, n);
         break;
     case RULE_DIVIDE: t = dtype_is_inexact(t) ? t : TSR_F64; break;
     case RULE_INTEGER:
-        if (dtype_is_inexact(t) || (t == TSR_BOOL && (op == OP_GCD || op == OP_LCM))) return no_loop(op, operands);
+        if (dtype_is_inexact(t) || (t == TSR_BOOL && integers_only(op))) return no_loop(op, operands);
         break;
     case RULE_SHIFT:
         if (dtype_is_inexact(t)) return no_loop(op, operands);
@@ -75,9 +86,10 @@ tsr_status op_resolve(op_code op, const tsr_dtype *operands, tsr_dtype *loops, t
         return TSR_OK;
     case RULE_PART: *result = dtype_real(t); return TSR_OK;
     case RULE_LDEXP:
-        if (dtype_is_complex(operands[0]) || dtype_is_inexact(operands[1])) return no_loop(op, operands);
+        if (dtype_is_complex(operands[0]) || dtype_is_inexact(operands[1]) || operands[1] == TSR_U64)
+            return no_loop(op, operands);
         loops[0] = *result = dtype_inexact(operands[0]);
-        loops[1] = TSR_I32;
+        loops[1] = TSR_I64;
         return TSR_OK;
     case RULE_EXPONENT:
         if (dtype_is_complex(t)) return no_loop(op, operands);

@@ -20,7 +20,7 @@ typedef enum op_rule {
     RULE_ORDER,     /* the same; complex compares lexicographically */
     RULE_TEST,      /* one operand in its own dtype, bool out */
     RULE_PART,      /* one operand; complex in gives its real dtype out, real stays (absolute, real, imag) */
-    RULE_LDEXP,     /* (float, int32) -> float */
+    RULE_LDEXP,     /* (float, int64) -> float */
     RULE_EXPONENT,  /* float -> int32 (frexp's second result) */
     RULE_SELECT     /* (bool, T, T) -> T */
 } op_rule;
