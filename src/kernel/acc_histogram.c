@@ -71,7 +71,7 @@ static void edge_bins(int32_t *bin, const double *x, int64_t n, const acc_params
         for (int64_t i = 0; i < n; i++) bin[i] += middle[bin[i]] <= x[i] ? (int32_t)half : 0;
         length -= half;
     }
-    for (int64_t i = 0; i < n; i++) bin[i] = (x[i] >= low) & (x[i] <= high) ? bin[i] : (int32_t)n_bins;
+    for (int64_t i = 0; i < n; i++) bin[i] = ((x[i] >= low) & (x[i] <= high)) ? bin[i] : (int32_t)n_bins;
 }
 
 /* ---- Counting ---------------------------------------------------------------------------------------------------- */

@@ -1,0 +1,120 @@
+"""What the benchmark measures: the table of workloads, and how each peer is started.
+
+A peer is a command. Commands that print {"seconds": ..., "value": ...} time themselves (the library workloads: starting the
+process and making the data is not what they are about); the others are timed as whole processes (the command line tools).
+"""
+import dataclasses
+import pathlib
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+PEERS = ("tessera", "numpy", "dask", "xarray", "numexpr", "numba", "cdo", "ncra")
+TITLES = {"tessera": "Tessera", "numpy": "NumPy", "dask": "Dask", "xarray": "xarray + Dask", "numexpr": "numexpr", "numba": "numba",
+          "cdo": "CDO", "ncra": "ncra"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Goal:
+    """How many times faster than a peer ("best": the fastest of the others) Tessera is to be."""
+
+    peer: str
+    factor: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+    name: str
+    title: str
+    peers: tuple  # besides Tessera
+    goals: tuple = ()
+    kind: str = "library"  # or "files", "start"
+    tolerance: float = 1e-9  # relative, between the peers' values (absolute where they are about 0)
+    traffic: float = 0  # bytes that have to move to or from memory
+    limit: str = ""  # "read" or "copy": the bandwidth that `traffic` is held against
+    limit_goal: float = 0  # the fraction of it to reach
+    memory_goal: int = 0  # bytes, of the whole process
+    seconds_goal: float = 0
+    cold: bool = False  # nothing to warm up, or too long to run twice
+    note: str = ""
+
+
+TABLE_BYTES = 50000 * 4000 * 8
+CLIMATE_BYTES = 240 * 361 * 720 * 8
+
+WORKLOADS = (
+    Workload("normal_mean", "mean of 200 M normals, 4 chunks", ("numpy", "dask"), (Goal("dask", 12),), tolerance=1e-4,
+             memory_goal=60_000_000),
+    Workload("flip_ones", "`(b * b[::-1, ::-1]).mean()`, b = ones(200000, 4000)", ("dask",), (Goal("dask", 15),),
+             memory_goal=60_000_000),
+    Workload("flip_generated", "the same, b[i, j] = i / 1000 + j", ("dask",), (Goal("dask", 15),), memory_goal=60_000_000),
+    Workload("flip_random", "the same, b uniform random numbers", ("dask",), tolerance=1e-4, memory_goal=60_000_000),
+    Workload("flip_memory", "the same on 1.6 GB in memory", ("numpy", "dask", "numba"), (Goal("dask", 3),),
+             traffic=TABLE_BYTES * 2, limit="read", limit_goal=0.75,
+             note="b and its mirror image are both read: twice 1.6 GB"),
+    Workload("chain_sum", "`(((b+1)*2-b)/3).sum()`, 1.6 GB in memory", ("numpy", "dask", "numexpr", "numba"),
+             (Goal("dask", 8), Goal("numba", 1)), traffic=TABLE_BYTES, limit="read", limit_goal=0.75),
+    Workload("cos_mean", "`(cos(b)**2).mean(axis=0)`, 1.6 GB in memory", ("numpy", "dask", "numexpr"), (Goal("dask", 4),),
+             traffic=TABLE_BYTES, limit="read", note="bound by the cosines, not by memory"),
+    Workload("histogram", "histogram (100 bins) of 200 M normals, 200 chunks", ("numpy", "dask"), (Goal("dask", 10),),
+             tolerance=1e-6),
+    Workload("files_mean", "60 daily NetCDF-3 files (0.25 GB): mean over time", ("dask", "xarray", "cdo", "ncra"),
+             (Goal("best", 5),), kind="files", tolerance=1e-6),
+    Workload("files_z", "the same files: z-score over time to a NetCDF file", ("xarray", "cdo"), (Goal("xarray", 8), Goal("cdo", 4)),
+             kind="files", tolerance=1e-5),
+    Workload("mean", "in memory (0.5 GB): `x.mean()`", ("numpy", "dask"), traffic=CLIMATE_BYTES, limit="read", limit_goal=0.75),
+    Workload("mean_space", "in memory: `x.mean(axis=(1,2))`", ("numpy", "dask"), traffic=CLIMATE_BYTES, limit="read",
+             limit_goal=0.75),
+    Workload("mean_time", "in memory: `x.mean(axis=0)`", ("numpy", "dask"), traffic=CLIMATE_BYTES, limit="read", limit_goal=0.75),
+    Workload("z_persist", "in memory: z-score over time, persisted", ("numpy", "dask"), (Goal("dask", 8),),
+             traffic=CLIMATE_BYTES * 3, limit="copy", limit_goal=0.75, note="x is read twice and z written once"),
+    Workload("deflate_mean", "NetCDF-4 deflate, 1 GB raw: mean over time", ("xarray", "cdo", "ncra"), (Goal("best", 4),), kind="files", tolerance=1e-6),
+    Workload("blocks", "`(ones(100000, chunks=1) + 1).sum()`", ("dask",), seconds_goal=0.1, cold=True,
+             note="the goal is one microsecond a block"),
+    Workload("start", "start: `tessera eval '1+1'`; the others: their imports", ("numpy", "dask"), kind="start", seconds_goal=0.03),
+)
+
+
+def by_name(name):
+    for workload in WORKLOADS:
+        if workload.name == name:
+            return workload
+    raise KeyError(name)
+
+
+def daily(data):
+    return sorted(str(p) for p in (data / "daily").glob("*.nc"))
+
+
+def file_command(workload, peer, data, out, threads):
+    """Tools of the command line that read files. Each writes its result, and no two write the same file."""
+    target = str(out / f"{peer}_{workload.name}.nc")
+    deflate = str(data / "deflate.nc")
+    tessera = [str(BUILD / "tessera"), "eval", "--quiet", "--threads", str(threads)]
+    cdo = ["cdo", "-O", "-s", "-b", "F64"]
+    if workload.name == "files_mean":
+        return {"tessera": [*tessera, "mean(t2m, time)", *daily(data), "-o", target],
+                "cdo": [*cdo, "timmean", "-cat", "[", *daily(data), "]", target],
+                "ncra": ["ncra", "-O", "-h", *daily(data), target]}[peer]
+    if workload.name == "files_z":
+        series = ["-cat", "[", *daily(data), "]"]
+        return {"tessera": [*tessera, "z = (t2m - mean(t2m, time)) / std(t2m, time)", *daily(data), "-o", target],
+                "cdo": ["cdo", "-O", "-s", "-b", "F32", "div", "-sub", *series, "-timmean", "[", *series, "]", "-timstd", "[",
+                        *series, "]", target]}[peer]
+    return {"tessera": [*tessera, "mean(t2m, time)", deflate, "-o", target],
+            "cdo": [*cdo, "timmean", deflate, target],
+            "ncra": ["ncra", "-O", "-h", deflate, target]}[peer]
+
+
+def command(workload, peer, data, out, threads, scale):
+    """The command line, and whether it times itself."""
+    python = str(BUILD / "venv/bin/python3") if (BUILD / "venv/bin/python3").exists() else sys.executable
+    if workload.kind == "start":
+        return {"tessera": [str(BUILD / "tessera"), "eval", "1+1"], "numpy": [python, "-c", "import numpy"],
+                "dask": [python, "-c", "import dask.array"]}[peer], False
+    if workload.kind == "files" and peer in ("tessera", "cdo", "ncra"):
+        return file_command(workload, peer, data, out, threads), False
+    flags = ["--threads", str(threads), "--scale", repr(scale)] + (["--cold"] if workload.cold else [])
+    if peer == "tessera":
+        return [str(BUILD / "bench/bench-tessera"), workload.name, *flags], True
+    return [python, str(ROOT / "bench/peers.py"), workload.name, peer, "--data", str(data), "--out", str(out), *flags], True
