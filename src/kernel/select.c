@@ -1,4 +1,5 @@
 /* Choosing the kernels for the processor at hand. */
+#include "kernel/isas.h" /* made by meson: the levels that this build has */
 #include "kernel/kernel.h"
 
 #include <string.h>
@@ -17,9 +18,16 @@ int kernels_available(const kernels **out, int capacity)
     bool v2 = HAS("popcnt") && HAS("ssse3") && HAS("sse4.2");
     bool v3 = v2 && HAS("avx2") && HAS("bmi") && HAS("bmi2") && HAS("fma");
     bool v4 = v3 && HAS("avx512f") && HAS("avx512bw") && HAS("avx512cd") && HAS("avx512dq") && HAS("avx512vl");
+#ifdef KERNELS_V4
     if (v4 && n < capacity) out[n++] = &kernels_table_v4;
+#endif
+#ifdef KERNELS_V3
     if (v3 && n < capacity) out[n++] = &kernels_table_v3;
+#endif
+#ifdef KERNELS_V2
     if (v2 && n < capacity) out[n++] = &kernels_table_v2;
+#endif
+    (void)v4, (void)v3, (void)v2;
     return n;
 }
 #else
