@@ -1,210 +1,284 @@
-/* Group-by: each label of a dimension belongs to a group, by a part of its date or by a coordinate's value; groups are reduced
- * one by one and joined along the new dimension. */
-#include "dataset/variable.h"
-
+/* Group-by: the positions along one dimension are sorted into groups by part of a date or by a coordinate's value; each group is
+ * taken, reduced, and the results are put together along a new dimension. Everything stays lazy: a position belongs to one group,
+ * so the data are read once. */
 #include "base/mem.h"
 #include "dataset/names.h"
+#include "dataset/pick.h"
+#include "dataset/reduce.h"
+#include "dataset/select.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static double season_of(const tsr_date *d) { return d->month % 12 / 3 + 1; }
-static double year_of(const tsr_date *d) { return (double)d->year; }
-static double quarter_of(const tsr_date *d) { return (d->month - 1) / 3 + 1; }
-static double month_of(const tsr_date *d) { return d->month; }
-static double day_of(const tsr_date *d) { return d->day; }
-static double day_of_year_of(const tsr_date *d) { return d->day_of_year; }
-static double hour_of(const tsr_date *d) { return d->hour; }
-static double weekday_of(const tsr_date *d) { return d->weekday; }
+/* X(name in "time.name", key of a date d) */
+#define PART_LIST(X)                                                                                                             \
+    X("year", (double)d->year)                                                                                                   \
+    X("season", (double)(d->month % 12 / 3 + 1))                                                                                 \
+    X("quarter", (double)((d->month - 1) / 3 + 1))                                                                               \
+    X("month", (double)d->month)                                                                                                 \
+    X("day", (double)d->day)                                                                                                     \
+    X("dayofyear", (double)d->day_of_year)                                                                                       \
+    X("weekday", (double)d->weekday)                                                                                             \
+    X("dayofweek", (double)d->weekday)                                                                                           \
+    X("hour", (double)d->hour)                                                                                                   \
+    X("minute", (double)d->minute)                                                                                               \
+    X("second", floor(d->second))
 
-static const struct date_part {
-    const char *name;
-    double (*of)(const tsr_date *);
-    const char *meaning; /* attribute of the new coordinate */
-} parts[] = {
-    {"year", year_of, NULL},
-    {"season", season_of, "1: December to February, 2: March to May, 3: June to August, 4: September to November"},
-    {"quarter", quarter_of, NULL},
-    {"month", month_of, NULL},
-    {"day", day_of, NULL},
-    {"dayofyear", day_of_year_of, NULL},
-    {"hour", hour_of, NULL},
-    {"weekday", weekday_of, "0: Monday"},
+static const char *const part_names[] = {
+#define X(name, key) name,
+    PART_LIST(X)
+#undef X
 };
-enum { N_PARTS = sizeof parts / sizeof *parts };
+enum { N_PARTS = sizeof part_names / sizeof *part_names };
 
-/* How a dimension is grouped. */
+static double part_key(int part, const tsr_date *d)
+{
+    const double keys[] = {
+#define X(name, key) key,
+        PART_LIST(X)
+#undef X
+    };
+    return keys[part];
+}
+
+/* The groups of the positions along an axis. */
 typedef struct grouping {
-    char *dim, *name;
-    const char *meaning;
-    int64_t n, n_groups;
-    int64_t *group; /* of each of n labels */
-    double *keys;   /* of each group, increasing */
+    int axis;
+    char name[128]; /* of the new dimension */
+    bool is_season, is_integer;
+    int64_t n_positions, n_groups;
+    double *keys;     /* of the groups, increasing */
+    int64_t *members; /* group of each position, -1 for none (NaN) */
 } grouping;
 
 static void grouping_fini(grouping *g)
 {
-    mem_free(g->dim);
-    mem_free(g->name);
-    mem_free(g->group);
     mem_free(g->keys);
+    mem_free(g->members);
 }
 
 static int compare_doubles(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+    return x < y ? -1 : x > y;
 }
 
-static tsr_status number_groups(grouping *g, const double *key)
+/* From a key of each position: the distinct ones in order, and who is where. */
+static tsr_status sort_keys(grouping *g, const double *keys, int64_t n, const char *by)
 {
-    g->group = mem_alloc(sizeof *g->group * (size_t)(g->n + 1));
-    g->keys = mem_alloc(sizeof *g->keys * (size_t)(g->n + 1));
-    if (!g->group || !g->keys) return TSR_ERR_MEMORY;
-    memcpy(g->keys, key, sizeof *key * (size_t)g->n);
-    qsort(g->keys, (size_t)g->n, sizeof *g->keys, compare_doubles);
-    for (int64_t i = 0; i < g->n; i++) {
-        if (g->keys[i] == g->keys[i] && (g->n_groups == 0 || g->keys[i] != g->keys[g->n_groups - 1]))
-            g->keys[g->n_groups++] = g->keys[i];
-    }
-    for (int64_t i = 0; i < g->n; i++) {
-        double *found = bsearch(&key[i], g->keys, (size_t)g->n_groups, sizeof *g->keys, compare_doubles);
-        g->group[i] = found ? found - g->keys : -1; /* NaN belongs to no group */
+    g->n_positions = n;
+    g->keys = mem_alloc((size_t)n * sizeof *g->keys);
+    g->members = mem_alloc((size_t)n * sizeof *g->members);
+    if (!g->keys || !g->members) return TSR_ERR_MEMORY;
+    int64_t valid = 0;
+    for (int64_t i = 0; i < n; i++)
+        if (!isnan(keys[i])) g->keys[valid++] = keys[i];
+    qsort(g->keys, (size_t)valid, sizeof *g->keys, compare_doubles);
+    g->n_groups = 0;
+    for (int64_t i = 0; i < valid; i++)
+        if (g->n_groups == 0 || g->keys[i] != g->keys[g->n_groups - 1]) g->keys[g->n_groups++] = g->keys[i];
+    if (g->n_groups == 0) return error_set(TSR_ERR_VALUE, "'%s' gives no groups: there are no labels", by);
+    for (int64_t i = 0; i < n; i++) {
+        const double *at =
+            isnan(keys[i]) ? NULL : bsearch(&keys[i], g->keys, (size_t)g->n_groups, sizeof *g->keys, compare_doubles);
+        g->members[i] = at ? at - g->keys : -1;
     }
     return TSR_OK;
 }
 
-static tsr_status grouping_init(const tsr_variable *v, const char *by, grouping *g)
+static tsr_status group_by_date(const tsr_variable *v, const char *by, const char *dot, grouping *g)
 {
-    char name[128], hint[256];
-    const char *dot = strchr(by, '.'), *names[N_PARTS];
-    *g = (grouping){.n = 0};
-    if (strlen(by) >= sizeof name) return error_set(TSR_ERR_VALUE, "groupby: '%s' is too long", by);
-    memcpy(name, by, strlen(by) + 1);
-    if (dot) name[dot - by] = '\0';
-    tsr_variable *coord = variable_find_coord(v, name);
-    if (!coord || !coord->values || coord->ndim != 1 || !coord->dims[0]) {
-        return error_set(TSR_ERR_NOT_FOUND, "groupby: '%s' has no coordinate '%s' along one dimension", v->name, name);
+    char dim[128], hint[400];
+    int part = 0;
+    tsr_variable *c;
+    snprintf(dim, sizeof dim, "%.*s", (int)(dot - by), by);
+    while (part < N_PARTS && strcmp(part_names[part], dot + 1) != 0) part++;
+    if (part == N_PARTS)
+        return error_set(TSR_ERR_NOT_FOUND, "'%s' is no part of a date%s", dot + 1,
+                         names_hint(dot + 1, N_PARTS, part_names, hint, sizeof hint));
+    TRY(select_find_coord(v, dim, true, &g->axis, &c));
+    if (!c->is_time)
+        return error_set(TSR_ERR_TYPE, "'%s' is not a time coordinate: its units are '%s', not '... since ...'", c->name,
+                         attrs_text(c->attrs, "units") ? attrs_text(c->attrs, "units") : "");
+    snprintf(g->name, sizeof g->name, "%s", part_names[part]);
+    g->is_season = !strcmp(g->name, "season");
+    g->is_integer = true;
+    int64_t n = c->labels->n;
+    double *keys = mem_alloc((size_t)n * sizeof *keys);
+    if (!keys) return TSR_ERR_MEMORY;
+    tsr_status status = TSR_OK;
+    for (int64_t i = 0; i < n; i++) {
+        instant t;
+        GUARD(time_decode(&c->time, c->labels->values[i], &t));
+        tsr_date d = time_date(c->time.cal, t);
+        keys[i] = part_key(part, &d);
     }
-    const struct date_part *part = NULL;
-    for (int i = 0; i < N_PARTS; i++) {
-        names[i] = parts[i].name;
-        if (dot && strcmp(parts[i].name, dot + 1) == 0) part = &parts[i];
-    }
-    if (dot && !part)
-        return error_set(TSR_ERR_NOT_FOUND, "groupby: no part '%s' of a date%s", dot + 1,
-                         names_hint(dot + 1, N_PARTS, names, hint, sizeof hint));
-    g->n = coord->values->n;
-    g->dim = mem_strdup(coord->dims[0]);
-    g->name = mem_strdup(part ? part->name : name);
-    g->meaning = part ? part->meaning : NULL;
-    double *key = mem_alloc(sizeof *key * (size_t)(g->n + 1));
-    tsr_status status = g->dim && g->name && key ? TSR_OK : TSR_ERR_MEMORY;
-    for (int64_t i = 0; i < g->n && status == TSR_OK; i++) {
-        tsr_date date;
-        key[i] = coord->values->values[i];
-        if (!part) continue;
-        status = tsr_variable_date(coord, i, &date);
-        if (status == TSR_OK) key[i] = part->of(&date);
-    }
-    if (status == TSR_OK) status = number_groups(g, key);
-    mem_free(key);
+    GUARD(sort_keys(g, keys, n, by));
+done:
+    mem_free(keys);
     return status;
 }
 
-/* The labels of one group, taken and reduced, with the dimension kept at length 1. */
-static tsr_array *reduce_group(tsr_variable *v, const grouping *g, int64_t number, const char *reduction)
+static tsr_status find_groups(const tsr_variable *v, const char *by, grouping *g)
 {
-    int64_t *indices = mem_alloc(sizeof *indices * (size_t)(g->n + 1)), n = 0;
-    if (!indices) return NULL;
-    for (int64_t i = 0; i < g->n; i++)
-        if (g->group[i] == number) indices[n++] = i;
-    tsr_variable *members = tsr_variable_take(v, g->dim, n, indices);
-    tsr_variable *reduced = tsr_variable_reduce(members, reduction, 1, (const char *const[]){g->dim}, 0, true);
-    tsr_array *a = reduced ? node_ref(reduced->array) : NULL;
-    tsr_variable_release(members);
-    tsr_variable_release(reduced);
-    mem_free(indices);
-    return a;
+    *g = (grouping){0};
+    const char *dot = strrchr(by, '.');
+    if (dot && !variable_find_coord(v, by)) return group_by_date(v, by, dot, g);
+    tsr_variable *c;
+    TRY(select_find_coord(v, by, false, &g->axis, &c));
+    snprintf(g->name, sizeof g->name, "%s", c->name);
+    g->is_integer = !dtype_is_inexact(c->dtype);
+    return sort_keys(g, c->labels->values, c->labels->n, by);
 }
 
-/* All groups joined along the grouped axis. */
-static tsr_array *reduce_groups(tsr_variable *v, const grouping *g, int axis, const char *reduction)
+/* ---- The reduced groups ---- */
+
+static tsr_status group_coord(tsr_session *session, const grouping *g, const tsr_variable *source, tsr_variable **out)
 {
-    tsr_array **pieces = mem_calloc((size_t)g->n_groups + 1, sizeof *pieces), *result = NULL;
-    int64_t made = 0;
-    if (!pieces) return NULL;
-    for (; made < g->n_groups; made++) {
-        pieces[made] = reduce_group(v, g, made, reduction);
-        if (!pieces[made]) break;
+    tsr_variable *c;
+    labels *l = NULL;
+    attrs *a;
+    tsr_status status;
+    TRY(variable_new(session, g->name, &c));
+    GUARD(variable_add_dim(c, g->name, g->n_groups));
+    GUARD(labels_new(g->is_integer ? TSR_I32 : TSR_F64, g->n_groups, &l));
+    for (int64_t i = 0; i < g->n_groups; i++) {
+        if (g->is_integer)
+            ((int32_t *)l->data)[i] = (int32_t)g->keys[i];
+        else
+            ((double *)l->data)[i] = g->keys[i];
     }
-    if (made == g->n_groups && made > 0) result = tsr_concatenate((int)made, pieces, axis);
-    if (g->n_groups == 0) (void)error_set(TSR_ERR_VALUE, "groupby: there are no labels to group");
-    for (int64_t i = 0; i < made; i++) node_unref(pieces[i]);
-    mem_free(pieces);
-    return result;
+    GUARD(labels_finish(l));
+    variable_take_labels(c, labels_ref(l));
+    c->role = ROLE_COORD;
+    if (source) { /* a coordinate's own values: its attributes stay true */
+        attrs_unref(c->attrs);
+        c->attrs = attrs_ref(source->attrs);
+        variable_find_time(c);
+    }
+    if (g->is_season) {
+        const int8_t values[] = {1, 2, 3, 4};
+        store_attr flags = {.name = "flag_values", .dtype = TSR_I8, .n_values = 4, .values = (void *)values};
+        GUARD(variable_own_attrs(c, &a));
+        GUARD(attrs_add(a, &flags));
+        GUARD(attrs_set_text(a, "flag_meanings", "DJF MAM JJA SON"));
+    }
+    *out = c;
+    c = NULL;
+done:
+    labels_unref(l);
+    variable_unref(c);
+    return status;
 }
 
-static tsr_status add_group_coord(tsr_variable *v, const grouping *g)
+/* The reduction of one group, with its axis as a new one of length 1. A new reference, NULL on failure. */
+static tsr_array *reduce_group(tsr_array *a, const grouping *g, int64_t group, const char *reduction, int64_t *list)
 {
-    int64_t *keys = mem_alloc(sizeof *keys * (size_t)(g->n_groups + 1));
-    labels *values = NULL;
-    attrs *a = NULL;
-    tsr_variable *coord = NULL;
-    bool whole = true;
-    tsr_status status = keys ? TSR_OK : TSR_ERR_MEMORY;
-    for (int64_t i = 0; keys && i < g->n_groups; i++) {
-        keys[i] = (int64_t)g->keys[i];
-        whole = whole && (double)keys[i] == g->keys[i];
+    int64_t n = 0;
+    for (int64_t i = 0; i < g->n_positions; i++)
+        if (g->members[i] == group) list[n++] = i;
+    pick p = pick_list(n, list);
+    tsr_array *part = pick_array(a, g->axis, &p), *reduced = reduce_array(part, reduction, 1, &g->axis, true, 0);
+    tsr_release(part);
+    return reduced;
+}
+
+static tsr_status group_array(tsr_array *a, const grouping *g, const char *reduction, tsr_array **out)
+{
+    tsr_status status = TSR_OK;
+    size_t n = (size_t)g->n_groups;
+    tsr_array **parts = mem_calloc(n, sizeof(tsr_array *));
+    int64_t *list = mem_alloc((size_t)g->n_positions * sizeof *list);
+    if (!parts || !list) GUARD(TSR_ERR_MEMORY);
+    for (size_t i = 0; i < n; i++) {
+        parts[i] = reduce_group(a, g, (int64_t)i, reduction, list);
+        GUARD(array_status(parts[i]));
     }
-    if (status == TSR_OK)
-        status = whole ? labels_from_ints(g->n_groups, keys, &values) : labels_from_doubles(g->n_groups, g->keys, &values);
-    if (status == TSR_OK) status = attrs_new(0, NULL, &a);
-    if (status == TSR_OK && g->meaning) status = attrs_set_text(a, "comment", g->meaning);
-    if (status == TSR_OK) coord = variable_of_labels(v->session, g->name, g->name, values, a);
-    if (status == TSR_OK) status = coord ? variable_put_coord(v, coord) : tsr_error_code();
-    tsr_variable_release(coord);
-    attrs_unref(a);
-    labels_unref(values);
-    mem_free(keys);
+    *out = tsr_concatenate((int)n, parts, g->axis);
+    status = array_status(*out);
+done:
+    for (size_t i = 0; parts && i < n; i++) tsr_release(parts[i]);
+    mem_free(parts);
+    mem_free(list);
+    return status;
+}
+
+static tsr_status grouped(const tsr_variable *v, const grouping *g, const char *reduction, tsr_variable **out)
+{
+    tsr_variable *r = NULL, *coord = NULL;
+    tsr_array *a = variable_array(v), *value = NULL;
+    const char *dim = v->dims[g->axis];
+    tsr_status status;
+    GUARD(array_status(a));
+    GUARD(group_array(a, g, reduction, &value));
+    GUARD(group_coord(v->session, g, variable_find_coord(v, g->name), &coord));
+    GUARD(variable_clone(v, &r));
+    for (int c = r->n_coords - 1; c >= 0; c--)
+        if (dim && variable_find_dim(r->coords[c], dim) >= 0) variable_remove_coord(r, r->coords[c]->name);
+    int other = variable_find_dim(r, g->name);
+    if (other >= 0 && other != g->axis)
+        GUARD(error_set(TSR_ERR_VALUE, "'%s' has a dimension '%s' already", variable_title(v), g->name));
+    GUARD(reduce_attributes(r, reduction, 1, &dim));
+    GUARD(variable_set_dim(r, g->axis, g->name));
+    variable_take_array(r, node_ref(value));
+    r->role = ROLE_DATA;
+    GUARD(variable_add_coord(r, coord));
+    *out = r;
+    r = NULL;
+done:
+    variable_unref(coord);
+    variable_unref(r);
+    tsr_release(a);
+    tsr_release(value);
     return status;
 }
 
 tsr_variable *tsr_variable_group(tsr_variable *v, const char *by, const char *reduction)
 {
-    grouping g;
-    tsr_variable *result = NULL;
     if (!v) return NULL;
-    if (grouping_init(v, by, &g) == TSR_OK) {
-        int axis = tsr_variable_axis(v, g.dim);
-        tsr_array *a = axis >= 0 ? reduce_groups(v, &g, axis, reduction) : NULL;
-        const char *dims[TSR_MAX_NDIM];
-        for (int d = 0; d < v->ndim; d++) dims[d] = d == axis ? g.name : v->dims[d];
-        result = variable_make(v->session, v->name, a, dims, v->attributes, NULL, v);
-        node_unref(a);
-        if (result && add_group_coord(result, &g) != TSR_OK) {
-            tsr_variable_release(result);
-            result = NULL;
-        }
-    }
+    grouping g = {0};
+    tsr_variable *out = NULL;
+    tsr_status status;
+    GUARD(reduce_check(reduction));
+    GUARD(find_groups(v, by, &g));
+    GUARD(grouped(v, &g, reduction, &out));
+done:
     grouping_fini(&g);
-    return result;
+    return variable_result(status, out);
+}
+
+/* v minus the value of its group; positions in no group become NaN. */
+static tsr_status anomaly(const tsr_variable *v, const grouping *g, const char *reduction, tsr_variable **out)
+{
+    tsr_array *a = variable_array(v), *groups = NULL, *spread = NULL;
+    tsr_status status;
+    GUARD(array_status(a));
+    for (int64_t i = 0; i < g->n_positions; i++)
+        if (g->members[i] < 0)
+            GUARD(error_set(TSR_ERR_VALUE, "label %lld along %s is NaN and belongs to no group", (long long)i, v->dims[g->axis]));
+    GUARD(group_array(a, g, reduction, &groups));
+    spread = tsr_take(groups, g->n_positions, g->members, g->axis);
+    GUARD(variable_with_array(v, tsr_subtract(a, spread), out));
+    (*out)->role = ROLE_DATA;
+done:
+    tsr_release(a);
+    tsr_release(groups);
+    tsr_release(spread);
+    return status;
 }
 
 tsr_variable *tsr_variable_anomaly(tsr_variable *v, const char *by, const char *reduction)
 {
-    grouping g;
-    tsr_variable *result = NULL;
     if (!v) return NULL;
-    if (grouping_init(v, by, &g) == TSR_OK) {
-        int axis = tsr_variable_axis(v, g.dim);
-        tsr_array *means = axis >= 0 ? reduce_groups(v, &g, axis, reduction) : NULL;
-        tsr_array *spread = means ? tsr_take(means, g.n, g.group, axis) : NULL,
-                  *a = tsr_subtract(spread ? v->array : NULL, spread);
-        result = variable_make(v->session, v->name, a, (const char *const *)v->dims, v->attributes, NULL, v);
-        tsr_array *used[] = {means, spread, a};
-        for (int i = 0; i < 3; i++) node_unref(used[i]);
-    }
+    grouping g = {0};
+    tsr_variable *out = NULL;
+    tsr_status status;
+    GUARD(reduce_check(reduction));
+    GUARD(find_groups(v, by, &g));
+    GUARD(anomaly(v, &g, reduction, &out));
+done:
     grouping_fini(&g);
-    return result;
+    return variable_result(status, out);
 }

@@ -1,461 +1,369 @@
-/* Opening files as a dataset, one or many. Headers are read by several threads; the files are then sorted by the first label of
- * the joined dimension and checked against the first one. Stores keep no descriptor open, so there may be many thousands. */
-#include "dataset/dataset.h"
-
+/* Opening files as a dataset: from what meta.c read and join.c ordered, lazy variables with their coordinates are built. */
 #include "array/source.h"
 #include "base/mem.h"
-#include "base/os.h"
 #include "base/vec.h"
+#include "dataset/dataset.h"
+#include "dataset/join.h"
 
 #include <glob.h>
-#include <math.h>
-#include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
-typedef VEC(char *) path_list;
+/* ---- Values ---- */
 
-typedef struct part {
-    store *file;
-    labels *coord; /* of the joined dimension, in the first file's time units */
-    tsr_status status;
-    char *message;
-} part;
-
-typedef struct opening {
-    tsr_session *session;
-    path_list paths;
-    part *parts;
-    int n;
-    const char *dim; /* the joined dimension; NULL for a single file without one */
-    bool raw;
-    atomic_int next;
-} opening;
-
-/* ---- Paths ---------------------------------------------------------------------------------------------------------------- */
-
-static tsr_status add_path(path_list *list, const char *path)
+static tsr_array *source_array(tsr_session *session, const file_meta *m, int k)
 {
-    char *copy = mem_strdup(path);
-    if (!copy) return TSR_ERR_MEMORY;
-    if (VEC_PUSH(list, copy)) return TSR_OK;
-    mem_free(copy);
-    return TSR_ERR_MEMORY;
+    return array_from_store(session, m->file, k, NULL);
 }
 
-static tsr_status expand(path_list *list, const char *pattern)
+/* x * scale + offset in f64: time units of one file to another's. A new reference; takes x. */
+static tsr_array *take_converted(tsr_array *x, double scale, double offset)
 {
-    glob_t found;
-    if (!strpbrk(pattern, "*?[")) return add_path(list, pattern);
-    int code = glob(pattern, 0, NULL, &found);
-    if (code == GLOB_NOMATCH) return error_set(TSR_ERR_IO, "no file matches '%s'", pattern);
-    if (code != 0) return error_set(TSR_ERR_IO, "cannot list the files of '%s'", pattern);
-    tsr_status status = TSR_OK;
-    for (size_t i = 0; i < found.gl_pathc && status == TSR_OK; i++) status = add_path(list, found.gl_pathv[i]);
-    globfree(&found);
-    return status;
+    if (!x) return NULL;
+    tsr_session *session = tsr_session_of(x);
+    tsr_array *wide = tsr_astype(x, TSR_F64), *factor = tsr_full(session, tsr_float(scale), TSR_F64, 0, NULL, NULL);
+    tsr_array *shift = tsr_full(session, tsr_float(offset), TSR_F64, 0, NULL, NULL);
+    tsr_array *scaled = tsr_multiply(wide, factor), *out = tsr_add(scaled, shift);
+    tsr_array *const temporary[] = {x, wide, factor, shift, scaled};
+    for (size_t i = 0; i < sizeof temporary / sizeof *temporary; i++) tsr_release(temporary[i]);
+    return out;
 }
 
-/* ---- Headers, in parallel ----------------------------------------------------------------------------------------------------
- */
-
-static void *open_some(void *argument)
+static int spread_axis(const join *j, int k)
 {
-    opening *o = argument;
-    for (int i; (i = atomic_fetch_add(&o->next, 1)) < o->n;) {
-        part *p = &o->parts[i];
-        p->status = store_open(o->paths.items[i], &p->file);
-        if (p->status != TSR_OK) p->message = mem_strdup(tsr_error_message());
-    }
-    return NULL;
+    const store *s = j->files[0]->file;
+    for (int d = 0; !j->is_new_dim && d < s->vars[k].ndim; d++)
+        if (!strcmp(s->dims[s->vars[k].dims[d]].name, j->dim)) return d;
+    return 0;
 }
 
-static tsr_status open_all(opening *o, int n_threads)
+/* Is every file packed alike, in the same time units? Then one decoding after the concatenation does for all. */
+static bool packed_alike(const join *j, int k)
 {
-    pthread_t threads[16];
-    int started = 0;
-    if (n_threads <= 0) n_threads = os_n_cpus() * 2;
-    if (n_threads > 16) n_threads = 16;
-    for (; started < n_threads - 1 && started < o->n / 8; started++)
-        if (pthread_create(&threads[started], NULL, open_some, o) != 0) break;
-    open_some(o);
-    for (int i = 0; i < started; i++) pthread_join(threads[i], NULL);
-    for (int i = 0; i < o->n; i++)
-        if (o->parts[i].status != TSR_OK)
-            return error_set(o->parts[i].status, "%s", o->parts[i].message ? o->parts[i].message : "out of memory");
-    return TSR_OK;
-}
-
-/* ---- Labels
- * -------------------------------------------------------------------------------------------------------------------- */
-
-static const char *dim_name(const store *f, const store_var *v, int d) { return f->dims[v->dims[d]].name; }
-static bool is_dim_coord(const store *f, const store_var *v)
-{
-    return v->ndim == 1 && !v->is_text && strcmp(dim_name(f, v, 0), v->name) == 0;
-}
-
-/* A small real variable, read whole and decoded. */
-static tsr_status read_labels(tsr_session *s, store *f, const store_var *v, bool raw, labels **out)
-{
-    tsr_array *stored = array_from_store(s, f, (int)(v - f->vars), NULL), *a = cf_decode(stored, v, raw);
-    node_unref(stored);
-    if (!a) return tsr_error_code();
-    tsr_status status = labels_new(a->dtype, shape_size(a->ndim, a->shape), out);
-    if (status == TSR_OK && (*out)->n > 0) status = tsr_compute_into(a, (*out)->data, (size_t)tsr_nbytes(a));
-    if (status == TSR_OK) status = labels_finish(*out);
-    node_unref(a);
-    return status;
-}
-
-static const char *var_text(const store_var *v, const char *name)
-{
-    const store_attr *a = store_var_attr(v, name);
-    return a ? a->text : NULL;
-}
-
-/* Labels of another file's time coordinate in the first file's units. */
-static tsr_status convert_time(const store_var *from, const store_var *to, const char *path, labels **l)
-{
-    const char *a = var_text(from, "units"), *b = var_text(to, "units");
-    time_units x, y;
-    if (!a || !b || strcmp(a, b) == 0) {
-        if ((a != NULL) != (b != NULL))
-            return error_set(TSR_ERR_VALUE, "%s: '%s' has the units '%s', in the first file '%s'", path, from->name,
-                             a ? a : "none", b ? b : "none");
-        return TSR_OK;
-    }
-    if (!time_units_likely(a) || !time_units_likely(b))
-        return error_set(TSR_ERR_VALUE, "%s: '%s' has the units '%s', in the first file '%s'", path, from->name, a, b);
-    TRY(time_units_parse(a, var_text(from, "calendar"), &x));
-    TRY(time_units_parse(b, var_text(to, "calendar"), &y));
-    if (x.cal != y.cal)
-        return error_set(TSR_ERR_VALUE, "%s: '%s' is in the calendar %s, in the first file %s", path, from->name,
-                         calendar_name(x.cal), calendar_name(y.cal));
+    int n_vars = j->files[0]->file->n_vars;
     double scale, offset;
-    labels *converted;
-    time_conversion(&x, &y, &scale, &offset);
-    TRY(labels_convert(*l, scale, offset, &converted));
-    labels_unref(*l);
-    *l = converted;
-    return TSR_OK;
+    for (int f = 1; f < j->n; f++) {
+        if (!cf_packing_equal(&j->files[0]->packings[k], &j->files[f]->packings[j->index[f * n_vars + k]])) return false;
+        if (join_time_conversion(j, f, k, &scale, &offset)) return false;
+    }
+    return true;
 }
 
-/* ---- The joined dimension
- * -------------------------------------------------------------------------------------------------------- */
-
-static int find_store_dim(const store *f, const char *name)
+static tsr_array *part_array(tsr_session *session, const join *j, int f, int k, bool decode)
 {
-    for (int i = 0; i < f->n_dims; i++)
-        if (strcmp(f->dims[i].name, name) == 0) return i;
-    return -1;
+    int at = j->index[f * j->files[0]->file->n_vars + k];
+    double scale, offset;
+    tsr_array *x = source_array(session, j->files[f], at);
+    if (decode) {
+        tsr_array *decoded = cf_decode_array(x, &j->files[f]->packings[at]);
+        tsr_release(x);
+        x = join_time_conversion(j, f, k, &scale, &offset) ? take_converted(decoded, scale, offset) : decoded;
+    }
+    if (j->is_new_dim && x) {
+        const int axis = 0;
+        tsr_array *wider = tsr_expand_dims(x, 1, &axis);
+        tsr_release(x);
+        x = wider;
+    }
+    return x;
 }
 
-static tsr_status choose_dim(opening *o, const char *given)
+static tsr_status joined_array(tsr_session *session, const join *j, int k, tsr_array **out)
 {
-    const store *first = o->parts[0].file;
-    if (given) {
-        if (find_store_dim(first, given) < 0)
-            return error_set(TSR_ERR_NOT_FOUND, "%s: no dimension '%s' to join the files along", first->path, given);
-        o->dim = given;
+    bool alike = packed_alike(j, k);
+    tsr_status status = TSR_OK;
+    tsr_array **parts = mem_calloc((size_t)j->n, sizeof(tsr_array *)), *raw = NULL;
+    if (!parts) return TSR_ERR_MEMORY;
+    for (int f = 0; f < j->n; f++) {
+        parts[f] = part_array(session, j, f, k, !alike);
+        GUARD(array_status(parts[f]));
+    }
+    raw = tsr_concatenate(j->n, parts, spread_axis(j, k));
+    *out = alike ? cf_decode_array(raw, &j->files[0]->packings[k]) : tsr_retain(raw);
+    status = array_status(*out);
+done:
+    tsr_release(raw);
+    for (int f = 0; f < j->n; f++) tsr_release(parts[f]);
+    mem_free(parts);
+    return status;
+}
+
+static tsr_status joined_labels(const join *j, int k, labels **out)
+{
+    int n_vars = j->files[0]->file->n_vars;
+    tsr_status status = TSR_OK;
+    labels **parts = mem_calloc((size_t)j->n, sizeof(labels *));
+    if (!parts) return TSR_ERR_MEMORY;
+    for (int f = 0; f < j->n; f++) {
+        double scale, offset;
+        labels *l = j->files[f]->labels[j->index[f * n_vars + k]];
+        if (join_time_conversion(j, f, k, &scale, &offset))
+            GUARD(labels_convert(l, scale, offset, &parts[f]));
+        else
+            parts[f] = labels_ref(l);
+    }
+    status = labels_concat(j->n, parts, out);
+done:
+    for (int f = 0; f < j->n; f++) labels_unref(parts[f]);
+    mem_free(parts);
+    return status;
+}
+
+/* Does every file have labels of variable k? (One that is longer than the limit has none.) */
+static bool has_labels(const join *j, int k)
+{
+    int n_vars = j->files[0]->file->n_vars;
+    for (int f = 0; f < (join_spreads(j, k) ? j->n : 1); f++)
+        if (!j->files[f]->labels[j->index[f * n_vars + k]]) return false;
+    return true;
+}
+
+static tsr_status set_values(tsr_variable *v, const join *j, int k)
+{
+    const file_meta *first = j->files[0];
+    bool spreads = join_spreads(j, k);
+    if (has_labels(j, k)) {
+        labels *l;
+        if (spreads)
+            TRY(joined_labels(j, k, &l));
+        else
+            l = labels_ref(first->labels[k]);
+        variable_take_labels(v, l);
         return TSR_OK;
     }
-    if (o->n == 1) return TSR_OK;
-    for (int i = 0; i < first->n_dims && !o->dim; i++)
-        if (first->dims[i].is_unlimited) o->dim = first->dims[i].name;
-    for (int i = 0; i < first->n_vars && !o->dim; i++) { /* the coordinate that differs */
-        const store_var *v = &first->vars[i], *w = store_find(o->parts[1].file, v->name);
-        labels *a = NULL, *b = NULL;
-        if (!is_dim_coord(first, v) || !w || w->ndim != 1) continue;
-        if (read_labels(o->session, o->parts[0].file, v, o->raw, &a) == TSR_OK &&
-            read_labels(o->session, o->parts[1].file, w, o->raw, &b) == TSR_OK &&
-            (a->n != b->n || labels_difference(a, b) >= 0)) {
-            o->dim = dim_name(first, v, 0);
-        }
-        labels_unref(a);
-        labels_unref(b);
+    tsr_array *a = NULL;
+    if (spreads)
+        TRY(joined_array(v->session, j, k, &a));
+    else {
+        tsr_array *raw = source_array(v->session, first, k);
+        a = cf_decode_array(raw, &first->packings[k]);
+        tsr_release(raw);
+        TRY(array_status(a));
     }
-    if (!o->dim)
-        return error_set(TSR_ERR_VALUE, "%s: no dimension along which these files differ; name the one to join them along",
-                         first->path);
+    variable_take_array(v, a);
     return TSR_OK;
 }
 
-static tsr_status read_joined_labels(opening *o)
-{
-    const store_var *first = o->dim ? store_find(o->parts[0].file, o->dim) : NULL;
-    for (int i = 0; first && is_dim_coord(o->parts[0].file, first) && i < o->n; i++) {
-        part *p = &o->parts[i];
-        const store_var *v = store_find(p->file, o->dim);
-        if (!v || v->ndim != 1)
-            return error_set(TSR_ERR_VALUE, "%s: no coordinate '%s', which the other files have", p->file->path, o->dim);
-        TRY(read_labels(o->session, p->file, v, o->raw, &p->coord));
-        TRY(convert_time(v, first, p->file->path, &p->coord));
-    }
-    return TSR_OK;
-}
+/* ---- Attributes ---- */
 
-static int compare_parts(const void *x, const void *y)
+/* valid_min and the like are in packed units where the packed values are meant; decoded values need decoded limits. */
+static tsr_status unpack_limits(attrs *a, const cf_packing *p)
 {
-    const part *a = x, *b = y;
-    double p = a->coord && a->coord->n ? a->coord->values[0] : 0, q = b->coord && b->coord->n ? b->coord->values[0] : 0;
-    if (p != q) return (p > q) - (p < q);
-    return strcmp(a->file->path, b->file->path);
-}
-
-/* ---- Agreement
- * ---------------------------------------------------------------------------------------------------------------------- */
-
-static tsr_status check_variable(const opening *o, const store *f, const store_var *want)
-{
-    const store *first = o->parts[0].file;
-    const store_var *v = store_find(f, want->name);
-    if (!v) return error_set(TSR_ERR_VALUE, "%s: no variable '%s', which %s has", f->path, want->name, first->path);
-    if (v->dtype != want->dtype) {
-        return error_set(TSR_ERR_VALUE, "%s: '%s' is %s, in %s it is %s", f->path, v->name, tsr_dtype_name(v->dtype), first->path,
-                         tsr_dtype_name(want->dtype));
-    }
-    if (v->ndim != want->ndim)
-        return error_set(TSR_ERR_VALUE, "%s: '%s' has %d dimensions, in %s it has %d", f->path, v->name, v->ndim, first->path,
-                         want->ndim);
-    for (int d = 0; d < v->ndim; d++) {
-        const char *a = dim_name(f, v, d), *b = dim_name(first, want, d);
-        if (strcmp(a, b) != 0)
-            return error_set(TSR_ERR_VALUE, "%s: dimension %d of '%s' is '%s', in %s it is '%s'", f->path, d, v->name, a,
-                             first->path, b);
-        if (strcmp(a, o->dim) != 0 && v->shape[d] != want->shape[d]) {
-            return error_set(TSR_ERR_VALUE, "%s: dimension '%s' of '%s' has length %lld, in %s it has %lld", f->path, a, v->name,
-                             (long long)v->shape[d], first->path, (long long)want->shape[d]);
-        }
-    }
-    const char *units = var_text(v, "units"), *wanted = var_text(want, "units");
-    bool joined = strcmp(v->name, o->dim) == 0;
-    if (!joined && units && wanted && strcmp(units, wanted) != 0) {
-        return error_set(TSR_ERR_VALUE, "%s: '%s' has the units '%s', in %s it has '%s'", f->path, v->name, units, first->path,
-                         wanted);
+    static const char *const limits[] = {"valid_min", "valid_max", "valid_range"};
+    if (!p->has_scale && !p->has_offset) return TSR_OK;
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        const store_attr *attr = attrs_find(a, limits[i]);
+        if (!attr || attr->text || attr->dtype != p->stored || attr->n_values < 1 || attr->n_values > 2) continue;
+        double values[2] = {0, 0};
+        for (int64_t n = 0; n < attr->n_values; n++)
+            values[n] =
+                element_from_scalar(
+                    scalar_from_element((const char *)attr->values + (size_t)n * tsr_dtype_size(attr->dtype), attr->dtype),
+                    TSR_F64)
+                        .f64 *
+                    p->scale +
+                p->offset;
+        store_attr decoded = {.name = (char *)limits[i], .dtype = TSR_F64, .n_values = attr->n_values, .values = values};
+        TRY(attrs_add(a, &decoded));
     }
     return TSR_OK;
 }
 
-static tsr_status check_coordinate(opening *o, store *f, const store_var *want, const labels *expected)
+static tsr_status set_attributes(tsr_variable *v, const store_var *var, const cf_packing *p, bool as_stored)
 {
-    const store_var *v = store_find(f, want->name);
-    labels *l = NULL;
-    tsr_status status = read_labels(o->session, f, v, o->raw, &l);
-    if (status == TSR_OK) {
-        int64_t at = labels_difference(l, expected);
-        if (at >= 0) {
-            status = error_set(TSR_ERR_VALUE, "%s: coordinate '%s' differs from %s at index %lld: %.10g instead of %.10g",
-                               f->path, v->name, o->parts[0].file->path, (long long)at, l->values[at], expected->values[at]);
-        }
-    }
-    labels_unref(l);
-    return status;
-}
-
-static tsr_status check_agreement(opening *o)
-{
-    store *first = o->parts[0].file;
-    for (int k = 0; o->n > 1 && k < first->n_vars; k++) {
-        const store_var *want = &first->vars[k];
-        if (want->is_text) continue;
-        labels *expected = NULL;
-        bool shared_coord = is_dim_coord(first, want) && strcmp(want->name, o->dim) != 0;
-        tsr_status status = shared_coord ? read_labels(o->session, first, want, o->raw, &expected) : TSR_OK;
-        for (int i = 1; i < o->n && status == TSR_OK; i++) {
-            status = check_variable(o, o->parts[i].file, want);
-            if (status == TSR_OK && shared_coord) status = check_coordinate(o, o->parts[i].file, want, expected);
-        }
-        labels_unref(expected);
-        TRY(status);
-    }
-    return TSR_OK;
-}
-
-/* ---- Variables
- * ------------------------------------------------------------------------------------------------------------------------- */
-
-static bool joins(const opening *o, const store *f, const store_var *v)
-{
-    for (int d = 0; o->dim && d < v->ndim; d++)
-        if (strcmp(dim_name(f, v, d), o->dim) == 0) return true;
-    return false;
-}
-
-/* All files' parts of a variable as one array. Decoded after joining where all pack alike, which is one program for all. */
-static tsr_array *whole_array(opening *o, const store_var *v)
-{
-    store *first = o->parts[0].file;
-    int axis = 0;
-    if (o->n == 1 || !joins(o, first, v)) {
-        tsr_array *stored = array_from_store(o->session, first, (int)(v - first->vars), NULL);
-        return array_using(cf_decode(stored, v, o->raw), stored);
-    }
-    while (strcmp(dim_name(first, v, axis), o->dim) != 0) axis++;
-    tsr_array **pieces = mem_calloc((size_t)o->n, sizeof *pieces), *result = NULL;
-    bool alike = true;
-    int made = 0;
-    if (!pieces) return NULL;
-    for (int i = 0; i < o->n; i++) alike = alike && cf_same_packing(v, store_find(o->parts[i].file, v->name));
-    for (; made < o->n; made++) {
-        store *f = o->parts[made].file;
-        const store_var *w = store_find(f, v->name);
-        tsr_array *stored = array_from_store(o->session, f, (int)(w - f->vars), NULL);
-        pieces[made] = alike ? tsr_retain(stored) : cf_decode(stored, w, o->raw);
-        node_unref(stored);
-        if (!pieces[made]) break;
-    }
-    if (made == o->n) {
-        tsr_array *joined = tsr_concatenate(o->n, pieces, axis);
-        result = alike ? cf_decode(joined, v, o->raw) : tsr_retain(joined);
-        node_unref(joined);
-    }
-    for (int i = 0; i < made; i++) node_unref(pieces[i]);
-    mem_free(pieces);
-    return result;
-}
-
-static tsr_status whole_labels(opening *o, const store_var *v, labels **out)
-{
-    if (!o->dim || strcmp(v->name, o->dim) != 0 || !o->parts[0].coord)
-        return read_labels(o->session, o->parts[0].file, v, o->raw, out);
-    labels **all = mem_calloc((size_t)o->n, sizeof *all);
-    if (!all) return TSR_ERR_MEMORY;
-    for (int i = 0; i < o->n; i++) all[i] = o->parts[i].coord;
-    tsr_status status = labels_concat(o->n, all, out);
-    mem_free(all);
-    return status;
-}
-
-static tsr_status make_variable(opening *o, const store_var *v, tsr_variable **out)
-{
-    store *first = o->parts[0].file;
-    const char *dims[TSR_MAX_NDIM];
     attrs *a;
-    labels *values = NULL;
-    TRY(cf_attributes(v, o->raw, &a));
-    for (int d = 0; d < v->ndim; d++) dims[d] = dim_name(first, v, d);
-    bool small = is_dim_coord(first, v) || (v->ndim == 0 && !dtype_is_complex(v->dtype));
-    tsr_status status = small && !dtype_is_complex(v->dtype) ? whole_labels(o, v, &values) : TSR_OK;
-    *out = NULL;
-    if (status == TSR_OK && values) {
-        *out = variable_of_labels(o->session, v->name, v->ndim ? dims[0] : NULL, values, a);
-    } else if (status == TSR_OK) {
-        tsr_array *array = whole_array(o, v);
-        *out = variable_make(o->session, v->name, array, dims, a, NULL, NULL);
-        node_unref(array);
+    TRY(variable_own_attrs(v, &a));
+    for (int i = 0; i < var->n_attrs; i++) {
+        if (!as_stored && cf_packing_uses(var->attrs[i].name)) continue;
+        if (!strcmp(var->attrs[i].name, "coordinates")) continue; /* written anew from the coordinates there are */
+        TRY(attrs_add(a, &var->attrs[i]));
     }
-    labels_unref(values);
-    attrs_unref(a);
-    return *out ? TSR_OK : tsr_error_code();
+    return as_stored ? TSR_OK : unpack_limits(a, p);
 }
 
-/* Names that other variables' "coordinates" and "bounds" attributes mention. */
-static bool is_mentioned(const store *f, const char *name, const char *attribute)
-{
-    size_t n = strlen(name);
-    for (int i = 0; i < f->n_vars; i++) {
-        const char *text = var_text(&f->vars[i], attribute);
-        for (const char *at = text ? strstr(text, name) : NULL; at; at = strstr(at + 1, name)) {
-            if ((at == text || at[-1] == ' ') && (at[n] == '\0' || at[n] == ' ')) return true;
-        }
-    }
-    return false;
-}
+/* ---- Variables and the dataset ---- */
 
-static bool is_coordinate(const store *f, const store_var *v)
+static tsr_status build_variable(tsr_dataset *ds, const join *j, int k, bool as_stored)
 {
-    return is_dim_coord(f, v) || is_mentioned(f, v->name, "coordinates") || is_mentioned(f, v->name, "bounds");
-}
-
-static tsr_status add_variables(opening *o, tsr_dataset *d)
-{
-    store *first = o->parts[0].file;
-    for (int i = 0; i < first->n_vars; i++) {
-        tsr_variable *v;
-        if (first->vars[i].is_text) continue;
-        TRY(make_variable(o, &first->vars[i], &v));
-        tsr_status status = dataset_append(d, v, is_coordinate(first, &first->vars[i]));
-        tsr_variable_release(v);
-        TRY(status);
-    }
-    for (int i = 0; i < d->n_data; i++) { /* coordinates travel with the data */
-        for (int k = d->n_data; k < d->n_vars; k++) {
-            tsr_variable *coord = d->vars[k], *v = d->vars[i];
-            bool fits = !is_mentioned(first, coord->name, "bounds");
-            for (int a = 0; a < coord->ndim && fits; a++) {
-                fits = false;
-                for (int b = 0; b < v->ndim; b++) fits = fits || strcmp(coord->dims[a], v->dims[b]) == 0;
-            }
-            if (fits) TRY(variable_put_coord(v, coord));
-        }
-    }
-    attrs *globals;
-    TRY(attrs_new(first->n_attrs, first->attrs, &globals));
-    attrs_unref(d->attributes);
-    d->attributes = globals;
-    return TSR_OK;
-}
-
-static tsr_status keep_files(opening *o, tsr_dataset *d)
-{
-    d->files = mem_calloc((size_t)o->n, sizeof *d->files);
-    if (!d->files) return TSR_ERR_MEMORY;
-    for (int i = 0; i < o->n; i++) d->files[d->n_files++] = store_ref(o->parts[i].file);
-    return TSR_OK;
-}
-
-tsr_dataset *tsr_open_files(tsr_session *session, int n, const char *const *paths, const tsr_open_options *options)
-{
-    opening o = {.session = session, .raw = options && options->raw};
-    tsr_dataset *d = NULL;
-    tsr_status status = n > 0 ? TSR_OK : error_set(TSR_ERR_VALUE, "no files given");
-    for (int i = 0; i < n && status == TSR_OK; i++) status = expand(&o.paths, paths[i]);
-    if (status != TSR_OK) goto done;
-    o.n = (int)o.paths.n;
-    o.parts = mem_calloc((size_t)o.n, sizeof *o.parts);
-    status = o.parts ? TSR_OK : TSR_ERR_MEMORY;
-    if (status != TSR_OK) goto done;
-    GUARD(open_all(&o, options ? options->n_threads : 0));
-    GUARD(choose_dim(&o, options ? options->concat_dim : NULL));
-    GUARD(read_joined_labels(&o));
-    if (o.n > 1) {
-        char *dim = mem_strdup(o.dim); /* the name belongs to a file that sorting may move */
-        status = dim ? TSR_OK : TSR_ERR_MEMORY;
-        if (status != TSR_OK) goto done;
-        qsort(o.parts, (size_t)o.n, sizeof *o.parts, compare_parts);
-        int at = find_store_dim(o.parts[0].file, dim);
-        status = at >= 0
-                     ? TSR_OK
-                     : error_set(TSR_ERR_VALUE, "%s: no dimension '%s', which the other files have", o.parts[0].file->path, dim);
-        if (at >= 0) o.dim = o.parts[0].file->dims[at].name;
-        mem_free(dim);
-        if (status == TSR_OK) status = check_agreement(&o);
-        if (status != TSR_OK) goto done;
-    }
-    d = dataset_make(session);
-    status = d ? TSR_OK : TSR_ERR_MEMORY;
-    if (status == TSR_OK) status = add_variables(&o, d);
-    if (status == TSR_OK) status = keep_files(&o, d);
+    const file_meta *first = j->files[0];
+    const store_var *var = &first->file->vars[k];
+    tsr_variable *v;
+    tsr_status status;
+    TRY(variable_new(ds->session, var->name, &v));
+    v->role = first->roles[k];
+    if (j->is_new_dim && join_spreads(j, k)) GUARD(variable_add_dim(v, j->dim, j->n));
+    for (int d = 0; d < var->ndim; d++) GUARD(variable_add_dim(v, first->file->dims[var->dims[d]].name, var->shape[d]));
+    GUARD(set_values(v, j, k));
+    GUARD(set_attributes(v, var, &first->packings[k], as_stored));
+    variable_find_time(v);
+    v->file = store_ref(first->file);
+    v->file_var = k;
+    GUARD(dataset_add(ds, v));
 done:
-    if (status != TSR_OK) {
-        tsr_dataset_release(d);
-        d = NULL;
+    variable_unref(v);
+    return status;
+}
+
+static tsr_status note_text(tsr_dataset *ds, const store *s, const store_var *var)
+{
+    strbuf b = {0};
+    strbuf_printf(&b, "%s(", var->name);
+    for (int d = 0; d < var->ndim; d++) strbuf_printf(&b, "%s%s", d ? ", " : "", s->dims[var->dims[d]].name);
+    strbuf_add(&b, ")");
+    char **texts = mem_realloc(ds->texts, ((size_t)ds->n_texts + 1) * sizeof(char *)), *text = strbuf_take(&b);
+    if (texts) ds->texts = texts;
+    if (!texts || !text) {
+        mem_free(text);
+        return TSR_ERR_MEMORY;
     }
-    for (int i = 0; o.parts && i < o.n; i++) {
-        store_unref(o.parts[i].file);
-        labels_unref(o.parts[i].coord);
-        mem_free(o.parts[i].message);
+    texts[ds->n_texts++] = text;
+    return TSR_OK;
+}
+
+/* Does the coordinate belong to the variable: all its dimensions are the variable's (for bounds: those of a coordinate that
+ * does)? */
+static bool belongs(const tsr_dataset *ds, const tsr_variable *coord, const tsr_variable *v)
+{
+    if (coord->role == ROLE_MAPPING) return dataset_word_in(coord->name, attrs_text(v->attrs, "grid_mapping"));
+    if (coord->role == ROLE_BOUNDS) {
+        for (int i = ds->n_data; i < ds->n_vars; i++) {
+            const tsr_variable *c = ds->vars[i];
+            if (c->role != ROLE_COORD) continue;
+            const char *bounds = attrs_text(c->attrs, "bounds"), *climatology = attrs_text(c->attrs, "climatology");
+            bool is_its = (bounds && !strcmp(bounds, coord->name)) || (climatology && !strcmp(climatology, coord->name));
+            if (is_its && belongs(ds, c, v)) return true;
+        }
+        return false;
     }
-    for (size_t i = 0; i < o.paths.n; i++) mem_free(o.paths.items[i]);
-    VEC_FINI(&o.paths);
-    mem_free(o.parts);
-    return d;
+    for (int d = 0; d < coord->ndim; d++)
+        if (!coord->dims[d] || variable_find_dim(v, coord->dims[d]) < 0) return false;
+    return true;
+}
+
+static tsr_status attach_coords(tsr_dataset *ds)
+{
+    for (int i = 0; i < ds->n_data; i++)
+        for (int c = ds->n_data; c < ds->n_vars; c++)
+            if (belongs(ds, ds->vars[c], ds->vars[i])) TRY(variable_add_coord(ds->vars[i], ds->vars[c]));
+    return TSR_OK;
+}
+
+static tsr_status build_dims(tsr_dataset *ds, const join *j)
+{
+    const store *s = j->files[0]->file;
+    int64_t total = 0;
+    for (int f = 0; f < j->n; f++) total += join_length(j, f);
+    if (j->is_new_dim) TRY(dataset_add_dim(ds, j->dim, total, false));
+    for (int d = 0; d < s->n_dims; d++) {
+        bool joined = j->dim && !strcmp(s->dims[d].name, j->dim);
+        TRY(dataset_add_dim(ds, s->dims[d].name, joined ? total : s->dims[d].length, s->dims[d].is_unlimited));
+    }
+    return TSR_OK;
+}
+
+static tsr_status build_dataset(tsr_session *session, const join *j, bool as_stored, tsr_dataset **out)
+{
+    const store *s = j->files[0]->file;
+    tsr_dataset *ds;
+    tsr_status status;
+    TRY(dataset_new(session, &ds));
+    ds->first = store_ref(j->files[0]->file);
+    ds->n_files = j->n;
+    ds->title = j->n == 1 ? mem_strdup(j->files[0]->path)
+                          : mem_printf("%s .. %s (%d files)", j->files[0]->path, j->files[j->n - 1]->path, j->n);
+    if (!ds->title) GUARD(TSR_ERR_MEMORY);
+    for (int f = 0; f < j->n; f++) {
+        struct stat info;
+        if (stat(j->files[f]->path, &info) == 0) ds->file_bytes += info.st_size;
+    }
+    GUARD(build_dims(ds, j));
+    for (int i = 0; i < s->n_attrs; i++) GUARD(attrs_add(ds->attrs, &s->attrs[i]));
+    for (int k = 0; k < s->n_vars; k++) {
+        if (!s->vars[k].is_text || j->files[0]->labels[k])
+            GUARD(build_variable(ds, j, k, as_stored));
+        else
+            GUARD(note_text(ds, s, &s->vars[k]));
+    }
+    GUARD(attach_coords(ds));
+    *out = ds;
+    ds = NULL;
+done:
+    if (status != TSR_OK && j->n == 1) status = error_prefix("%s", j->files[0]->path);
+    dataset_unref(ds);
+    return status;
+}
+
+static tsr_status open_paths(tsr_session *session, int n, const char *const *paths, const tsr_open_options *options,
+                             tsr_dataset **out)
+{
+    join j = {0};
+    tsr_status status;
+    bool as_stored = options && options->raw, opened = false;
+    file_meta *metas = mem_calloc((size_t)n, sizeof *metas);
+    if (!metas) return TSR_ERR_MEMORY;
+    GUARD(meta_open_many(n, paths, as_stored, options ? options->n_threads : 0, metas));
+    opened = true;
+    GUARD(join_init(&j, n, metas, options ? options->concat_dim : NULL));
+    GUARD(build_dataset(session, &j, as_stored, out));
+done:
+    join_fini(&j);
+    for (int i = 0; opened && i < n; i++) meta_close(&metas[i]);
+    mem_free(metas);
+    return status;
 }
 
 tsr_dataset *tsr_dataset_open(tsr_session *session, const char *path)
 {
-    const char *paths[1] = {path};
-    return tsr_open_files(session, 1, paths, NULL);
+    tsr_dataset *ds = NULL;
+    if (!session || !path || open_paths(session, 1, &path, NULL, &ds) != TSR_OK) return NULL;
+    session_object_keep(session, &ds->object);
+    return ds;
+}
+
+typedef VEC(char *) path_list;
+
+static tsr_status add_path(path_list *list, const char *path)
+{
+    char *copy = mem_strdup(path);
+    if (copy && VEC_PUSH(list, copy)) return TSR_OK;
+    mem_free(copy);
+    return TSR_ERR_MEMORY;
+}
+
+/* Adds the path, or the files that match it if it is a pattern and no file of that very name exists. */
+static tsr_status add_matches(path_list *list, const char *path)
+{
+    struct stat info;
+    if (!strpbrk(path, "*?[") || stat(path, &info) == 0) return add_path(list, path);
+    glob_t found = {0};
+    int code = glob(path, 0, NULL, &found);
+    tsr_status status = TSR_OK;
+    if (code == GLOB_NOMATCH)
+        status = error_set(TSR_ERR_IO, "no file matches '%s'", path);
+    else if (code == GLOB_NOSPACE)
+        status = error_memory(strlen(path));
+    else if (code != 0)
+        status = error_set(TSR_ERR_IO, "cannot read the folder of '%s'", path);
+    for (size_t i = 0; status == TSR_OK && i < found.gl_pathc; i++) status = add_path(list, found.gl_pathv[i]);
+    globfree(&found);
+    return status;
+}
+
+enum { MAX_FILES = 10000000 };
+
+tsr_dataset *tsr_open_files(tsr_session *session, int n, const char *const *paths, const tsr_open_options *options)
+{
+    tsr_dataset *ds = NULL;
+    path_list list = {0};
+    tsr_status status = TSR_OK;
+    if (n < 1) GUARD(error_set(TSR_ERR_VALUE, "there are no files to open"));
+    for (int i = 0; i < n; i++) GUARD(add_matches(&list, paths[i]));
+    if (list.n > MAX_FILES) GUARD(error_set(TSR_ERR_VALUE, "%zu files are more than can be opened as one", list.n));
+    GUARD(open_paths(session, (int)list.n, (const char *const *)list.items, options, &ds));
+    session_object_keep(session, &ds->object);
+done:
+    for (size_t i = 0; i < list.n; i++) mem_free(list.items[i]);
+    VEC_FINI(&list);
+    return ds;
 }

@@ -1,260 +1,312 @@
-/* Selecting along a dimension, by position and by label. The dimension's coordinate, and every other coordinate that has the
- * dimension, are selected with the data. */
-#include "dataset/variable.h"
-
+/* Selecting by label. A label is looked up among the values in memory of the dimension's coordinate; what is found is a range or
+ * a list of positions (pick.c). Dates are compared as moments, so that rounding of the numbers does not matter. */
+#include "dataset/select.h"
 #include "base/mem.h"
+#include "dataset/names.h"
+#include "dataset/pick.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-/* What is taken along an axis: one index (dropping it), a run with a step, or a list. */
-typedef struct pick {
-    bool single;
-    int64_t start, step, n;
-    const int64_t *indices;
-} pick;
-
-static tsr_array *pick_array(tsr_array *a, int axis, const pick *p)
+tsr_status select_find_coord(const tsr_variable *v, const char *dim, bool for_date, int *axis, tsr_variable **out)
 {
-    if (p->indices) return tsr_take(a, p->n, p->indices, axis);
-    int64_t shape[TSR_MAX_NDIM];
-    view_axis axes[TSR_MAX_NDIM];
-    int ndim = 0;
-    for (int d = 0; d < a->ndim; d++) {
-        if (d == axis && p->single) {
-            axes[d] = (view_axis){-1, p->start, 0};
-            continue;
-        }
-        axes[d] = d == axis ? (view_axis){ndim, p->n ? p->start : 0, p->step} : (view_axis){ndim, 0, 1};
-        shape[ndim++] = d == axis ? p->n : a->shape[d];
+    tsr_variable *named = variable_find_coord(v, dim);
+    if (variable_find_dim(v, dim) < 0 && named && named->ndim == 1 && named->labels) {
+        *axis = named->dims[0] ? variable_find_dim(v, named->dims[0]) : -1;
+        *out = named;
+        if (*axis >= 0) return TSR_OK;
     }
-    return array_view(a, ndim, shape, axes);
+    TRY(variable_axis(v, dim, axis));
+    *out = variable_dim_coord(v, *axis);
+    for (int i = 0; for_date && !(*out && (*out)->is_time) && i < v->n_coords; i++) {
+        tsr_variable *c = v->coords[i];
+        if (c->is_time && c->labels && c->ndim == 1 && c->dims[0] && v->dims[*axis] && !strcmp(c->dims[0], v->dims[*axis]))
+            *out = c;
+    }
+    if (*out) return TSR_OK;
+    return error_set(TSR_ERR_NOT_FOUND, "dimension %s of '%s' has no coordinate to select by; select by position", dim,
+                     variable_title(v));
 }
 
-/* The variable without its coordinates. */
-static tsr_variable *pick_alone(tsr_variable *v, int axis, const pick *p)
+static tsr_status outside(const tsr_variable *v, const tsr_variable *c, const char *what)
 {
-    const char *dims[TSR_MAX_NDIM] = {NULL};
-    int ndim = 0;
-    labels *values = NULL;
-    for (int d = 0; d < v->ndim; d++)
-        if (d != axis || !p->single) dims[ndim++] = v->dims[d];
-    if (v->values && v->ndim == 1) {
-        if (labels_pick(v->values, p->start, p->step, p->single ? 1 : p->n, p->indices, &values) != TSR_OK) return NULL;
-        tsr_variable *coord = variable_of_labels(v->session, v->name, p->single ? NULL : v->dims[0], values, v->attributes);
-        labels_unref(values);
-        return coord;
+    char low[64], high[64];
+    if (c->labels->n == 0)
+        return error_set(TSR_ERR_NOT_FOUND, "%s: the coordinate %s of '%s' is empty", what, c->name, variable_title(v));
+    double min = INFINITY, max = -INFINITY;
+    for (int64_t i = 0; i < c->labels->n; i++) {
+        min = fmin(min, c->labels->values[i]);
+        max = fmax(max, c->labels->values[i]);
     }
-    tsr_array *a = pick_array(v->array, axis, p);
-    tsr_variable *result = variable_make(v->session, v->name, a, dims, v->attributes, NULL, NULL);
-    node_unref(a);
-    return result;
+    return error_set(TSR_ERR_NOT_FOUND, "there is no %s in the coordinate %s of '%s', which goes from %s to %s", what, c->name,
+                     variable_title(v), variable_label_format(c, min, low, sizeof low),
+                     variable_label_format(c, max, high, sizeof high));
 }
 
-static tsr_variable *pick_variable(tsr_variable *v, int axis, const pick *p)
-{
-    tsr_variable *result = pick_alone(v, axis, p);
-    const char *dim = v->dims[axis];
-    for (int i = 0; result && i < v->n_coords; i++) {
-        tsr_variable *coord = v->coords[i], *picked = NULL;
-        int at = -1;
-        for (int d = 0; dim && d < coord->ndim; d++)
-            if (coord->dims[d] && strcmp(coord->dims[d], dim) == 0) at = d;
-        if (at >= 0) picked = pick_alone(coord, at, p);
-        tsr_status status = at >= 0 && !picked ? tsr_error_code() : variable_put_coord(result, picked ? picked : coord);
-        tsr_variable_release(picked);
-        if (status != TSR_OK) {
-            tsr_variable_release(result);
-            result = NULL;
-        }
-    }
-    return result;
-}
+/* ---- Moments ---- */
 
-/* ---- By position -------------------------------------------------------------------------------------------------------- */
-
-tsr_variable *tsr_variable_index(tsr_variable *v, const char *dim, int64_t index)
-{
-    int axis = tsr_variable_axis(v, dim);
-    if (axis < 0) return NULL;
-    int64_t length = v->array->shape[axis], at = index < 0 ? index + length : index;
-    if (at < 0 || at >= length) {
-        (void)error_set(TSR_ERR_INDEX, "index %" PRId64 " is out of bounds for dimension '%s' of length %" PRId64, index, dim,
-                        length);
-        return NULL;
-    }
-    return pick_variable(v, axis, &(pick){.single = true, .start = at, .n = 1});
-}
-
-tsr_variable *tsr_variable_slice(tsr_variable *v, const char *dim, const int64_t *start, const int64_t *stop, int64_t step)
-{
-    int axis = tsr_variable_axis(v, dim);
-    if (axis < 0) return NULL;
-    if (step == 0) {
-        (void)error_set(TSR_ERR_VALUE, "slice: the step is zero");
-        return NULL;
-    }
-    int64_t length = v->array->shape[axis], low = step > 0 ? 0 : -1, high = step > 0 ? length : length - 1;
-    int64_t from = start ? *start + (*start < 0 ? length : 0) : step > 0 ? low : high;
-    int64_t to = stop ? *stop + (*stop < 0 ? length : 0) : step > 0 ? high : low;
-    from = from < low ? low : from > high ? high : from;
-    to = to < low ? low : to > high ? high : to;
-    int64_t n = step > 0 ? (to > from ? (to - from - 1) / step + 1 : 0) : (from > to ? (from - to - 1) / -step + 1 : 0);
-    return pick_variable(v, axis, &(pick){.start = n ? from : 0, .step = step, .n = n});
-}
-
-tsr_variable *tsr_variable_take(tsr_variable *v, const char *dim, int64_t n, const int64_t *indices)
-{
-    int axis = tsr_variable_axis(v, dim);
-    if (axis < 0) return NULL;
-    int64_t length = v->array->shape[axis], *checked = mem_alloc(sizeof *checked * (size_t)n);
-    tsr_variable *result = NULL;
-    if (!checked) return NULL;
-    int64_t i = 0;
-    for (; i < n; i++) {
-        checked[i] = indices[i] < 0 ? indices[i] + length : indices[i];
-        if (checked[i] < 0 || checked[i] >= length) break;
-    }
-    if (i < n) {
-        (void)error_set(TSR_ERR_INDEX, "index %" PRId64 " is out of bounds for dimension '%s' of length %" PRId64, indices[i],
-                        dim, length);
-    } else {
-        result = pick_variable(v, axis, &(pick){.n = n, .step = 1, .indices = checked});
-    }
-    mem_free(checked);
-    return result;
-}
-
-/* ---- By label ------------------------------------------------------------------------------------------------------------ */
-
-/* The coordinate of a dimension with its labels in memory. */
-static tsr_variable *label_coord(const tsr_variable *v, int axis)
-{
-    tsr_variable *coord = v->dims[axis] ? variable_find_coord(v, v->dims[axis]) : NULL;
-    if (coord && coord->values && coord->values->n == v->array->shape[axis]) return coord;
-    (void)error_set(TSR_ERR_NOT_FOUND, "dimension '%s' of '%s' has no coordinate to select by; select by position instead",
-                    v->dims[axis] ? v->dims[axis] : "?", v->name);
-    return NULL;
-}
-
-/* A label as the numbers it stands for: low <= x < high for part of a date, one number otherwise. */
-typedef struct span {
-    double low, high;
-    bool is_interval;
-} span;
-
-static tsr_status span_of(const tsr_variable *coord, tsr_label label, span *out)
-{
-    time_units units;
+/* A label as the half-open interval of moments it stands for. A number for a time coordinate is a number in its units. */
+typedef struct interval {
     instant first, end;
     time_resolution resolution;
-    *out = (span){label.number, label.number, false};
-    if (!label.text) return TSR_OK;
-    if (!tsr_variable_is_time(coord))
-        return error_set(TSR_ERR_VALUE, "'%s' is a date, but '%s' is no time coordinate", label.text, coord->name);
-    TRY(variable_time_units(coord, &units));
-    TRY(time_parse(units.cal, label.text, &first, &end, &resolution));
-    *out = (span){time_encode(&units, first), time_encode(&units, end), true};
+} interval;
+
+static tsr_status label_interval(const tsr_variable *c, tsr_label label, interval *out)
+{
+    if (label.text) {
+        if (time_parse(c->time.cal, label.text, &out->first, &out->end, &out->resolution) != TSR_OK)
+            return error_prefix("coordinate %s", c->name);
+        return TSR_OK;
+    }
+    TRY(time_decode(&c->time, label.number, &out->first));
+    out->end = (instant){out->first.day, out->first.us + 1};
+    out->resolution = RESOLUTION_SECOND;
     return TSR_OK;
 }
 
-static tsr_status outside(const tsr_variable *coord, tsr_label label)
+static tsr_status all_instants(const tsr_variable *c, instant **out)
 {
-    char low[64], high[64], number[64];
-    snprintf(number, sizeof number, "%g", label.number);
-    return error_set(TSR_ERR_NOT_FOUND, "%s = %s: no such label; '%s' goes from %s to %s", coord->name,
-                     label.text ? label.text : number, coord->name, tsr_variable_label_text(coord, 0, low, sizeof low),
-                     tsr_variable_label_text(coord, coord->values->n - 1, high, sizeof high));
+    const labels *l = c->labels;
+    instant *t = mem_alloc((size_t)l->n * sizeof *t);
+    if (!t) return TSR_ERR_MEMORY;
+    for (int64_t i = 0; i < l->n; i++)
+        if (time_decode(&c->time, l->values[i], &t[i]) != TSR_OK) {
+            mem_free(t);
+            return error_prefix("coordinate %s, label %lld", c->name, (long long)i);
+        }
+    *out = t;
+    return TSR_OK;
 }
 
-static int64_t closest(const labels *l, double x)
+/* How fine the labels are: the finest that any of them needs. */
+static time_resolution labels_resolution(calendar cal, const instant *t, int64_t n)
+{
+    time_resolution finest = RESOLUTION_DAY;
+    for (int64_t i = 0; i < n && finest < RESOLUTION_SECOND; i++) {
+        time_resolution r = time_resolution_of(cal, t[i]);
+        if (r > finest) finest = r;
+    }
+    return finest;
+}
+
+/* ---- Finding ---- */
+
+static tsr_status need_number(const tsr_variable *c, tsr_label label)
+{
+    if (!label.text || c->is_time) return TSR_OK;
+    return error_set(TSR_ERR_TYPE, "'%.100s' cannot be looked up in the coordinate %s, whose values are numbers", label.text,
+                     c->name);
+}
+
+static const char *label_title(tsr_label label, char *text, size_t size)
+{
+    if (label.text)
+        snprintf(text, size, "'%.60s'", label.text);
+    else
+        snprintf(text, size, "%.10g", label.number);
+    return text;
+}
+
+/* Does the value equal the label? A coordinate in f32 is compared in f32: 0.1 finds float32(0.1). */
+static bool equals(const tsr_variable *c, double value, double label)
+{
+    return value == label || (c->labels->dtype == TSR_F32 && (float)value == (float)label);
+}
+
+static int64_t nearest_number(const labels *l, double number)
 {
     int64_t best = -1;
     for (int64_t i = 0; i < l->n; i++)
-        if (best < 0 || fabs(l->values[i] - x) < fabs(l->values[best] - x)) best = i;
+        if (!isnan(l->values[i]) && (best < 0 || fabs(l->values[i] - number) < fabs(l->values[best] - number))) best = i;
     return best;
 }
 
-/* Labels of float32 coordinates are met by the decimal that was written, too: 0.1 finds 0.1f. */
-static bool label_is(const labels *l, int64_t i, double x)
+/* The position of one label; TSR_ERR_NOT_FOUND. For a date: the first label in the interval, or the nearest to its beginning. */
+static tsr_status find_one(const tsr_variable *v, const tsr_variable *c, tsr_label label, bool nearest, int64_t *at)
 {
-    return l->values[i] == x || (l->dtype == TSR_F32 && (float)l->values[i] == (float)x);
+    char what[80];
+    TRY(need_number(c, label));
+    double number = label.number;
+    if (label.text) {
+        interval range;
+        TRY(label_interval(c, label, &range));
+        number = time_encode(&c->time, range.first);
+        for (*at = 0; !nearest && *at < c->labels->n; ++*at) {
+            instant t;
+            TRY(time_decode(&c->time, c->labels->values[*at], &t));
+            if (instant_compare(t, range.first) >= 0 && instant_compare(t, range.end) < 0) return TSR_OK;
+        }
+    }
+    for (*at = 0; !nearest && !label.text && *at < c->labels->n; ++*at)
+        if (equals(c, c->labels->values[*at], number)) return TSR_OK;
+    *at = nearest ? nearest_number(c->labels, number) : -1;
+    if (*at >= 0) return TSR_OK;
+    TRY(outside(v, c, label_title(label, what, sizeof what)));
+    return TSR_OK;
 }
 
-static tsr_variable *pick_where(tsr_variable *v, int axis, const labels *l, double low, double high, bool open_end)
+/* The same with a hint at the nearest label, where there is no exact one. */
+static tsr_status find_exact(const tsr_variable *v, const tsr_variable *c, tsr_label label, bool nearest, int64_t *at)
 {
-    int64_t *indices = mem_alloc(sizeof *indices * (size_t)(l->n ? l->n : 1)), n = 0;
-    bool run = true;
-    if (!indices) return NULL;
-    for (int64_t i = 0; i < l->n; i++) {
-        bool in = (l->values[i] >= low || (l->dtype == TSR_F32 && (float)l->values[i] >= (float)low)) &&
-                  (open_end ? l->values[i] < high
-                            : l->values[i] <= high || (l->dtype == TSR_F32 && (float)l->values[i] <= (float)high));
-        if (!in) continue;
-        run = run && (n == 0 || indices[n - 1] == i - 1);
-        indices[n++] = i;
+    tsr_status status = find_one(v, c, label, nearest, at);
+    if (status != TSR_ERR_NOT_FOUND || label.text || c->labels->n == 0) return status;
+    int64_t close = nearest_number(c->labels, label.number);
+    if (close < 0) return status;
+    char text[64], said[900];
+    snprintf(said, sizeof said, "%s", tsr_error_message());
+    return error_set(status, "%s; the nearest is %s", said,
+                     variable_label_format(c, c->labels->values[close], text, sizeof text));
+}
+
+/* Positions whose flag is set, as a pick; the list (if needed) is the caller's to free. */
+static tsr_status flagged(const bool *flags, int64_t n, int64_t **list, pick *p)
+{
+    int64_t count = 0;
+    for (int64_t i = 0; i < n; i++) count += flags[i];
+    *list = mem_alloc((size_t)count * sizeof **list);
+    if (!*list) return TSR_ERR_MEMORY;
+    for (int64_t i = 0, k = 0; i < n; i++)
+        if (flags[i]) (*list)[k++] = i;
+    *p = pick_list(count, *list);
+    return TSR_OK;
+}
+
+/* Flags the labels in [first, last]; either NULL: open. Dates: from the beginning of the first to the end of the last. */
+static tsr_status flag_range(const tsr_variable *c, const tsr_label *first, const tsr_label *last, bool *flags)
+{
+    int64_t n = c->labels->n;
+    if (first) TRY(need_number(c, *first));
+    if (last) TRY(need_number(c, *last));
+    if ((first && first->text) || (last && last->text)) {
+        interval a, b;
+        instant *t;
+        if (first) TRY(label_interval(c, *first, &a));
+        if (last) TRY(label_interval(c, *last, &b));
+        if (first && last && instant_compare(a.first, b.first) > 0) { /* a descending range */
+            interval swap = a;
+            a = b;
+            b = swap;
+        }
+        TRY(all_instants(c, &t));
+        for (int64_t i = 0; i < n; i++)
+            flags[i] = (!first || instant_compare(t[i], a.first) >= 0) && (!last || instant_compare(t[i], b.end) < 0);
+        mem_free(t);
+        return TSR_OK;
     }
-    pick p = {.n = n, .step = 1, .start = n ? indices[0] : 0, .indices = run ? NULL : indices};
-    tsr_variable *result = pick_variable(v, axis, &p);
-    mem_free(indices);
-    return result;
+    double low = first ? first->number : -INFINITY, high = last ? last->number : INFINITY;
+    bool down = labels_direction(c->labels) < 0;
+    if (first && last && low > high) {
+        double swap = low;
+        low = high;
+        high = swap;
+    } else if (down && (!first || !last)) { /* `60:` on a descending axis goes down from 60 */
+        low = last ? last->number : -INFINITY;
+        high = first ? first->number : INFINITY;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        double x = c->labels->values[i];
+        flags[i] = (x >= low && x <= high) || equals(c, x, low) || equals(c, x, high);
+    }
+    return TSR_OK;
+}
+
+static tsr_status select_range(const tsr_variable *v, const char *dim, const tsr_label *first, const tsr_label *last,
+                               tsr_variable **out)
+{
+    int axis;
+    tsr_variable *c;
+    int64_t *list = NULL;
+    bool *flags = NULL;
+    pick p;
+    tsr_status status;
+    bool for_date = (first && first->text) || (last && last->text);
+    GUARD(select_find_coord(v, dim, for_date, &axis, &c));
+    flags = mem_calloc((size_t)c->labels->n, sizeof *flags);
+    if (!flags) GUARD(TSR_ERR_MEMORY);
+    GUARD(flag_range(c, first, last, flags));
+    GUARD(flagged(flags, c->labels->n, &list, &p));
+    if (p.n == 0) {
+        char a[80] = "", b[80] = "", what[200];
+        if (first) label_title(*first, a, sizeof a);
+        if (last) label_title(*last, b, sizeof b);
+        snprintf(what, sizeof what, "label in %s:%s", a, b);
+        GUARD(outside(v, c, what));
+    }
+    GUARD(pick_apply(v, axis, &p, out));
+done:
+    mem_free(flags);
+    mem_free(list);
+    return status;
+}
+
+/* Part of a date: everything in it, or, if the text is as fine as the labels, the one label that it means. */
+static tsr_status select_date(const tsr_variable *v, int axis, const tsr_variable *c, tsr_label label, tsr_variable **out)
+{
+    interval range;
+    instant *t = NULL;
+    int64_t *list = NULL, n = c->labels->n;
+    bool *flags = NULL;
+    char what[80];
+    pick p;
+    tsr_status status;
+    GUARD(label_interval(c, label, &range));
+    GUARD(all_instants(c, &t));
+    flags = mem_calloc((size_t)n, sizeof *flags);
+    if (!flags) GUARD(TSR_ERR_MEMORY);
+    for (int64_t i = 0; i < n; i++) flags[i] = instant_compare(t[i], range.first) >= 0 && instant_compare(t[i], range.end) < 0;
+    GUARD(flagged(flags, n, &list, &p));
+    if (p.n == 0) GUARD(outside(v, c, label_title(label, what, sizeof what)));
+    p.drops = p.n == 1 && range.resolution >= labels_resolution(c->time.cal, t, n);
+    GUARD(pick_apply(v, axis, &p, out));
+done:
+    mem_free(t);
+    mem_free(flags);
+    mem_free(list);
+    return status;
 }
 
 tsr_variable *tsr_variable_select(tsr_variable *v, const char *dim, tsr_label label, bool nearest)
 {
-    int axis = tsr_variable_axis(v, dim);
-    tsr_variable *coord = axis >= 0 ? label_coord(v, axis) : NULL;
-    span s;
-    if (!coord || span_of(coord, label, &s) != TSR_OK) return NULL;
-    const labels *l = coord->values;
-    int64_t at = -1, inside = 0;
-    for (int64_t i = 0; i < l->n; i++) {
-        if (s.is_interval && l->values[i] >= s.low && l->values[i] < s.high) inside++;
-        if (at < 0 && label_is(l, i, s.low)) at = i;
+    if (!v) return NULL;
+    int axis;
+    tsr_variable *c, *out = NULL;
+    tsr_status status;
+    pick p = {.drops = true, .step = 1, .n = 1};
+    GUARD(select_find_coord(v, dim, label.text != NULL, &axis, &c));
+    GUARD(need_number(c, label));
+    if (label.text && !nearest)
+        GUARD(select_date(v, axis, c, label, &out));
+    else {
+        GUARD(find_exact(v, c, label, nearest, &p.start));
+        GUARD(pick_apply(v, axis, &p, &out));
     }
-    if (nearest && l->n > 0) return pick_variable(v, axis, &(pick){.single = true, .start = closest(l, s.low), .n = 1});
-    if (s.is_interval && (inside > 1 || (inside == 1 && at < 0))) return pick_where(v, axis, l, s.low, s.high, true);
-    if (at >= 0) return pick_variable(v, axis, &(pick){.single = true, .start = at, .n = 1});
-    if (l->n > 0) (void)outside(coord, label);
-    return NULL;
+done:
+    return variable_result(status, out);
 }
 
 tsr_variable *tsr_variable_select_range(tsr_variable *v, const char *dim, const tsr_label *first, const tsr_label *last)
 {
-    int axis = tsr_variable_axis(v, dim);
-    tsr_variable *coord = axis >= 0 ? label_coord(v, axis) : NULL;
-    span a = {-INFINITY, -INFINITY, false}, b = {INFINITY, INFINITY, false};
-    if (!coord || (first && span_of(coord, *first, &a) != TSR_OK) || (last && span_of(coord, *last, &b) != TSR_OK)) return NULL;
-    if (!first && last && labels_direction(coord->values) < 0)
-        a.low = b.low, b.high = INFINITY; /* open towards the start, which is high */
-    if (first && !last && labels_direction(coord->values) < 0) b.high = a.low, a.low = -INFINITY;
-    double low = a.low < b.low || !last ? a.low : b.low, high = a.low < b.low || !last ? b.high : a.high;
-    if (first && last && a.low > b.low) low = b.low, high = a.high;
-    return pick_where(v, axis, coord->values, low, high, last && (a.low <= b.low ? b.is_interval : a.is_interval));
+    if (!v) return NULL;
+    tsr_variable *out = NULL;
+    return variable_result(select_range(v, dim, first, last, &out), out);
 }
 
 tsr_variable *tsr_variable_select_list(tsr_variable *v, const char *dim, int64_t n, const tsr_label *list, bool nearest)
 {
-    int axis = tsr_variable_axis(v, dim);
-    tsr_variable *coord = axis >= 0 ? label_coord(v, axis) : NULL, *result = NULL;
-    if (!coord) return NULL;
-    int64_t *indices = mem_alloc(sizeof *indices * (size_t)(n ? n : 1)), i = 0;
-    if (!indices) return NULL;
-    for (; i < n; i++) {
-        span s;
-        if (span_of(coord, list[i], &s) != TSR_OK) break;
-        indices[i] = -1;
-        for (int64_t k = 0; k < coord->values->n && indices[i] < 0; k++)
-            if (label_is(coord->values, k, s.low)) indices[i] = k;
-        if (indices[i] < 0 && nearest) indices[i] = closest(coord->values, s.low);
-        if (indices[i] < 0) {
-            (void)outside(coord, list[i]);
-            break;
-        }
-    }
-    if (i == n) result = pick_variable(v, axis, &(pick){.n = n, .step = 1, .indices = indices});
-    mem_free(indices);
-    return result;
+    if (!v) return NULL;
+    int axis;
+    tsr_variable *c, *out = NULL;
+    int64_t *positions = NULL;
+    tsr_status status;
+    if (n < 0) GUARD(error_set(TSR_ERR_VALUE, "a list cannot have %lld labels", (long long)n));
+    GUARD(select_find_coord(v, dim, n > 0 && list[0].text, &axis, &c));
+    positions = mem_alloc((size_t)n * sizeof *positions);
+    if (!positions) GUARD(TSR_ERR_MEMORY);
+    for (int64_t i = 0; i < n; i++) GUARD(find_exact(v, c, list[i], nearest, &positions[i]));
+    pick p = pick_list(n, positions);
+    GUARD(pick_apply(v, axis, &p, &out));
+done:
+    mem_free(positions);
+    return variable_result(status, out);
 }
