@@ -175,5 +175,5 @@ tsr_variable *tsr_variable_apply(const char *ufunc, int n, tsr_variable *const *
     for (int i = 0; i < n; i++)
         if (!operands[i]) return NULL;
     tsr_variable *out = NULL;
-    return variable_result(apply(ufunc, n, operands, &out), out);
+    return variable_result(apply(ufunc, n, operands, &out), &out);
 }

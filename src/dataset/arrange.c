@@ -46,7 +46,7 @@ tsr_variable *tsr_variable_transpose(tsr_variable *v, int n, const char *const *
     }
     GUARD(transpose(v, order, &out));
 done:
-    return variable_result(status, out);
+    return variable_result(status, &out);
 }
 
 tsr_variable *tsr_variable_cumulate(tsr_variable *v, const char *scan, const char *dim)
@@ -66,7 +66,7 @@ tsr_variable *tsr_variable_cumulate(tsr_variable *v, const char *scan, const cha
         if (strcmp(scan, names[i]) != 0) continue;
         tsr_array *a = variable_array(v), *value = scans[i].function(a, axis);
         tsr_release(a);
-        return variable_result(variable_with_array(v, value, &out), out);
+        return variable_result(variable_with_array(v, value, &out), &out);
     }
     char hint[200];
     (void)error_set(TSR_ERR_NOT_FOUND, "there is no running '%s'%s", scan, names_hint(scan, N_SCANS, names, hint, sizeof hint));
@@ -90,7 +90,7 @@ tsr_variable *tsr_variable_diff(tsr_variable *v, const char *dim)
 done:
     tsr_release(a);
     variable_unref(upper);
-    return variable_result(status, out);
+    return variable_result(status, &out);
 }
 
 /* `a` moved along the axis, NaN where nothing comes from. A new reference, NULL on failure. */
@@ -127,7 +127,7 @@ tsr_variable *tsr_variable_shift(tsr_variable *v, const char *dim, int64_t n)
     tsr_release(a);
     tsr_status status = variable_with_array(v, moved, &out);
     if (status == TSR_OK) out->role = ROLE_DATA;
-    return variable_result(status, out);
+    return variable_result(status, &out);
 }
 
 /* ---- Concatenation ---- */
@@ -239,5 +239,5 @@ tsr_variable *tsr_variable_concat(int n, tsr_variable *const *variables, const c
     }
     for (int i = 0; i < n; i++)
         if (!variables[i]) return NULL;
-    return variable_result(concat(n, variables, dim, &out), out);
+    return variable_result(concat(n, variables, dim, &out), &out);
 }

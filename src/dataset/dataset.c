@@ -172,7 +172,7 @@ tsr_variable *tsr_dataset_get(const tsr_dataset *ds, const char *name)
         if (coord >= ds->n_data) status = variable_add_coord(v, ds->vars[coord]);
     }
     if (status != TSR_OK) variable_unref(v);
-    return variable_result(status, v);
+    return variable_result(status, &v);
 }
 
 /* Dimensions without names get one that no dimension of another length has. */

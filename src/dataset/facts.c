@@ -50,7 +50,7 @@ tsr_variable *tsr_variable_like(tsr_variable *v, tsr_array *array)
         return NULL;
     }
     tsr_variable *out = NULL;
-    return variable_result(variable_with_array(v, node_ref(array), &out), out);
+    return variable_result(variable_with_array(v, node_ref(array), &out), &out);
 }
 
 void tsr_variable_release(tsr_variable *v)
@@ -113,7 +113,7 @@ tsr_variable *tsr_variable_coord(const tsr_variable *v, const char *name)
 {
     if (!v) return NULL;
     tsr_variable *coord = variable_find_coord(v, name), *out = NULL;
-    if (coord) return variable_result(coord_alone(v, coord, &out), out);
+    if (coord) return variable_result(coord_alone(v, coord, &out), &out);
     char hint[400];
     const char **names = mem_alloc((size_t)v->n_coords * sizeof *names);
     if (!names) return NULL;
@@ -162,7 +162,7 @@ tsr_variable *tsr_variable_rename(tsr_variable *v, const char *name)
     tsr_variable *out = NULL;
     tsr_status status = variable_clone(v, &out);
     if (status == TSR_OK && (status = variable_set_name(out, name)) != TSR_OK) variable_unref(out);
-    return variable_result(status, out);
+    return variable_result(status, &out);
 }
 
 /* The dimension and the coordinates that have it get the new name. */
@@ -200,10 +200,10 @@ tsr_variable *tsr_variable_rename_dim(tsr_variable *v, const char *dim, const ch
         (void)error_set(TSR_ERR_VALUE, "'%s' has a dimension '%s' already", variable_title(v), name);
         return NULL;
     }
-    if (v->dims[axis]) return variable_result(rename_dim(v, v->dims[axis], name, &out), out);
+    if (v->dims[axis]) return variable_result(rename_dim(v, v->dims[axis], name, &out), &out);
     tsr_status status = variable_clone(v, &out);
     if (status == TSR_OK && (status = variable_set_dim(out, axis, name)) != TSR_OK) variable_unref(out);
-    return variable_result(status, out);
+    return variable_result(status, &out);
 }
 
 tsr_variable *tsr_variable_set_text(tsr_variable *v, const char *attribute, const char *text)

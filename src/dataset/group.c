@@ -246,7 +246,7 @@ tsr_variable *tsr_variable_group(tsr_variable *v, const char *by, const char *re
     GUARD(grouped(v, &g, reduction, &out));
 done:
     grouping_fini(&g);
-    return variable_result(status, out);
+    return variable_result(status, &out);
 }
 
 /* v minus the value of its group; positions in no group become NaN. */
@@ -280,5 +280,5 @@ tsr_variable *tsr_variable_anomaly(tsr_variable *v, const char *by, const char *
     GUARD(anomaly(v, &g, reduction, &out));
 done:
     grouping_fini(&g);
-    return variable_result(status, out);
+    return variable_result(status, &out);
 }

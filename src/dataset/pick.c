@@ -95,7 +95,7 @@ tsr_variable *tsr_variable_index(tsr_variable *v, const char *dim, int64_t index
     pick p = {.drops = true, .step = 1, .n = 1};
     tsr_variable *out = NULL;
     if (variable_axis(v, dim, &axis) != TSR_OK || position(v, axis, index, &p.start) != TSR_OK) return NULL;
-    return variable_result(pick_apply(v, axis, &p, &out), out);
+    return variable_result(pick_apply(v, axis, &p, &out), &out);
 }
 
 /* A bound of a slice cut to what is possible: -1 .. length. */
@@ -122,7 +122,7 @@ tsr_variable *tsr_variable_slice(tsr_variable *v, const char *dim, const int64_t
     pick p = {.start = first, .step = step, .n = distance > 0 ? (distance - 1) / stride + 1 : 0};
     if (p.n <= 1) p.step = 1;
     if (p.n == 0) p.start = 0;
-    return variable_result(pick_apply(v, axis, &p, &out), out);
+    return variable_result(pick_apply(v, axis, &p, &out), &out);
 }
 
 tsr_variable *tsr_variable_take(tsr_variable *v, const char *dim, int64_t n, const int64_t *indices)
@@ -144,5 +144,5 @@ tsr_variable *tsr_variable_take(tsr_variable *v, const char *dim, int64_t n, con
     GUARD(pick_apply(v, axis, &p, &out));
 done:
     mem_free(positions);
-    return variable_result(status, out);
+    return variable_result(status, &out);
 }

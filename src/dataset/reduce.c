@@ -179,7 +179,7 @@ tsr_variable *tsr_variable_reduce(tsr_variable *v, const char *name, int n_dims,
     if (!find_reduction(name) || find_axes(v, n_dims, dims, &n_axes, axes) != TSR_OK) return NULL;
     tsr_array *a = variable_array(v), *value = reduce_array(a, name, n_axes, axes, keepdims, ddof);
     tsr_release(a);
-    return variable_result(reduced_variable(v, name, n_axes, axes, keepdims, value, &out), out);
+    return variable_result(reduced_variable(v, name, n_axes, axes, keepdims, value, &out), &out);
 }
 
 tsr_variable *tsr_variable_quantile(tsr_variable *v, int n_q, const double *q, const char *dim, bool skip_nan)
@@ -215,7 +215,7 @@ done:
     tsr_release(value);
     variable_unref(coord);
     if (status != TSR_OK) variable_unref(out);
-    return variable_result(status, out);
+    return variable_result(status, &out);
 }
 
 /* ---- Weighted mean ---- */
@@ -279,5 +279,5 @@ tsr_variable *tsr_variable_weighted_mean(tsr_variable *v, tsr_variable *weights,
 {
     if (!v || !weights) return NULL;
     tsr_variable *out = NULL;
-    return variable_result(weighted_mean(v, weights, n_dims, dims, &out), out);
+    return variable_result(weighted_mean(v, weights, n_dims, dims, &out), &out);
 }

@@ -180,7 +180,7 @@ static tsr_status flag_range(const tsr_variable *c, const tsr_label *first, cons
     if (last) TRY(need_number(c, *last));
     if ((first && first->text) || (last && last->text)) {
         interval a, b;
-        instant *t;
+        instant *t = NULL;
         if (first) TRY(label_interval(c, *first, &a));
         if (last) TRY(label_interval(c, *last, &b));
         if (first && last && instant_compare(a.first, b.first) > 0) { /* a descending range */
@@ -282,14 +282,14 @@ tsr_variable *tsr_variable_select(tsr_variable *v, const char *dim, tsr_label la
         GUARD(pick_apply(v, axis, &p, &out));
     }
 done:
-    return variable_result(status, out);
+    return variable_result(status, &out);
 }
 
 tsr_variable *tsr_variable_select_range(tsr_variable *v, const char *dim, const tsr_label *first, const tsr_label *last)
 {
     if (!v) return NULL;
     tsr_variable *out = NULL;
-    return variable_result(select_range(v, dim, first, last, &out), out);
+    return variable_result(select_range(v, dim, first, last, &out), &out);
 }
 
 tsr_variable *tsr_variable_select_list(tsr_variable *v, const char *dim, int64_t n, const tsr_label *list, bool nearest)
@@ -308,5 +308,5 @@ tsr_variable *tsr_variable_select_list(tsr_variable *v, const char *dim, int64_t
     GUARD(pick_apply(v, axis, &p, &out));
 done:
     mem_free(positions);
-    return variable_result(status, out);
+    return variable_result(status, &out);
 }

@@ -58,7 +58,10 @@ tsr_variable *variable_publish(tsr_variable *v)
     return v;
 }
 
-tsr_variable *variable_result(tsr_status status, tsr_variable *v) { return status == TSR_OK ? variable_publish(v) : NULL; }
+tsr_variable *variable_result(tsr_status status, tsr_variable *const *v)
+{
+    return status == TSR_OK ? variable_publish(*v) : NULL;
+}
 
 tsr_status variable_set_name(tsr_variable *v, const char *name)
 {

@@ -51,8 +51,9 @@ tsr_variable *variable_ref(tsr_variable *v);
 void variable_unref(tsr_variable *v);
 /* Gives the caller's reference to the user as a handle. NULL stays NULL. Returns v. */
 tsr_variable *variable_publish(tsr_variable *v);
-/* What public functions end with: a published variable if the status is ok, NULL otherwise. */
-tsr_variable *variable_result(tsr_status status, tsr_variable *v);
+/* What public functions end with: a published variable if the status is ok, NULL otherwise. The variable is looked at after the
+ * status has been computed: `variable_result(make(..., &out), &out)`. */
+tsr_variable *variable_result(tsr_status status, tsr_variable *const *v);
 
 /* Changes to a variable that is being built. */
 tsr_status variable_add_dim(tsr_variable *v, const char *name, int64_t length) MUST_CHECK;

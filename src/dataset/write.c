@@ -2,7 +2,6 @@
  * all variables together straight into it. The file appears under its name when it is whole. */
 #include "base/mem.h"
 #include "dataset/dataset.h"
-#include "engine/engine.h"
 
 #include <math.h>
 #include <string.h>
@@ -235,7 +234,7 @@ tsr_status tsr_dataset_write(const tsr_dataset *ds, const char *path, const tsr_
                            .deflate_level = level,
                            .shuffle = level > 0};
     GUARD(store_create(path, format, &schema, &writer));
-    status = engine_store(w.n_vars, w.arrays, writer, w.numbers);
+    status = ds->session->store(w.n_vars, w.arrays, writer, w.numbers);
     if (status == TSR_OK)
         status = store_finish(writer);
     else
