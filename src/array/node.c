@@ -5,6 +5,7 @@
 #include "array/session.h"
 #include "base/mem.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- Hashing ----------------------------------------------------------------------------------------------------- */
@@ -86,6 +87,8 @@ tsr_status session_nodes_init(tsr_session *s)
     s->table = mem_calloc(FIRST_TABLE, sizeof(tsr_array *));
     if (!s->table) return TSR_ERR_MEMORY;
     s->table_size = FIRST_TABLE;
+    const char *optimize = getenv("TESSERA_OPTIMIZE");
+    s->optimizes = !optimize || strcmp(optimize, "0") != 0;
     return TSR_OK;
 }
 

@@ -4,7 +4,6 @@
 
 #include "array/session.h"
 #include "base/mem.h"
-#include "optimize/optimize.h"
 
 #include <string.h>
 
@@ -121,7 +120,7 @@ static tsr_status complete_stage(builder *b, stage *s, const tsr_array *domain, 
     predict(s);
     for (int i = 0; i < s->n_outputs; i++) {
         node_info *info = builder_info(b, s->outputs[i].node);
-        if (info && info->is_stage) {
+        if (info && info->is_stage && info->stage < 0) { /* not where a root only copies it */
             info->stage = (int)(s - b->plan->stages);
             info->output = i;
         }
@@ -254,11 +253,18 @@ static tsr_status plan_interior(builder *b)
 
 /* ---- Roots ------------------------------------------------------------------------------------------------------- */
 
+static bool is_asked_for_twice(const plan *p, const tsr_array *node)
+{
+    int n = 0;
+    for (int i = 0; i < p->n_roots; i++) n += p->roots[i].node == node;
+    return n > 1;
+}
+
 /* A root whose stage nobody else reads takes that stage's output directly. */
 static bool root_is_stage(const builder *b, const tsr_array *node, int *stage_number, int *output)
 {
     const node_info *info = builder_info(b, node);
-    if (info->stage < 0 || info->is_read || b->plan->stages[info->stage].outputs[info->output].root >= 0) return false;
+    if (info->stage < 0 || info->is_read || is_asked_for_twice(b->plan, node)) return false;
     *stage_number = info->stage;
     *output = info->output;
     return true;
@@ -359,7 +365,7 @@ tsr_status plan_build(int n, tsr_array *const *roots, const plan_hint *hints, pl
     tsr_array **nodes = ARENA_ARRAY(&p->memory, tsr_array *, n);
     status = p->roots && nodes ? TSR_OK : TSR_ERR_MEMORY;
     if (status != TSR_OK) goto done;
-    GUARD(optimize_graph(n, roots, nodes));
+    GUARD(optimize_graph(n, roots, nodes, &p->rewrites));
     p->nodes = nodes;
     p->n_roots = n;
     for (int i = 0; i < n; i++) p->roots[i] = (plan_root){.node = nodes[i], .stage = -1};

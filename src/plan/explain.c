@@ -23,9 +23,11 @@ static void add_shape(strbuf *out, int ndim, const int64_t *shape)
     strbuf_add(out, shape_format(ndim, shape, text, sizeof text));
 }
 
-static void explain_operand(const plan *p, const operand *o, int number, strbuf *out)
+enum { SHOWN_DEPTH = 4, SHOWN_PIECES = 2 };
+
+static void explain_operand(const plan *p, const operand *o, int number, int depth, strbuf *out)
 {
-    strbuf_printf(out, "    #%d ", number);
+    strbuf_printf(out, "%*s#%d ", 4 + 4 * depth, "", number);
     switch (o->kind) {
     case OPERAND_MEMORY: strbuf_add(out, "memory"); break;
     case OPERAND_STORE:
@@ -42,11 +44,16 @@ static void explain_operand(const plan *p, const operand *o, int number, strbuf 
     strbuf_add(out, " ");
     add_shape(out, o->ndim, o->node->shape);
     strbuf_printf(out, " %s%s\n", tsr_dtype_name(o->dtype), o->reused ? ", kept if memory allows" : "");
-    if (o->n_pieces > 0 && !o->pieces[0]->passthrough) {
-        strbuf_add(out, "       each: ");
-        program_describe(o->pieces[0]->prog, out);
-        strbuf_add(out, "\n");
+    for (int i = 0; i < o->n_pieces && i < SHOWN_PIECES && depth < SHOWN_DEPTH; i++) {
+        const body *piece = o->pieces[i];
+        if (!piece->passthrough) {
+            strbuf_printf(out, "%*sprogram: ", 8 + 4 * depth, "");
+            program_describe(piece->prog, out);
+            strbuf_add(out, "\n");
+        }
+        for (int k = 0; k < piece->n_operands; k++) explain_operand(p, &piece->operands[k], k, depth + 1, out);
     }
+    if (o->n_pieces > SHOWN_PIECES) strbuf_printf(out, "%*s...\n", 8 + 4 * depth, "");
 }
 
 static void explain_stage(const plan *p, int number, strbuf *out)
@@ -62,7 +69,7 @@ static void explain_stage(const plan *p, int number, strbuf *out)
     strbuf_add(out, "    program: ");
     program_describe(s->body->prog, out);
     strbuf_add(out, "\n");
-    for (int i = 0; i < s->body->n_operands; i++) explain_operand(p, &s->body->operands[i], i, out);
+    for (int i = 0; i < s->body->n_operands; i++) explain_operand(p, &s->body->operands[i], i, 0, out);
     for (int i = 0; i < s->n_outputs; i++) {
         strbuf_printf(out, "    -> %s ", node_name(s->outputs[i].node));
         add_shape(out, s->outputs[i].ndim, s->outputs[i].shape);
@@ -87,6 +94,7 @@ void plan_explain(const plan *p, strbuf *out)
     strbuf_printf(out, "plan: %d stage%s, %" PRId64 " tasks, reads ", p->n_stages, p->n_stages == 1 ? "" : "s", tasks);
     add_bytes(out, reads);
     strbuf_add(out, " from files\n");
+    optimize_describe(&p->rewrites, out);
     for (int i = 0; i < p->n_stages; i++) explain_stage(p, i, out);
 }
 

@@ -6,6 +6,7 @@
 #include "array/node.h"
 #include "base/arena.h"
 #include "kernel/program.h"
+#include "optimize/optimize.h"
 
 /* ---- Bodies: something that can be evaluated over any box -------------------------------------------------------- */
 
@@ -107,6 +108,7 @@ typedef struct plan {
     int n_roots;
     plan_root *roots;
     tsr_array **nodes; /* the optimised roots: the plan's references */
+    optimize_report rewrites;
 } plan;
 
 /* What the caller wants of the tiles of a root that goes to a chunked file: its blocks must cover whole chunks. */
