@@ -25,18 +25,25 @@ typedef VEC(result) result_list;
 
 /* ---- Results ----------------------------------------------------------------------------------------------------- */
 
+static bool is_plain_tuple(const value *v)
+{
+    for (int i = 0; i < v->n_items; i++)
+        if (v->items[i].kind != VALUE_NUMBER && v->items[i].kind != VALUE_STRING) return false;
+    return v->kind == VALUE_LIST && v->is_tuple;
+}
+
 static tsr_status add_result(evaluator *e, result_list *list, const char *name, value v)
 {
     result r = {.name = name, .v = v};
     bool is_array = v.kind == VALUE_DATE_PART || (v.kind == VALUE_LIST && !v.is_tuple);
-    if (v.kind == VALUE_LIST && v.is_tuple) {
+    if (v.kind == VALUE_LIST && v.is_tuple && !is_plain_tuple(&v)) {
         for (int i = 0; i < v.n_items; i++) {
             char *item = name ? arena_printf(&e->memory, "%s_%d", name, i) : NULL;
             TRY(add_result(e, list, item, v.items[i]));
         }
         return TSR_OK;
     }
-    if (v.kind == VALUE_GROUPED || v.kind == VALUE_FUNCTION || v.kind == VALUE_DIM || is_array) {
+    if (v.kind == VALUE_GROUPED || v.kind == VALUE_FUNCTION || v.kind == VALUE_DIM || v.kind == VALUE_MODULE || is_array) {
         tsr_variable *variable;
         TRY(value_to_variable(e, &v, &variable)); /* or the error that says what is missing */
         r.v = (value){.kind = VALUE_VARIABLE, .variable = variable};
@@ -314,6 +321,20 @@ static void add_summary(strbuf *out, const result *one, const printing *p, bool 
     if (p->n == 3) strbuf_printf(out, "  min %.8g, mean %.8g, max %.8g\n", p->facts[0], p->facts[1], p->facts[2]);
 }
 
+/* A shape, as Python prints it. */
+static void add_tuple(strbuf *out, const value *v)
+{
+    strbuf_add(out, "(");
+    for (int i = 0; i < v->n_items; i++) {
+        if (i) strbuf_add(out, ", ");
+        if (v->items[i].kind == VALUE_NUMBER)
+            print_number(out, v->items[i].number);
+        else
+            strbuf_printf(out, "'%s'", v->items[i].text);
+    }
+    strbuf_add(out, v->n_items == 1 ? ",)" : ")");
+}
+
 static void add_plain(strbuf *out, const result *one)
 {
     if (one->name) strbuf_printf(out, "%s = ", one->name);
@@ -321,6 +342,8 @@ static void add_plain(strbuf *out, const result *one)
     case VALUE_NUMBER: print_number(out, one->v.number); break;
     case VALUE_DTYPE: strbuf_add(out, tsr_dtype_name(one->v.number.dtype)); break;
     case VALUE_STRING: strbuf_add(out, one->v.text); break;
+    case VALUE_LIST: add_tuple(out, &one->v); break;
+    case VALUE_NONE: strbuf_add(out, "None"); break;
     default: strbuf_add(out, value_words(&one->v)); break;
     }
     strbuf_add(out, "\n");

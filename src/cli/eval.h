@@ -154,6 +154,8 @@ tsr_status function_call(evaluator *e, const function *f, const char *name, cons
                          value *out) MUST_CHECK;
 
 /* Arguments by parameter number; the defaults stand in *out already. A failure points at the argument. */
+/* Where the argument stands; the whole call where it is not given. */
+span arg_place(const fn_call *c, int i);
 bool arg_given(const fn_call *c, int i); /* given, and not None */
 tsr_status arg_value(fn_call *c, int i, value *out) MUST_CHECK;
 tsr_status arg_variable(fn_call *c, int i, tsr_variable **out) MUST_CHECK;

@@ -10,7 +10,7 @@ static tsr_status arg_shape(fn_call *c, int i, int *ndim, int64_t *shape)
     TRY(arg_ints(c, i, TSR_MAX_NDIM, ndim, shape));
     for (int d = 0; d < *ndim; d++)
         if (shape[d] < 0)
-            return fail_here(c->e, c->given[i]->at,
+            return fail_here(c->e, arg_place(c, i),
                              error_set(TSR_ERR_VALUE, "a dimension cannot have the length %lld", (long long)shape[d]));
     return TSR_OK;
 }
@@ -39,7 +39,7 @@ static tsr_status run_full(fn_call *c, value *out)
     value fill;
     TRY(arg_value(c, 1, &fill));
     if (fill.kind != VALUE_NUMBER)
-        return fail_here(c->e, c->given[1]->at,
+        return fail_here(c->e, arg_place(c, 1),
                          error_set(TSR_ERR_TYPE, "the value must be a number, found %s", value_words(&fill)));
     tsr_dtype dtype = fill.number.dtype;
     TRY(arg_dtype(c, 2, &dtype));
@@ -55,7 +55,7 @@ static tsr_status run_like(fn_call *c, value *out)
     bool is_full = c->f->name[0] == 'f';
     if (is_full) TRY(arg_value(c, 1, &fill));
     if (fill.kind != VALUE_NUMBER)
-        return fail_here(c->e, c->given[1]->at,
+        return fail_here(c->e, arg_place(c, 1),
                          error_set(TSR_ERR_TYPE, "the value must be a number, found %s", value_words(&fill)));
     TRY(arg_dtype(c, is_full ? 2 : 1, &dtype));
     tsr_session *session;
@@ -71,7 +71,7 @@ static tsr_status run_arange(fn_call *c, value *out)
         if (!arg_given(c, i)) continue;
         TRY(arg_value(c, i, &parts[i]));
         double ignored;
-        TRY(fail_here(c->e, c->given[i]->at, value_to_double(c->e, &parts[i], &ignored)));
+        TRY(fail_here(c->e, arg_place(c, i), value_to_double(c->e, &parts[i], &ignored)));
         if (parts[i].kind != VALUE_NUMBER || !number_is_integer(parts[i].number)) is_integer = false;
     }
     if (!arg_given(c, 1)) { /* arange(stop) */
@@ -156,7 +156,7 @@ static tsr_status read_random(fn_call *c, int size_at, int seed_at, int dtype_at
     TRY(arg_shape(c, size_at, &r->ndim, r->shape));
     TRY(arg_int(c, seed_at, &seed));
     if (arg_given(c, seed_at) && seed < 0)
-        return fail_here(c->e, c->given[seed_at]->at,
+        return fail_here(c->e, arg_place(c, seed_at),
                          error_set(TSR_ERR_VALUE, "a seed cannot be negative: %lld", (long long)seed));
     TRY(arg_dtype(c, dtype_at, &r->dtype));
     TRY(arg_chunks(c, chunks_at, r->ndim, r->storage, &r->chunks));

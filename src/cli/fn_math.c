@@ -22,7 +22,7 @@ static tsr_status run_round(fn_call *c, value *out)
     TRY(arg_variable(c, 0, &x));
     TRY(arg_int(c, 1, &decimals));
     if (decimals < -400 || decimals > 400)
-        return fail_here(c->e, c->given[1]->at, error_set(TSR_ERR_VALUE, "cannot round to %lld places", (long long)decimals));
+        return fail_here(c->e, arg_place(c, 1), error_set(TSR_ERR_VALUE, "cannot round to %lld places", (long long)decimals));
     return value_take_like(x, tsr_round(tsr_variable_array(x), (int)decimals), out);
 }
 

@@ -85,7 +85,7 @@ static tsr_status run_quantile(fn_call *c, value *out)
     TRY(arg_bool(c, 3, &keepdims));
     for (int64_t i = 0; i < n_q; i++) {
         if (!(q[i] >= 0 && q[i] <= scale))
-            return fail_here(c->e, c->given[1]->at,
+            return fail_here(c->e, arg_place(c, 1),
                              error_set(TSR_ERR_VALUE, "%s must lie between 0 and %g, found %g", c->name, scale, q[i]));
         q[i] /= scale;
     }
@@ -105,7 +105,7 @@ static tsr_status run_cumulate(fn_call *c, value *out)
     dim_list dims;
     TRY(arg_variable(c, 0, &x));
     TRY(arg_dims(c, 1, x, &dims));
-    if (dims.n > 1) return fail_here(c->e, c->given[1]->at, error_set(TSR_ERR_VALUE, "%s runs along one dimension", c->name));
+    if (dims.n > 1) return fail_here(c->e, arg_place(c, 1), error_set(TSR_ERR_VALUE, "%s runs along one dimension", c->name));
     if (dims.n == 1) return value_take(tsr_variable_cumulate(x, c->f->name, dims.names[0]), out);
     tsr_array *flat = tsr_ravel(tsr_variable_array(x));
     tsr_variable *v = flat ? tsr_variable_new(NULL, flat, NULL) : NULL;
@@ -177,15 +177,15 @@ static tsr_status read_bins(fn_call *c, tsr_array *a, tsr_bins *bins)
         *bins = (tsr_bins){.n = n - 1, .edges = edges};
         return TSR_OK;
     }
-    TRY(fail_here(c->e, c->given[1] ? c->given[1]->at : c->node->at, value_to_int(c->e, &v, &bins->n)));
-    if (bins->n < 1 || bins->n > 100000000)
-        return fail_here(c->e, c->given[1]->at,
-                         error_set(TSR_ERR_VALUE, "bins must be between 1 and 100000000, found %lld", (long long)bins->n));
+    TRY(fail_here(c->e, arg_place(c, 1), value_to_int(c->e, &v, &bins->n)));
+    if (bins->n < 1 || bins->n > 10000000)
+        return fail_here(c->e, arg_place(c, 1),
+                         error_set(TSR_ERR_VALUE, "bins must be between 1 and 10000000, found %lld", (long long)bins->n));
     if (!arg_given(c, 2)) return find_range(c, a, bins);
     int64_t n;
     double *ends;
     TRY(arg_doubles(c, 2, &n, &ends));
-    if (n != 2) return fail_here(c->e, c->given[2]->at, error_set(TSR_ERR_VALUE, "range needs two numbers, (low, high)"));
+    if (n != 2) return fail_here(c->e, arg_place(c, 2), error_set(TSR_ERR_VALUE, "range needs two numbers, (low, high)"));
     bins->low = ends[0];
     bins->high = ends[1];
     return TSR_OK;

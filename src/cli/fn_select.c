@@ -267,7 +267,7 @@ static tsr_status run_sel(fn_call *c, value *out)
     TRY(arg_variable(c, 0, &v));
     TRY(arg_text(c, 1, &method));
     if (method && strcmp(method, "nearest") != 0)
-        return fail_here(c->e, c->given[1]->at, error_set(TSR_ERR_VALUE, "the only method is \"nearest\", found \"%s\"", method));
+        return fail_here(c->e, arg_place(c, 1), error_set(TSR_ERR_VALUE, "the only method is \"nearest\", found \"%s\"", method));
     if (c->n_rest == 0) return error_set(TSR_ERR_VALUE, "%s needs a dimension: x.%s(time=...)", c->name, c->name);
     for (int k = 0; k < c->n_rest; k++) TRY(select_keyword(c->e, v, c->rest[k], c->f->name[0] == 's', method != NULL, &v));
     return value_take(v, out);

@@ -243,7 +243,7 @@ static tsr_status run_pad(fn_call *c, value *out)
     const char *mode = "constant", *dims[TSR_MAX_NDIM];
     value fill = value_number(tsr_int(0));
     TRY(arg_variable(c, 0, &x));
-    TRY(fail_here(c->e, c->given[1]->at, read_widths(c, tsr_variable_ndim(x), widths)));
+    TRY(fail_here(c->e, arg_place(c, 1), read_widths(c, tsr_variable_ndim(x), widths)));
     TRY(arg_text(c, 2, &mode));
     if (arg_given(c, 3)) TRY(arg_value(c, 3, &fill));
     if (fill.kind != VALUE_NUMBER)
@@ -280,7 +280,7 @@ static tsr_status run_take(fn_call *c, value *out)
     dim_list dims;
     int64_t n, *indices;
     TRY(arg_variable(c, 0, &x));
-    TRY(fail_here(c->e, c->given[1]->at, read_indices(c, 1, &n, &indices)));
+    TRY(fail_here(c->e, arg_place(c, 1), read_indices(c, 1, &n, &indices)));
     TRY(arg_dims(c, 2, x, &dims));
     if (dims.n > 1) return error_set(TSR_ERR_VALUE, "take works along one dimension");
     if (dims.n == 1) return value_take(tsr_variable_take(x, dims.names[0], n, indices), out);
@@ -295,7 +295,7 @@ static tsr_status run_repeat(fn_call *c, value *out)
     int64_t n, *repeats;
     const char *names[TSR_MAX_NDIM];
     TRY(arg_variable(c, 0, &x));
-    TRY(fail_here(c->e, c->given[1]->at, read_indices(c, 1, &n, &repeats)));
+    TRY(fail_here(c->e, arg_place(c, 1), read_indices(c, 1, &n, &repeats)));
     TRY(arg_dims(c, 2, x, &dims));
     if (dims.n > 1) return error_set(TSR_ERR_VALUE, "repeat works along one dimension");
     tsr_array *a = tsr_variable_array(x);

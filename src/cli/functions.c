@@ -22,18 +22,11 @@ static tsr_status run_map(fn_call *c, value *out)
 {
     tsr_variable *operands[3];
     int n = map_arity(c->name);
-    for (int i = 0; i < n; i++) {
-        if (!c->given[i] && !(i == 0 && c->has_receiver))
-            return error_set(TSR_ERR_VALUE, "%s takes %d argument%s, found %d", c->name, n, n == 1 ? "" : "s", i);
-        TRY(arg_variable(c, i, &operands[i]));
-    }
-    if (n < 3 && c->given[n])
-        return fail_here(c->e, c->given[n]->at,
-                         error_set(TSR_ERR_VALUE, "%s takes %d argument%s, found more", c->name, n, n == 1 ? "" : "s"));
+    for (int i = 0; i < n; i++) TRY(arg_variable(c, i, &operands[i]));
     return value_take(tsr_variable_apply(c->name, n, operands), out);
 }
 
-static const function map_function = {"elementwise", "x, y=None, z=None", "", run_map};
+static const function map_function = {"elementwise", "x", "", run_map};
 
 static const function *const tables[] = {math_functions, reduce_functions, shape_functions, select_functions, create_functions};
 enum { N_TABLES = sizeof tables / sizeof *tables };
@@ -168,7 +161,7 @@ static tsr_status match_keyword(fn_call *c, const ast *argument)
 {
     bool takes_any;
     int i = find_parameter(c->f, argument->text, &takes_any);
-    if (i < 0 && takes_any) {
+    if (i <= 0 && takes_any) { /* a dimension may be called x: the array itself goes by position */
         c->rest[c->n_rest++] = argument;
         return TSR_OK;
     }
@@ -207,11 +200,13 @@ static tsr_status match_arguments(fn_call *c)
 
 tsr_status function_call(evaluator *e, const function *f, const char *name, const ast *node, const value *receiver, value *out)
 {
+    static const char *const parameters[] = {"x", "x", "x, y", "x, y, z"};
+    const function by_name = {name, parameters[map_arity(name)], "", run_map};
+    if (f == &map_function) f = &by_name;
     fn_call c = {.e = e, .f = f, .name = name, .node = node, .has_receiver = receiver != NULL};
     if (receiver) c.receiver = *receiver;
     c.rest = ARENA_ARRAY(&e->memory, const ast *, node->n_items);
     if (!c.rest) return TSR_ERR_MEMORY;
-    if (f == &map_function) c.f = &(const function){name, "x, y=None, z=None", "", run_map};
     tsr_status status = match_arguments(&c);
     if (status == TSR_OK) status = f->run(&c, out);
     return fail_here(e, node->at, status);
@@ -219,7 +214,7 @@ tsr_status function_call(evaluator *e, const function *f, const char *name, cons
 
 /* ---- Reading arguments ------------------------------------------------------------------------------------------- */
 
-static span place_of(const fn_call *c, int i) { return c->given[i] ? c->given[i]->at : c->node->at; }
+span arg_place(const fn_call *c, int i) { return c->given[i] ? c->given[i]->at : c->node->at; }
 
 tsr_status arg_value(fn_call *c, int i, value *out)
 {
@@ -244,14 +239,14 @@ tsr_status arg_variable(fn_call *c, int i, tsr_variable **out)
 {
     value v;
     TRY(arg_value(c, i, &v));
-    return fail_here(c->e, place_of(c, i), value_to_variable(c->e, &v, out));
+    return fail_here(c->e, arg_place(c, i), value_to_variable(c->e, &v, out));
 }
 
 tsr_status arg_array(fn_call *c, int i, tsr_array **out)
 {
     value v;
     TRY(arg_value(c, i, &v));
-    return fail_here(c->e, place_of(c, i), value_to_array(c->e, &v, out));
+    return fail_here(c->e, arg_place(c, i), value_to_array(c->e, &v, out));
 }
 
 tsr_status arg_int(fn_call *c, int i, int64_t *out)
@@ -259,7 +254,7 @@ tsr_status arg_int(fn_call *c, int i, int64_t *out)
     value v;
     if (!arg_given(c, i)) return TSR_OK;
     TRY(arg_value(c, i, &v));
-    return fail_here(c->e, place_of(c, i), value_to_int(c->e, &v, out));
+    return fail_here(c->e, arg_place(c, i), value_to_int(c->e, &v, out));
 }
 
 tsr_status arg_double(fn_call *c, int i, double *out)
@@ -267,7 +262,7 @@ tsr_status arg_double(fn_call *c, int i, double *out)
     value v;
     if (!arg_given(c, i)) return TSR_OK;
     TRY(arg_value(c, i, &v));
-    return fail_here(c->e, place_of(c, i), value_to_double(c->e, &v, out));
+    return fail_here(c->e, arg_place(c, i), value_to_double(c->e, &v, out));
 }
 
 tsr_status arg_bool(fn_call *c, int i, bool *out)
@@ -276,7 +271,7 @@ tsr_status arg_bool(fn_call *c, int i, bool *out)
     if (!arg_given(c, i)) return TSR_OK;
     TRY(arg_value(c, i, &v));
     if (v.kind != VALUE_NUMBER || !number_is_integer(v.number))
-        return fail_here(c->e, place_of(c, i),
+        return fail_here(c->e, arg_place(c, i),
                          error_set(TSR_ERR_TYPE, "True or False is needed here, found %s", value_words(&v)));
     *out = number_int(v.number) != 0;
     return TSR_OK;
@@ -288,7 +283,7 @@ tsr_status arg_text(fn_call *c, int i, const char **out)
     if (!arg_given(c, i)) return TSR_OK;
     TRY(arg_value(c, i, &v));
     if (v.kind != VALUE_STRING)
-        return fail_here(c->e, place_of(c, i),
+        return fail_here(c->e, arg_place(c, i),
                          error_set(TSR_ERR_TYPE, "a string in quotes is needed here, found %s", value_words(&v)));
     *out = v.text;
     return TSR_OK;
@@ -304,9 +299,9 @@ tsr_status arg_dtype(fn_call *c, int i, tsr_dtype *out)
         return TSR_OK;
     }
     if (v.kind != VALUE_STRING)
-        return fail_here(c->e, place_of(c, i),
+        return fail_here(c->e, arg_place(c, i),
                          error_set(TSR_ERR_TYPE, "a dtype such as float32 is needed here, found %s", value_words(&v)));
-    return fail_here(c->e, place_of(c, i), tsr_dtype_parse(v.text, out));
+    return fail_here(c->e, arg_place(c, i), tsr_dtype_parse(v.text, out));
 }
 
 tsr_status arg_ints(fn_call *c, int i, int capacity, int *n, int64_t *out)
@@ -317,12 +312,12 @@ tsr_status arg_ints(fn_call *c, int i, int capacity, int *n, int64_t *out)
     TRY(arg_value(c, i, &v));
     if (v.kind != VALUE_LIST) {
         *n = 1;
-        return fail_here(c->e, place_of(c, i), value_to_int(c->e, &v, out));
+        return fail_here(c->e, arg_place(c, i), value_to_int(c->e, &v, out));
     }
     if (v.n_items > capacity)
-        return fail_here(c->e, place_of(c, i),
+        return fail_here(c->e, arg_place(c, i),
                          error_set(TSR_ERR_VALUE, "at most %d numbers fit here, found %d", capacity, v.n_items));
-    for (; *n < v.n_items; (*n)++) TRY(fail_here(c->e, place_of(c, i), value_to_int(c->e, &v.items[*n], &out[*n])));
+    for (; *n < v.n_items; (*n)++) TRY(fail_here(c->e, arg_place(c, i), value_to_int(c->e, &v.items[*n], &out[*n])));
     return TSR_OK;
 }
 
@@ -334,7 +329,7 @@ tsr_status arg_doubles(fn_call *c, int i, int64_t *n, double **out)
     *out = ARENA_ARRAY(&c->e->memory, double, *n ? *n : 1);
     if (!*out) return TSR_ERR_MEMORY;
     for (int64_t k = 0; k < *n; k++)
-        TRY(fail_here(c->e, place_of(c, i), value_to_double(c->e, v.kind == VALUE_LIST ? &v.items[k] : &v, &(*out)[k])));
+        TRY(fail_here(c->e, arg_place(c, i), value_to_double(c->e, v.kind == VALUE_LIST ? &v.items[k] : &v, &(*out)[k])));
     return TSR_OK;
 }
 
@@ -343,11 +338,11 @@ tsr_status arg_variables(fn_call *c, int i, int *n, tsr_variable ***out)
     value v;
     TRY(arg_value(c, i, &v));
     if (v.kind != VALUE_LIST || v.n_items == 0)
-        return fail_here(c->e, place_of(c, i), error_set(TSR_ERR_TYPE, "a list of arrays is needed here: %s([a, b])", c->name));
+        return fail_here(c->e, arg_place(c, i), error_set(TSR_ERR_TYPE, "a list of arrays is needed here: %s([a, b])", c->name));
     *n = v.n_items;
     *out = ARENA_ARRAY(&c->e->memory, tsr_variable *, *n);
     if (!*out) return TSR_ERR_MEMORY;
-    for (int k = 0; k < *n; k++) TRY(fail_here(c->e, place_of(c, i), value_to_variable(c->e, &v.items[k], &(*out)[k])));
+    for (int k = 0; k < *n; k++) TRY(fail_here(c->e, arg_place(c, i), value_to_variable(c->e, &v.items[k], &(*out)[k])));
     return TSR_OK;
 }
 
@@ -394,10 +389,10 @@ tsr_status arg_chunks(fn_call *c, int i, int ndim, int64_t *storage, const int64
     }
     TRY(arg_value(c, i, &v));
     if (v.kind == VALUE_LIST && v.n_items != ndim)
-        return fail_here(c->e, place_of(c, i),
+        return fail_here(c->e, arg_place(c, i),
                          error_set(TSR_ERR_VALUE, "chunks has %d items for an array of %d dimensions", v.n_items, ndim));
     for (int d = 0; d < ndim; d++)
-        TRY(fail_here(c->e, place_of(c, i), chunk_length(c->e, v.kind == VALUE_LIST ? &v.items[d] : &v, &storage[d])));
+        TRY(fail_here(c->e, arg_place(c, i), chunk_length(c->e, v.kind == VALUE_LIST ? &v.items[d] : &v, &storage[d])));
     *out = storage;
     return TSR_OK;
 }

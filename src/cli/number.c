@@ -17,7 +17,15 @@ double number_double(tsr_scalar a)
     return dtype_is_integer(a.dtype) ? (double)a.i : a.f;
 }
 
-static double complex to_complex(tsr_scalar a) { return is_complex(a) ? CMPLX(a.f, a.imag) : CMPLX(number_double(a), 0); }
+/* Built from its parts: a + b * I would turn infinities into NaN, and not every compiler has CMPLX. */
+static double complex to_complex(tsr_scalar a)
+{
+    double complex z;
+    double parts[2] = {number_double(a), is_complex(a) ? a.imag : 0};
+    memcpy(&z, parts, sizeof z);
+    return z;
+}
+
 static tsr_scalar from_complex(double complex z) { return tsr_complex(creal(z), cimag(z)); }
 
 static tsr_status no_such(const char *name, const char *kind)

@@ -83,6 +83,25 @@ class NetCDF3:
 
 
 @corpus
+def expression():
+    """Programs that use each part of the expression language."""
+    programs = [
+        "1 + 2 * 3 - 4 / 5 // 6 % 7 ** 2", "-2 ** -1; ~True | False & 1 ^ 3 << 2 >> 1", "0x1f + 0b101 + 1_000 + 1e-3 + .5 + 2j",
+        "a = ones((20, 30), chunks=(5, 10)); b = a[::-1, ::-1]; (a * b).mean()", "x = arange(24).reshape((2, 3, 4)); x[0, ..., 1:]",
+        "x = arange(6); x[None, [0, 1], newaxis]", "mean(ones((3, 4)), axis=(0, 1), keepdims=True)", "std(arange(5), ddof=1)",
+        "hist, edges = histogram(random.normal(0, 1, size=(1000,), seed=3), bins=10, range=(-3, 3))",
+        "np.cos(np.linspace(0, 1, 50)) ** 2 >= 0.5", "w = cos(deg2rad(arange(5))); w /= w.mean()", "x = 'text' # comment\n'a', \"b\"",
+        "where(arange(5) > 2, nan, 1.5)", "concatenate([zeros(3), ones(4, dtype=int8)], axis=0)", "stack([arange(3), arange(3)], 1).T",
+        "sel(x, time=\"2014-01\", latitude=30:60); groupby(t2m, time.month).mean()", "anomaly(t2m, time.month)[100, :, ::-1]",
+        "`odd name` + 1", "(1, 2,), [3, [4]], ()", "quantile(arange(11), [0.1, 0.5], 0)", "pad(arange(3), ((1, 2),), mode='edge')",
+        "rechunk(ones((10, 10)), (5, -1)).astype(float32)", "roll(arange(5), 2, 0); tile(arange(3), (2, 2)); repeat(arange(3), 2)",
+        "a < b < c", "not a", "x[1:2:3:4]", "((((", "eye(3, k=1, dtype=complex128).real", "clip(arange(9), 2, None).shape[0]",
+    ]
+    for i, text in enumerate(programs):
+        yield f"program-{i}", text.encode()
+
+
+@corpus
 def netcdf3():
     text = [("units", 2, b"days since 2000-01-01"), ("empty", 2, b"")]
     numbers = [("scale_factor", 6, struct.pack(">d", 0.5)), ("range", 3, struct.pack(">3h", 1, 2, 3)),
