@@ -1,12 +1,14 @@
 /* tessera eval: evaluates expressions, then explains, draws, writes or prints what came out. */
 #include "cli/commands.h"
 #include "cli/figure.h"
-#include "cli/interrupt.h"
+#include "cli/json.h"
+#include "cli/output.h"
 #include "cli/print.h"
 #include "cli/runner.h"
 
 #include "base/mem.h"
 #include "base/os.h"
+#include "block/dtype.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -84,26 +86,11 @@ static tsr_status arrays_of(evaluator *e, const result_list *results, int *n, ts
 
 /* ---- Explaining -------------------------------------------------------------------------------------------------- */
 
-static tsr_status write_text(const char *path, const char *text)
-{
-    FILE *f = fopen(path, "w");
-    if (!f) return error_errno(errno, "cannot write '%s'", path);
-    bool ok = fputs(text, f) >= 0;
-    int errnum = errno;
-    if (fclose(f) != 0 && ok) {
-        ok = false;
-        errnum = errno;
-    }
-    if (ok) return TSR_OK;
-    unlink(path);
-    return error_errno(errnum, "cannot write '%s'", path);
-}
-
 static tsr_status explain(runner *r, const result_list *results)
 {
     int n;
     tsr_array **arrays;
-    const char *picture = option_text(r->call, "visualize"), *what = option_text(r->call, "graph");
+    const char *picture = r->picture, *what = option_text(r->call, "graph");
     TRY(arrays_of(&r->e, results, &n, &arrays));
     if (n == 0) return error_set(TSR_ERR_VALUE, "the result is a plain number; there is nothing to explain");
     if (option_given(r->call, "explain")) {
@@ -113,11 +100,11 @@ static tsr_status explain(runner *r, const result_list *results)
         tsr_free(text);
     }
     if (!picture) return TSR_OK;
-    size_t length = strlen(picture);
-    bool is_dot = length > 4 && strcmp(picture + length - 4, ".dot") == 0;
+    const char *name = option_text(r->call, "visualize");
+    bool is_dot = strcmp(name + strlen(name) - 4, ".dot") == 0;
     char *drawing = tsr_visualize(n, arrays, what ? what : "expression", is_dot ? "dot" : "svg");
     if (!drawing) return tsr_error_code();
-    tsr_status status = write_text(picture, drawing);
+    tsr_status status = output_write_text(picture, drawing);
     tsr_free(drawing);
     return status;
 }
@@ -138,10 +125,16 @@ static char *history_line(runner *r)
     return strbuf_take(&b);
 }
 
-static bool is_npy(const char *path, const char *format)
+/* "nc", "nc4" or "npy": --format, or what the name says; NULL where it says nothing. */
+static const char *format_of(const invocation *call)
 {
-    size_t n = strlen(path);
-    return format ? strcmp(format, "npy") == 0 : n > 4 && strcmp(path + n - 4, ".npy") == 0;
+    static const char *const known[][2] = {{".nc", "nc"},  {".nc3", "nc"},   {".cdf", "nc"}, {".nc4", "nc4"},
+                                           {".h5", "nc4"}, {".hdf5", "nc4"}, {".npy", "npy"}};
+    const char *path = option_text(call, "output"), *dot = strrchr(path, '.');
+    if (option_given(call, "format")) return option_text(call, "format");
+    for (size_t i = 0; dot && i < sizeof known / sizeof *known; i++)
+        if (strcmp(dot, known[i][0]) == 0) return known[i][1];
+    return NULL;
 }
 
 /* A plain number becomes an array of no dimensions. */
@@ -206,10 +199,12 @@ static void report_written(runner *r, const result_list *results, const char *pa
     if (option_given(r->call, "quiet")) return;
     strbuf_printf(&b, "%s: ", path);
     for (size_t i = 0; i < results->n; i++) {
+        const result *one = &results->items[i];
         if (i) strbuf_add(&b, "; ");
-        if (results->items[i].v.kind == VALUE_VARIABLE)
-            print_heading(&b, results->items[i].name ? results->items[i].name : tsr_variable_name(results->items[i].v.variable),
-                          results->items[i].v.variable);
+        if (one->v.kind == VALUE_VARIABLE)
+            print_heading(&b, one->name ? one->name : tsr_variable_name(one->v.variable), one->v.variable);
+        else
+            strbuf_printf(&b, "%s() %s", one->name ? one->name : "", tsr_dtype_name(one->v.number.dtype));
     }
     double size = stat(path, &facts) == 0 ? (double)facts.st_size : 0;
     strbuf_printf(&b, ", %s in %s", size_format(size, written, sizeof written), seconds_format(seconds, time, sizeof time));
@@ -220,23 +215,12 @@ static void report_written(runner *r, const result_list *results, const char *pa
     strbuf_fini(&b);
 }
 
-static tsr_status check_output(runner *r, const char *path)
-{
-    struct stat out, in;
-    if (stat(path, &out) != 0) return TSR_OK;
-    if (S_ISDIR(out.st_mode)) return error_set(TSR_ERR_VALUE, "'%s' is a directory; name a file", path);
-    for (size_t i = 1; i < r->call->arguments.n; i++)
-        if (stat(r->call->arguments.items[i], &in) == 0 && in.st_dev == out.st_dev && in.st_ino == out.st_ino)
-            return error_set(TSR_ERR_VALUE, "'%s' is also read; write to another file", path);
-    return TSR_OK;
-}
-
 static tsr_status write_results(runner *r, const result_list *results, const char *path)
 {
-    const char *format = option_text(r->call, "format");
+    const char *format = format_of(r->call);
     int64_t start = os_now_ns();
     if (results->n == 0) return error_set(TSR_ERR_VALUE, "there is nothing to write: every name begins with '_'");
-    TRY(is_npy(path, format) ? write_npy(r, results, path) : write_dataset(r, results, path, format));
+    TRY(strcmp(format, "npy") == 0 ? write_npy(r, results, path) : write_dataset(r, results, path, format));
     report_written(r, results, path, (double)(os_now_ns() - start) * 1e-9);
     return TSR_OK;
 }
@@ -302,7 +286,9 @@ static void add_summary(strbuf *out, const result *one, const printing *p, bool 
     char size[32];
     const char *name = one->name ? one->name : tsr_variable_name(one->v.variable);
     if (is_json) {
-        strbuf_printf(out, "{\"name\": \"%s\", \"dtype\": \"%s\", \"shape\": [", name, tsr_dtype_name(tsr_dtype_of(one->array)));
+        strbuf_add(out, "{\"name\": ");
+        json_string(out, name);
+        strbuf_printf(out, ", \"dtype\": \"%s\", \"shape\": [", tsr_dtype_name(tsr_dtype_of(one->array)));
         for (int d = 0; d < tsr_ndim(one->array); d++)
             strbuf_printf(out, "%s%lld", d ? ", " : "", (long long)tsr_shape(one->array)[d]);
         strbuf_add(out, "], \"data\": null");
@@ -349,6 +335,34 @@ static void add_plain(strbuf *out, const result *one)
     strbuf_add(out, "\n");
 }
 
+/* A string, a tuple, a dtype or None. */
+static void json_plain(strbuf *out, const char *name, const value *v)
+{
+    strbuf_add(out, "{\"name\": ");
+    if (name)
+        json_string(out, name);
+    else
+        strbuf_add(out, "null");
+    strbuf_add(out, ", \"data\": ");
+    if (v->kind == VALUE_STRING)
+        json_string(out, v->text);
+    else if (v->kind == VALUE_DTYPE)
+        json_string(out, tsr_dtype_name(v->number.dtype));
+    else if (v->kind != VALUE_LIST)
+        strbuf_add(out, "null");
+    for (int i = 0; v->kind == VALUE_LIST && i < v->n_items; i++) {
+        const value *item = &v->items[i];
+        element bits = element_from_scalar(item->number, item->number.dtype);
+        strbuf_add(out, i ? ", " : "[");
+        if (item->kind == VALUE_NUMBER)
+            json_element(out, &bits, item->number.dtype);
+        else
+            json_string(out, item->text);
+    }
+    if (v->kind == VALUE_LIST) strbuf_add(out, v->n_items ? "]" : "[]");
+    strbuf_add(out, "}");
+}
+
 static void add_json(strbuf *out, const result *one, const printing *p)
 {
     if (one->v.kind == VALUE_NUMBER)
@@ -358,7 +372,7 @@ static void add_json(strbuf *out, const result *one, const printing *p)
     else if (one->array)
         add_summary(out, one, p, true);
     else
-        strbuf_add(out, "null");
+        json_plain(out, one->name, &one->v);
 }
 
 static tsr_status compute_printing(const result_list *results, printing *list)
@@ -433,43 +447,53 @@ done:
 
 /* ---- The command ------------------------------------------------------------------------------------------------- */
 
+static tsr_status check_format(const invocation *call)
+{
+    const char *out = option_text(call, "output");
+    if (!out && (option_given(call, "deflate") || option_given(call, "format")))
+        return error_set(TSR_ERR_VALUE, "--%s needs an output file: -o FILE",
+                         option_given(call, "deflate") ? "deflate" : "format");
+    if (!out) return TSR_OK;
+    const char *format = format_of(call);
+    if (!format) return error_set(TSR_ERR_VALUE, "the format of '%s' is not clear; use .nc, .nc4 or .npy, or --format", out);
+    if (option_given(call, "deflate") && strcmp(format, "nc4") != 0)
+        return error_set(TSR_ERR_VALUE, "--deflate compresses NetCDF-4 only; write to FILE.nc4, or add --format nc4");
+    return TSR_OK;
+}
+
 /* Mistakes that can be seen before anything is read. */
 static tsr_status check_options(runner *r)
 {
     const char *out = option_text(r->call, "output"), *plot = option_text(r->call, "plot"),
-               *picture = option_text(r->call, "visualize");
+               *picture = option_text(r->call, "visualize"), *trace = option_text(r->call, "trace");
+    const char *const *files = r->call->arguments.items + 1;
+    int n_files = (int)r->call->arguments.n - 1;
     plot_style style;
     int64_t deflate = 0;
+    size_t n = picture ? strlen(picture) : 0;
     if (plot) TRY(plot_check_path(plot));
     TRY(figure_options(r->call, &style));
     TRY(option_int(r->call, "deflate", 0, 9, &deflate));
-    if (out) TRY(check_output(r, out));
-    if (!out && (option_given(r->call, "deflate") || option_given(r->call, "format")))
-        return error_set(TSR_ERR_VALUE, "--%s needs an output file: -o FILE",
-                         option_given(r->call, "deflate") ? "deflate" : "format");
-    if (out && !option_given(r->call, "format")) {
-        static const char *const known[] = {".nc", ".nc3", ".nc4", ".npy", ".cdf", ".h5", ".hdf5"};
-        const char *dot = strrchr(out, '.');
-        bool is_known = false;
-        for (size_t i = 0; dot && i < sizeof known / sizeof *known; i++) is_known = is_known || strcmp(dot, known[i]) == 0;
-        if (!is_known)
-            return error_set(TSR_ERR_VALUE, "the format of '%s' is not clear; use .nc, .nc4 or .npy, or --format", out);
-    }
-    size_t n = picture ? strlen(picture) : 0;
+    TRY(check_format(r->call));
     if (picture && (n < 5 || (strcmp(picture + n - 4, ".svg") != 0 && strcmp(picture + n - 4, ".dot") != 0)))
         return error_set(TSR_ERR_VALUE, "--visualize writes .svg or .dot, found '%s'", picture);
+    if (option_given(r->call, "graph") && !picture) return error_set(TSR_ERR_VALUE, "--graph needs --visualize FILE");
+    if (out) TRY(output_resolve(&r->e.memory, out, OUTPUT_REPLACED, n_files, files, &r->output));
+    if (plot) TRY(output_resolve(&r->e.memory, plot, OUTPUT_REPLACED, n_files, files, &r->plot));
+    if (picture) TRY(output_resolve(&r->e.memory, picture, OUTPUT_STREAMED, n_files, files, &r->picture));
+    if (trace) TRY(output_resolve(&r->e.memory, trace, OUTPUT_REPLACED, n_files, files, &r->trace));
     return TSR_OK;
 }
 
 static tsr_status run(runner *r, result_list *results)
 {
-    const char *out = option_text(r->call, "output"), *plot = option_text(r->call, "plot");
     bool explains = option_given(r->call, "explain") || option_given(r->call, "visualize");
     value last = {0};
     r->is_usage_error = true;
     if (r->call->arguments.n == 0)
         return error_set(TSR_ERR_VALUE, "an expression is needed: tessera eval 'mean(t2m, time)' FILES");
     TRY(check_options(r));
+    const char *out = r->output, *plot = r->plot;
     r->is_usage_error = false;
     TRY(runner_evaluate(r, r->call->arguments.items[0], (int)r->call->arguments.n - 1, r->call->arguments.items + 1, &last));
     TRY(collect(r, &last, out != NULL, results));

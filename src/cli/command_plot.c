@@ -2,12 +2,13 @@
  * said so. */
 #include "cli/commands.h"
 #include "cli/figure.h"
+#include "cli/output.h"
 #include "cli/runner.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* The last argument is the expression, unless there is only a file with a single variable. */
+/* The last argument is the expression. */
 static tsr_status split_arguments(runner *r, const char **expression, int *n_files)
 {
     size_t n = r->call->arguments.n;
@@ -78,6 +79,7 @@ static tsr_status run(runner *r)
     if (!path) path = "plot.png";
     TRY(plot_check_path(path));
     TRY(figure_options(r->call, &style));
+    TRY(output_resolve(&r->e.memory, path, OUTPUT_REPLACED, n_files, r->call->arguments.items, &path));
     if (option_given(r->call, "bins") && !option_given(r->call, "histogram"))
         return error_set(TSR_ERR_VALUE, "--bins needs --histogram");
     r->is_usage_error = false;

@@ -343,9 +343,22 @@ bool evaluator_lookup(evaluator *e, const char *name, bool is_called, value *out
     return f != NULL;
 }
 
+/* "; the files hold t2m, latitude ..." */
+static void known_names(evaluator *e, char *text, size_t size)
+{
+    enum { SHOWN = 8 };
+    int n_dataset = e->dataset ? tsr_dataset_n_variables(e->dataset) : 0, n = n_dataset + (int)e->sources.n;
+    size_t used = (size_t)snprintf(text, size, "; the files hold ");
+    for (int i = 0; i < n && i < SHOWN && used < size; i++) {
+        const char *name = i < n_dataset ? tsr_dataset_name(e->dataset, i) : e->sources.items[i - n_dataset].name;
+        used += (size_t)snprintf(text + used, size - used, "%s%s", i ? ", " : "", name);
+    }
+    if (n > SHOWN && used < size) snprintf(text + used, size - used, " ...");
+}
+
 static tsr_status unknown_name(evaluator *e, const char *name, bool is_called)
 {
-    char hint[128];
+    char hint[256];
     nearest best = nearest_start(name);
     for (size_t i = 0; i < e->names.n; i++) nearest_consider(&best, e->names.items[i].name);
     for (size_t i = 0; i < e->sources.n; i++) nearest_consider(&best, e->sources.items[i].name);
@@ -360,7 +373,8 @@ static tsr_status unknown_name(evaluator *e, const char *name, bool is_called)
     if (hint[0]) return error_set(TSR_ERR_NOT_FOUND, "unknown name '%s'%s", name, hint);
     if (!e->dataset && e->sources.n == 0)
         return error_set(TSR_ERR_NOT_FOUND, "unknown name '%s'; no files were given, so there are no variables", name);
-    return error_set(TSR_ERR_NOT_FOUND, "unknown name '%s'; 'tessera info FILE' lists a file's variables", name);
+    known_names(e, hint, sizeof hint);
+    return error_set(TSR_ERR_NOT_FOUND, "unknown name '%s'%s", name, hint);
 }
 
 static tsr_status evaluate_name(evaluator *e, const char *name, span at, bool is_called, value *out)

@@ -118,6 +118,11 @@ tsr_status select_along(evaluator *e, tsr_variable *v, const char *dim, const va
     if (by_label) {
         TRY(to_label(e, what, &label));
         *out = tsr_variable_select(v, dim, label, nearest_label);
+        if (!*out && !label.text && tsr_error_code() == TSR_ERR_NOT_FOUND) {
+            char *reason = arena_strdup(&e->memory, tsr_error_message());
+            return error_set(TSR_ERR_NOT_FOUND, "%s; x.sel(%s=%g, method=\"nearest\") takes the nearest", reason ? reason : "",
+                             dim, label.number);
+        }
     } else {
         if (what->kind == VALUE_STRING)
             return error_set(TSR_ERR_TYPE,
@@ -226,7 +231,8 @@ static tsr_status index_variable(evaluator *e, const ast *node, tsr_variable *v,
     TRY(plan_indices(e, node, ndim, &p));
     /* From the last axis to the first, so that the numbers of those to come stay right. */
     for (int k = p.n - 1; k >= 0; k--) {
-        const char *dim = arena_printf(&e->memory, "%d", p.axes[k]);
+        const char *dim = tsr_variable_dim(v, p.axes[k]); /* messages give its name, where it has one of its own */
+        if (!dim || tsr_variable_axis(v, dim) != p.axes[k]) dim = arena_printf(&e->memory, "%d", p.axes[k]);
         int before = tsr_variable_ndim(v);
         if (!dim) return TSR_ERR_MEMORY;
         TRY(fail_here(e, p.nodes[k]->at, select_along(e, v, dim, &p.values[k], false, false, &v)));

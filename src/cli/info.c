@@ -1,9 +1,11 @@
 /* tessera info: what is in files, as they are stored. Reads headers and the few values of dimension coordinates only. */
 #include "cli/commands.h"
 #include "cli/json.h"
+#include "cli/output.h"
 
 #include "base/mem.h"
 #include "block/dtype.h"
+#include "dataset/time.h"
 #include "store/store.h"
 
 #include <stdio.h>
@@ -96,6 +98,30 @@ static bool is_coordinate(const store *s, const store_var *v)
     return v->ndim == 1 && !v->is_text && v->shape[0] > 0 && strcmp(v->name, s->dims[v->dims[0]].name) == 0;
 }
 
+static const char *text_attr(const store_var *v, const char *name)
+{
+    for (int i = 0; i < v->n_attrs; i++)
+        if (strcmp(v->attrs[i].name, name) == 0) return v->attrs[i].text;
+    return NULL;
+}
+
+/* A number, or the date it stands for. */
+static void add_end(strbuf *out, const store_var *v, const element *bits)
+{
+    time_units units;
+    instant at;
+    char text[64];
+    tsr_scalar number = scalar_from_element(bits, v->dtype);
+    const char *words = text_attr(v, "units");
+    double x = dtype_is_float(v->dtype) ? number.f : dtype_is_unsigned(v->dtype) ? (double)number.u : (double)number.i;
+    bool is_time = time_units_likely(words) && !dtype_is_complex(v->dtype) &&
+                   time_units_parse(words, text_attr(v, "calendar"), &units) == TSR_OK && time_decode(&units, x, &at) == TSR_OK;
+    if (is_time)
+        strbuf_add(out, time_format(units.cal, at, text, sizeof text));
+    else
+        add_number(out, bits, v->dtype);
+}
+
 static tsr_status add_var(strbuf *out, store *s, const store_var *v)
 {
     strbuf_printf(out, "  %s(", v->name);
@@ -105,10 +131,10 @@ static tsr_status add_var(strbuf *out, store *s, const store_var *v)
         element first, last;
         TRY(read_ends(s, v, &first, &last));
         strbuf_add(out, "      values             ");
-        add_number(out, &first, v->dtype);
+        add_end(out, v, &first);
         if (v->shape[0] > 1) {
             strbuf_add(out, " ... ");
-            add_number(out, &last, v->dtype);
+            add_end(out, v, &last);
         }
         strbuf_add(out, "\n");
     }
@@ -221,15 +247,21 @@ static tsr_status describe_json(store *s, strbuf *out)
 
 /* ---- The command ------------------------------------------------------------------------------------------------- */
 
-static tsr_status info_file(const char *path, bool is_json, bool is_first)
+typedef struct listing {
+    const command *command;
+    bool is_json, is_first;
+    int result;
+} listing;
+
+static tsr_status describe_file(const char *path, const listing *l)
 {
     store *s = NULL;
     strbuf out = {0};
     char *text = NULL;
     tsr_status status = TSR_OK;
     GUARD(store_open(path, &s));
-    strbuf_add(&out, is_first ? "" : is_json ? ",\n" : "\n");
-    GUARD(is_json ? describe_json(s, &out) : describe(s, &out));
+    strbuf_add(&out, l->is_first ? "" : l->is_json ? ",\n" : "\n");
+    GUARD(l->is_json ? describe_json(s, &out) : describe(s, &out));
     if (!(text = strbuf_take(&out))) GUARD(TSR_ERR_MEMORY);
     fputs(text, stdout);
 done:
@@ -239,22 +271,30 @@ done:
     return status;
 }
 
+/* A file that cannot be read does not keep the others from being shown. */
+static tsr_status visit_file(void *context, const char *path)
+{
+    listing *l = context;
+    tsr_status status = describe_file(path, l);
+    if (status != TSR_OK)
+        l->result = complain_status(l->command, status);
+    else
+        l->is_first = false;
+    return TSR_OK;
+}
+
 int command_info(const invocation *call)
 {
-    bool is_json = option_given(call, "json"), is_first = true;
-    int result = EXIT_DONE;
+    listing l = {.command = call->command, .is_json = option_given(call, "json"), .is_first = true, .result = EXIT_DONE};
     if (call->arguments.n == 0) {
-        complain(call->command, "at least one file is needed");
+        complain(call->command, "at least one file is needed: tessera info FILE");
         return EXIT_USAGE;
     }
-    if (is_json) fputs("[", stdout);
+    if (l.is_json) fputs("[", stdout);
     for (size_t i = 0; i < call->arguments.n; i++) {
-        tsr_status status = info_file(call->arguments.items[i], is_json, is_first);
-        if (status != TSR_OK)
-            result = complain_status(call->command, status);
-        else
-            is_first = false;
+        tsr_status status = paths_expand(call->arguments.items[i], visit_file, &l);
+        if (status != TSR_OK) l.result = complain_status(call->command, status);
     }
-    if (is_json) fputs("]\n", stdout);
-    return result;
+    if (l.is_json) fputs("]\n", stdout);
+    return l.result;
 }

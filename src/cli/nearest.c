@@ -40,8 +40,9 @@ void nearest_consider(nearest *n, const char *candidate)
     size_t length = strlen(n->wanted);
     int d = distance(n->wanted, candidate), allowed = length <= 3 ? 1 : length <= 5 ? 2 : 3;
     /* "lat" for "latitude": a beginning of three letters or more is as good as two mistakes. */
-    if (length >= 3 && strncasecmp(n->wanted, candidate, length) == 0) d = smaller(d, 2);
-    if (d > allowed || d >= (int)length || d >= n->distance) return;
+    bool is_beginning = length >= 3 && strncasecmp(n->wanted, candidate, length) == 0;
+    if (is_beginning) d = smaller(d, 2);
+    if ((d > allowed && !is_beginning) || d >= (int)length || d >= n->distance) return;
     n->distance = d;
     n->best = candidate;
 }

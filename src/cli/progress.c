@@ -12,6 +12,7 @@ enum { LINE_SECONDS = 5, BAR_CELLS = 28 };
 void progress_init(progress *p, const invocation *call)
 {
     *p = (progress){.is_terminal = isatty(STDERR_FILENO)};
+    p->is_asked = option_given(call, "progress");
     p->is_shown = !option_given(call, "quiet") && (p->is_terminal || option_given(call, "progress"));
 }
 
@@ -76,7 +77,10 @@ void progress_show(progress *p, double fraction, double bytes, double seconds, c
         draw_bar(p, fraction, text, what);
         return;
     }
-    if (seconds - p->last_seconds < LINE_SECONDS) return;
+    if (seconds < p->last_seconds) p->last_seconds = 0; /* another run has begun */
+    bool is_end = fraction >= 1 && p->is_asked && !(p->has_ended && seconds >= p->last_seconds);
+    p->has_ended = fraction >= 1;
+    if (seconds - p->last_seconds < LINE_SECONDS && !is_end) return;
     p->last_seconds = seconds;
     figures(p, fraction, bytes, seconds, text, sizeof text);
     fprintf(stderr, "%3d %%%s%s%s\n", (int)(fraction * 100), text, what ? "  " : "", what ? what : "");

@@ -7,6 +7,8 @@
 
 typedef struct progress {
     bool is_shown, is_terminal, is_bar_drawn;
+    bool has_ended;      /* the last report was the end of a run */
+    bool is_asked;       /* --progress: the end is shown too where there is no terminal */
     double last_seconds; /* of the last line or bar */
     double smooth_rate;  /* bytes a second */
     double rate_seconds, rate_bytes;

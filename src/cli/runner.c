@@ -2,6 +2,7 @@
 #include "cli/runner.h"
 
 #include "cli/interrupt.h"
+#include "cli/output.h"
 
 #include "base/mem.h"
 
@@ -22,8 +23,7 @@ static tsr_status on_session(void *context, tsr_session *session)
     runner *r = context;
     interrupt_attach(session);
     if (r->bar.is_shown) TRY(tsr_set_progress(session, on_progress, &r->bar, 100));
-    const char *trace = option_text(r->call, "trace");
-    return trace ? tsr_trace_to(session, trace) : TSR_OK;
+    return r->trace ? tsr_trace_to(session, r->trace) : TSR_OK;
 }
 
 /* "1000,1000", "auto", "time=4,latitude=-1" */
@@ -81,22 +81,6 @@ void runner_fini(runner *r)
 
 /* ---- Files ------------------------------------------------------------------------------------------------------- */
 
-static bool is_name(const char *text, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        char c = text[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (i > 0 && c >= '0' && c <= '9'))) return false;
-    }
-    return n > 0;
-}
-
-/* name=PATTERN:variable or name=PATTERN, unless there is a file of that very name. */
-static bool is_source(const char *text)
-{
-    const char *equals = strchr(text, '=');
-    return equals && is_name(text, (size_t)(equals - text)) && access(text, F_OK) != 0;
-}
-
 /* The only data variable, where none is named. */
 static tsr_status pick_variable(tsr_dataset *d, const char *path, const char *variable, tsr_variable **out)
 {
@@ -109,20 +93,15 @@ static tsr_status pick_variable(tsr_dataset *d, const char *path, const char *va
 
 static tsr_status open_source(evaluator *e, const char *text)
 {
-    const char *equals = strchr(text, '=');
-    char *name = arena_printf(&e->memory, "%.*s", (int)(equals - text), text), *path = arena_strdup(&e->memory, equals + 1);
-    if (!name || !path) return TSR_ERR_MEMORY;
-    char *colon = strrchr(path, ':'), *variable = NULL;
-    if (colon && colon != path && !strchr(colon, '/') && access(path, F_OK) != 0) {
-        *colon = '\0';
-        variable = colon + 1;
-    }
+    const char *name, *pattern, *variable;
     tsr_session *session;
+    TRY(source_split(&e->memory, text, &name, &pattern, &variable));
     TRY(evaluator_session(e, &session));
-    tsr_dataset *d = tsr_open_files(session, 1, (const char *const *)&path, NULL);
+    tsr_dataset *d = tsr_open_files(session, 1, &pattern, NULL);
     if (!d) return tsr_error_code();
     binding b = {.name = name, .v.kind = VALUE_VARIABLE};
-    TRY(pick_variable(d, path, variable && *variable ? variable : NULL, &b.v.variable));
+    TRY(pick_variable(d, pattern, variable, &b.v.variable));
+    if (!(b.v.variable = tsr_variable_rename(b.v.variable, name))) return tsr_error_code();
     return VEC_PUSH(&e->sources, b) ? TSR_OK : TSR_ERR_MEMORY;
 }
 
@@ -132,7 +111,7 @@ static tsr_status open_files(evaluator *e, int n, const char *const *files)
     tsr_session *session;
     tsr_status status = TSR_OK;
     for (int i = 0; i < n && status == TSR_OK; i++) {
-        if (is_source(files[i]))
+        if (source_is_named(files[i]))
             status = open_source(e, files[i]);
         else if (!VEC_PUSH(&paths, files[i]))
             status = TSR_ERR_MEMORY;
@@ -146,6 +125,35 @@ static tsr_status open_files(evaluator *e, int n, const char *const *files)
     return status;
 }
 
+/* Every name in --chunks must be a dimension of some file. */
+static tsr_status check_chunks(const evaluator *e)
+{
+    for (size_t i = 0; i < e->chunks.n; i++) {
+        const char *name = e->chunks.items[i].name;
+        bool is_known = name == NULL;
+        char hint[128];
+        nearest best = nearest_start(name ? name : "");
+        for (int d = 0; e->dataset && d < tsr_dataset_n_dims(e->dataset) && !is_known; d++) {
+            const char *dim = tsr_dataset_dim(e->dataset, d, NULL);
+            is_known = strcmp(dim, name) == 0;
+            nearest_consider(&best, dim);
+        }
+        for (size_t k = 0; k < e->sources.n && !is_known; k++) {
+            tsr_variable *v = e->sources.items[k].v.variable;
+            for (int d = 0; d < tsr_variable_ndim(v) && !is_known; d++) {
+                const char *dim = tsr_variable_dim(v, d);
+                if (!dim) continue;
+                is_known = strcmp(dim, name) == 0;
+                nearest_consider(&best, dim);
+            }
+        }
+        if (!is_known)
+            return error_set(TSR_ERR_VALUE, "--chunks: no file has a dimension '%s'%s", name,
+                             nearest_hint(&best, hint, sizeof hint));
+    }
+    return TSR_OK;
+}
+
 tsr_status runner_evaluate(runner *r, const char *source, int n_files, const char *const *files, value *last)
 {
     r->source = source;
@@ -155,6 +163,7 @@ tsr_status runner_evaluate(runner *r, const char *source, int n_files, const cha
         return status;
     }
     TRY(open_files(&r->e, n_files, files));
+    if (n_files > 0 || !r->e.dataset) TRY(check_chunks(&r->e));
     return evaluate_program(&r->e, &r->program, last);
 }
 

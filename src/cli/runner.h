@@ -11,7 +11,8 @@ typedef struct runner {
     const invocation *call;
     const char *source; /* the expressions */
     ast_program program;
-    bool is_usage_error; /* the failure is the command line's fault */
+    const char *output, *plot, *picture, *trace; /* files to write, resolved (output.h); NULL where there is none */
+    bool is_usage_error;                         /* the failure is the command line's fault */
 } runner;
 
 /* Reads the engine's options. The runner needs runner_fini whatever this returns. */
