@@ -222,7 +222,7 @@ static tsr_status evaluate_dense(worker *w, const stage *s, const box *tile, tsr
     region domain = tile_region(tile);
     TRY(worker_buffer(w, (size_t)box_size(tile) * tsr_dtype_size(dtype), out));
     shape_strides(tile->ndim, tile->count, tsr_dtype_size(dtype), strides);
-    return fetch_body(w, s->body, &domain, (*out)->data, strides);
+    return fetch_body(w, s->body, &domain, false, (*out)->data, strides);
 }
 
 static void split_axis(const box *tile, int axis, int64_t *outer, int64_t *inner)

@@ -204,7 +204,7 @@ static tsr_status fill_concat(worker *w, const operand *o, const region *source,
         part.box.start[axis] = index - o->edges[piece];
         part.box.count[axis] = (o->edges[piece + 1] - 1 - index) / step + 1;
         if (part.box.count[axis] > count - done) part.box.count[axis] = count - done;
-        TRY(fetch_body(w, o->pieces[piece], &part, out + done * strides[axis], strides));
+        TRY(fetch_body(w, o->pieces[piece], &part, o->swapped, out + done * strides[axis], strides));
         done += part.box.count[axis];
     }
     return TSR_OK;
@@ -226,7 +226,7 @@ static tsr_status fill_take(worker *w, const operand *o, const region *source, c
         part.box.count[axis] = n;
         part.step[axis] = 1;
         char *to = out + done * strides[axis];
-        TRY(fetch_body(w, o->pieces[0], &part, to, strides));
+        TRY(fetch_body(w, o->pieces[0], &part, o->swapped, to, strides));
         for (int64_t i = 1; i < repeats; i++) {
             part.box.count[axis] = 1;
             copy_strided(w->run->plan->kernels, o->dtype, source->box.ndim, part.box.count, to + i * strides[axis], strides, to,
@@ -238,8 +238,9 @@ static tsr_status fill_take(worker *w, const operand *o, const region *source, c
 }
 
 /* Evaluates n elements of a body in its C order, from a flat index, into contiguous memory: as the largest boxes that fit. */
-static tsr_status fill_flat(worker *w, const body *t, int64_t flat, int64_t n, tsr_dtype dtype, char *out)
+static tsr_status fill_flat(worker *w, const operand *o, int64_t flat, int64_t n, char *out)
 {
+    const body *t = o->pieces[0];
     while (n > 0) {
         int64_t coords[TSR_MAX_NDIM], strides[TSR_MAX_NDIM], rest = flat, unit = 1;
         for (int d = t->ndim - 1; d >= 0; d--) {
@@ -261,12 +262,12 @@ static tsr_status fill_flat(worker *w, const body *t, int64_t flat, int64_t n, t
         for (int d = 0; d < t->ndim; d++) {
             if (b.count[d] < 1) b.count[d] = 1;
         }
-        shape_strides(t->ndim, b.count, tsr_dtype_size(dtype), strides);
+        shape_strides(t->ndim, b.count, tsr_dtype_size(o->dtype), strides);
         region part = region_of_box(&b);
-        TRY(fetch_body(w, t, &part, out, strides));
+        TRY(fetch_body(w, t, &part, o->swapped, out, strides));
         int64_t made = box_size(&b);
         flat += made;
-        out += made * item_size(dtype);
+        out += made * item_size(o->dtype);
         n -= made;
     }
     return TSR_OK;
@@ -289,7 +290,7 @@ static tsr_status fill_reshape(worker *w, const operand *o, const region *source
     for (;;) {
         int64_t flat = 0;
         for (int d = 0; d < ndim; d++) flat = flat * shape[d] + source->box.start[d] + (d < outer ? at[d] * source->step[d] : 0);
-        TRY(fill_flat(w, o->pieces[0], flat, run_length, o->dtype, out));
+        TRY(fill_flat(w, o, flat, run_length, out));
         out += run_length * size;
         int d = outer - 1;
         for (; d >= 0; d--) {
@@ -444,9 +445,9 @@ static bool is_plain(const operand *o, const body *t)
     return true;
 }
 
-tsr_status fetch_body(worker *w, const body *t, const region *domain, char *out, const int64_t *strides)
+tsr_status fetch_body(worker *w, const body *t, const region *domain, bool swapped, char *out, const int64_t *strides)
 {
-    if (t->passthrough) {
+    if (t->passthrough && t->operands[0].swapped == swapped) {
         const operand *o = &t->operands[0];
         if (is_plain(o, t) && o->kind != OPERAND_MEMORY && !o->reused && (is_dense(domain, o->dtype, strides))) {
             region source = operand_region(o, domain);

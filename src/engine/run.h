@@ -104,9 +104,9 @@ typedef struct run {
 /* Calls found(context, stage, output, block) for every block of another stage that evaluating the body over the region reads. */
 typedef tsr_status (*dependency_fn)(void *context, int stage, int output, int64_t block);
 tsr_status fetch_dependencies(const plan *p, const body *t, const region *domain, dependency_fn found, void *context) MUST_CHECK;
-/* Evaluates a body's output 0 over a region, into strided memory of the body's own byte order. Temporary memory is the worker's.
- */
-tsr_status fetch_body(worker *w, const body *t, const region *domain, char *out, const int64_t *strides) MUST_CHECK;
+/* Evaluates a body's output 0 over a region, into strided memory. Temporary memory is the worker's. `swapped`: the bytes stay
+ * reversed, for a body that only passes on an operand whose bytes are. */
+tsr_status fetch_body(worker *w, const body *t, const region *domain, bool swapped, char *out, const int64_t *strides) MUST_CHECK;
 /* Binds operands and generators of a body over a region; the arrays of `b` come from the worker. */
 tsr_status fetch_bind(worker *w, const body *t, const region *domain, program_binding *b) MUST_CHECK;
 /* A buffer that lives until the worker's task ends. */

@@ -288,3 +288,24 @@ def test_errors(s, call, text):
     with pytest.raises(tsr.Error) as e:
         call(s)
     assert text in str(e.value)
+
+
+@pytest.mark.parametrize("extension", ["nc", "nc4", "npy"])
+def test_operations_straight_on_a_file(s, tmp_path, extension):
+    """Whatever the byte order of the file, whole-axis kernels and gathers see numbers; alone and beside arrays of memory."""
+    a = rng.normal(size=(24, 30))
+    path = str(tmp_path / f"x.{extension}").encode()
+    assert s.lib.tsr_save(tsr.P(s.array(a, (10, 7))), path) == 0
+    x, m = s.call("tsr_open", s.s, path, None, tsr.numbers((10, 7))), s.array(a, (10, 7))
+    same(s.compute(x), a)
+    same(s.compute(s.reduce("median", x, (0,))), np.median(a, 0), rtol=1e-15)
+    same(s.compute(s.call("tsr_cumsum", x, tsr.I(0))), np.cumsum(a, 0), rtol=1e-12)
+    for pair, want in (((x, m), (a, a)), ((m, x), (a, a)), ((x, x), (a, a)), ((x, s.map("negative", x)), (a, -a))):
+        c = s.call("tsr_concatenate", tsr.I(2), (tsr.P * 2)(*pair), tsr.I(0))
+        want = np.concatenate(want)
+        same(s.compute(c), want)
+        same(s.compute(s.slice(c, slice(None, None, -3), slice(5, 20))), want[::-3, 5:20])
+        same(s.compute(s.reduce("median", c, (1,))), np.median(want, 1), rtol=1e-15)
+        same(s.compute(s.call("tsr_reshape", c, tsr.I(2), tsr.numbers((90, 16)))), want.reshape(90, 16))
+        same(s.compute(s.call("tsr_cumsum", s.call("tsr_take", c, tsr.L(4), tsr.numbers((3, 3, 40, 0)), tsr.I(0)), tsr.I(1))),
+             np.cumsum(want.take([3, 3, 40, 0], 0), 1), rtol=1e-12)
