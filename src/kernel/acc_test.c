@@ -185,14 +185,20 @@ static number reference(monoid m, tsr_dtype dtype, const void *x, const int64_t 
 
 /* ---- States ------------------------------------------------------------------------------------------------------ */
 
+/* Fields begin where any type may begin. */
+static size_t field_size(const acc_ops *ops, int f, int64_t n_cells)
+{
+    return ((size_t)n_cells * ops->field_bytes[f] + 15) / 16 * 16;
+}
+
 static char *state_memory(const acc_ops *ops, int64_t n_cells, acc_state *s)
 {
     size_t bytes = 0;
-    for (int f = 0; f < ops->n_fields; f++) bytes += (size_t)n_cells * ops->field_bytes[f];
+    for (int f = 0; f < ops->n_fields; f++) bytes += field_size(ops, f, n_cells);
     char *memory = malloc(bytes + 1), *at = memory;
     for (int f = 0; f < ops->n_fields; f++) {
         s->field[f] = at;
-        at += (size_t)n_cells * ops->field_bytes[f];
+        at += field_size(ops, f, n_cells);
     }
     return memory;
 }

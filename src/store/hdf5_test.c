@@ -37,7 +37,7 @@ static char *run(const char *format, ...)
 /* ---- Our files in other programs ---------------------------------------------------------------------------------- */
 
 static float numbers[4 * 37 * 53];
-static double times[4] = {0, 6, 12, 18}, lats[37], lons[53];
+static double times[8] = {0, 6, 12, 18, 24, 30, 36, 42}, lats[37], lons[53];
 
 /* A small climate file: coordinates, an unlimited time, bounds, a bool, a group. */
 static void write_climate(const char *path, int level, bool shuffle, int64_t chunk)
