@@ -53,11 +53,11 @@ install: all ## into PREFIX (/usr/local), below DESTDIR if that is set
 	@echo "installed into $(DESTDIR)$(PREFIX)"
 
 clean: ## removes what was built (the virtual environment stays)
-	@rm -rf build-asan build-tsan build-fuzz build-coverage
+	@rm -rf build-asan build-tsan build-coverage
 	@if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name venv ! -name benchdata -exec rm -rf {} +; fi
 
 distclean: ## removes build/ and all that is in it
-	@rm -rf build build-asan build-tsan build-fuzz build-coverage
+	@rm -rf build build-asan build-tsan build-coverage
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
