@@ -54,70 +54,13 @@ static void set_output_blocks(stage *s)
     }
 }
 
-/* ---- Predictions ------------------------------------------------------------------------------------------------- */
-
-static int64_t region_bytes(const operand *o, const box *b)
-{
-    region domain = region_of_box(b), source = operand_region(o, &domain);
-    return box_size(&source.box) * (int64_t)tsr_dtype_size(o->dtype);
-}
-
-/* Does evaluating the operand end in files? Then what share of its bytes comes from there. */
-static bool reads_files(const body *t)
-{
-    for (int i = 0; i < t->n_operands; i++) {
-        const operand *o = &t->operands[i];
-        if (o->kind == OPERAND_STORE) return true;
-        for (int k = 0; k < o->n_pieces && k < 1; k++)
-            if (reads_files(o->pieces[k])) return true;
-    }
-    return false;
-}
-
-static void predict(stage *s)
-{
-    box whole = box_of_shape(s->body->ndim, s->body->shape), tile = {.ndim = s->body->ndim};
-    for (int d = 0; d < tile.ndim; d++) tile.count[d] = s->tiles.axes[d].chunk;
-    if (box_size(&whole) == 0) return;
-    s->task_bytes = (int64_t)s->body->prog->scratch_bytes;
-    for (int i = 0; i < s->body->n_operands; i++) {
-        const operand *o = &s->body->operands[i];
-        bool from_files = o->kind == OPERAND_STORE;
-        for (int k = 0; k < o->n_pieces && !from_files; k++) {
-            from_files = reads_files(o->pieces[k]);
-            if (k > 2) break; /* pieces are alike */
-        }
-        if (from_files) s->bytes_read += region_bytes(o, &whole);
-        if (o->kind != OPERAND_MEMORY) s->task_bytes += region_bytes(o, &tile);
-    }
-    for (int i = 0; i < s->n_outputs; i++) {
-        const stage_output *o = &s->outputs[i];
-        int64_t size = (int64_t)tsr_dtype_size(o->dtype), block = size;
-        for (int d = 0; d < o->ndim; d++) block *= o->blocks.axes[d].chunk;
-        s->bytes_made += shape_size(o->ndim, o->shape) * size;
-        s->task_bytes += block;
-    }
-    if (s->kind == STAGE_REDUCE) {
-        int64_t cells = 1;
-        for (int d = 0; d < s->tiles.ndim; d++) {
-            if (!(s->axes >> d & 1)) cells *= s->tiles.axes[d].chunk;
-        }
-        for (int i = 0; i < s->body->prog->n_accumulators; i++) {
-            const program_accumulator *a = &s->body->prog->accumulators[i];
-            int64_t n = a->op == MONOID_HISTOGRAM ? a->params.n_bins : cells;
-            for (int f = 0; f < a->ops->n_fields; f++) s->task_bytes += n * a->ops->field_bytes[f];
-        }
-    } else if (s->kind != STAGE_MAP) {
-        s->task_bytes += box_size(&tile) * (int64_t)tsr_dtype_size(s->outputs[0].dtype) * 2;
-    }
-}
+/* ---- Completing ------------------------------------------------------------------------------------------------- */
 
 static tsr_status complete_stage(builder *b, stage *s, const tsr_array *domain, const int64_t *output_chunk)
 {
     TRY(body_finish(s->body));
     TRY(stage_choose_tiles(b, s, domain, output_chunk));
     set_output_blocks(s);
-    predict(s);
     for (int i = 0; i < s->n_outputs; i++) {
         node_info *info = builder_info(b, s->outputs[i].node);
         if (info && info->is_stage && info->stage < 0) { /* not where a root only copies it */
@@ -374,6 +317,7 @@ tsr_status plan_build(int n, tsr_array *const *roots, const plan_hint *hints, pl
     GUARD(plan_roots(&b, hints));
     for (int i = 0; i < p->n_stages; i++) mark_reads(p, p->stages[i].body);
     mark_reuse(p);
+    plan_predict(p);
 done:
     if (status != TSR_OK) {
         plan_free(p);

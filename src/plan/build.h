@@ -38,4 +38,7 @@ tsr_status body_finish(body *into) MUST_CHECK;
 /* Decides the tiles of a stage whose body is complete (plan/tiles.c). `domain` gives the chunks where no operand does. */
 tsr_status stage_choose_tiles(builder *b, stage *s, const tsr_array *domain, const int64_t *output_chunk) MUST_CHECK;
 
+/* Fills in what explain states before a run (plan/predict.c). */
+void plan_predict(plan *p);
+
 #endif

@@ -65,7 +65,9 @@ static void explain_stage(const plan *p, int number, strbuf *out)
     int64_t tile[TSR_MAX_NDIM];
     for (int d = 0; d < s->tiles.ndim; d++) tile[d] = s->tiles.axes[d].chunk;
     add_shape(out, s->tiles.ndim, tile);
-    strbuf_printf(out, ", %" PRId64 " tasks\n", s->n_tasks);
+    strbuf_printf(out, ", %" PRId64 " task%s", s->n_needed, s->n_needed == 1 ? "" : "s");
+    if (s->n_needed < s->n_tasks) strbuf_printf(out, " of %" PRId64, s->n_tasks);
+    strbuf_add(out, "\n");
     strbuf_add(out, "    program: ");
     program_describe(s->body->prog, out);
     strbuf_add(out, "\n");
@@ -81,19 +83,33 @@ static void explain_stage(const plan *p, int number, strbuf *out)
     add_bytes(out, s->bytes_made);
     strbuf_add(out, ", at most ");
     add_bytes(out, s->task_bytes);
-    strbuf_add(out, " a task\n");
+    strbuf_add(out, " a task");
+    if (s->partial_bytes > 0) {
+        strbuf_add(out, ", ");
+        add_bytes(out, s->partial_bytes);
+        strbuf_add(out, " in partial results");
+    }
+    strbuf_add(out, "\n");
 }
 
 void plan_explain(const plan *p, strbuf *out)
 {
-    int64_t tasks = 0, reads = 0;
+    int64_t tasks = 0, reads = 0, kept = 0;
     for (int i = 0; i < p->n_stages; i++) {
-        tasks += p->stages[i].n_tasks;
+        tasks += p->stages[i].n_needed;
         reads += p->stages[i].bytes_read;
+        kept += p->stages[i].bytes_kept;
     }
-    strbuf_printf(out, "plan: %d stage%s, %" PRId64 " tasks, reads ", p->n_stages, p->n_stages == 1 ? "" : "s", tasks);
-    add_bytes(out, reads);
-    strbuf_add(out, " from files\n");
+    strbuf_printf(out, "plan: %d stage%s, %" PRId64 " task%s, reads ", p->n_stages, p->n_stages == 1 ? "" : "s", tasks,
+                  tasks == 1 ? "" : "s");
+    add_bytes(out, reads - kept);
+    strbuf_add(out, " from files");
+    if (kept > 0) {
+        strbuf_add(out, " (");
+        add_bytes(out, reads);
+        strbuf_add(out, " if blocks cannot be kept)");
+    }
+    strbuf_add(out, "\n");
     optimize_describe(&p->rewrites, out);
     for (int i = 0; i < p->n_stages; i++) explain_stage(p, i, out);
 }

@@ -90,9 +90,15 @@ typedef struct stage {
     const node_params *params;
     int64_t n_tasks;
     /* What explain states before a run. */
-    int64_t bytes_read, bytes_made;
-    int64_t task_bytes; /* memory that one task needs at most */
-    int level;          /* stages read only from lower levels */
+    bool is_needed;        /* by a root, in any part */
+    box needed;            /* of the domain: what the roots ask for, in whole tiles */
+    int64_t n_needed;      /* tasks of these */
+    int64_t bytes_read;    /* from files, for what is needed */
+    int64_t bytes_kept;    /* the part of them that an earlier stage has read and keeps if memory allows */
+    int64_t bytes_made;    /* all blocks of all outputs */
+    int64_t task_bytes;    /* memory that one task needs at most */
+    int64_t partial_bytes; /* REDUCE: accumulators of the runs of one block, until they are merged */
+    int level;             /* stages read only from lower levels */
 } stage;
 
 typedef struct plan_root {

@@ -260,6 +260,215 @@ def test_deep_chains(on, off):
     np.testing.assert_array_equal(got, np.arange(1, 5))
 
 
+# ---- What fusion must achieve -------------------------------------------------------------------------------------------------
+# Peak memory is a session's, so each of these opens its own.
+
+SHAPE = (200, 60, 90)
+
+
+@pytest.fixture(scope="module")
+def field():
+    return np.random.default_rng(3).normal(size=SHAPE).astype("f4")
+
+
+def write_netcdf(path, values, format, **options):
+    import netCDF4
+    with netCDF4.Dataset(path, "w", format=format) as f:
+        for name, length in zip("tyx", values.shape):
+            f.createDimension(name, length)
+        f.createVariable("v", values.dtype.str[1:], ("t", "y", "x"), **options)[:] = values
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, field):
+    """One array in every format: {name: path}."""
+    folder = tmp_path_factory.mktemp("files")
+    np.save(folder / "x.npy", field)
+    write_netcdf(folder / "classic.nc", field, "NETCDF3_64BIT_OFFSET")
+    write_netcdf(folder / "contiguous.nc", field, "NETCDF4", contiguous=True)
+    write_netcdf(folder / "chunked.nc", field, "NETCDF4", zlib=True, complevel=1, chunksizes=(50, 30, 45))
+    write_netcdf(folder / "steps.nc", field, "NETCDF4", zlib=True, complevel=1, chunksizes=(1, 60, 90))
+    return folder
+
+
+PLAIN = ["x.npy", "classic.nc", "contiguous.nc"]
+
+
+def open_file(s, path, chunks=None):
+    return s.call("tsr_open", s.s, str(path).encode(), None if path.suffix == ".npy" else b"v", numbers(chunks) if chunks else None)
+
+
+@contextlib.contextmanager
+def fresh(lib, **options):
+    s = open_session(lib, **{"threads": 2, **options})
+    try:
+        yield s
+    finally:
+        s.close()
+
+
+def z_score(s, x):
+    return s.map("divide", s.map("subtract", x, s.reduce("mean", x, (0,))), s.reduce("std", x, (0,), ddof=0))
+
+
+def test_generated_and_reversed_is_one_stage_without_memory(lib):
+    peaks = []
+    for n in (1000, 4000):
+        with fresh(lib) as s:
+            b = normal(s, 3, (n, 1000), (250, 250))
+            mean = s.reduce("mean", s.map("multiply", b, s.slice(b, slice(None, None, -1), slice(None, None, -1))))
+            text = s.explain(mean)
+            assert stages(text) == 1 and "random normal float64, random normal float64, multiply, fold mean" in text, text
+            got = s.compute(mean)
+            peaks.append(s.stats().peak_bytes)
+            assert s.stats().bytes_read == s.stats().bytes_spilled == 0
+            values = s.compute(b)
+            np.testing.assert_allclose(got, (values * values[::-1, ::-1]).mean(), rtol=1e-12)
+    assert max(peaks) < 1 << 20, peaks  # 32 MB of numbers
+
+
+def test_random_numbers_are_reduced_where_they_are_made(lib):
+    with fresh(lib) as s:
+        mean = s.reduce("mean", normal(s, 1, (5_000_000,)))
+        text = s.explain(mean)
+        assert stages(text) == 1 and "random normal float64, fold mean" in text, text
+        assert abs(s.compute(mean) - 0.5) < 0.01
+        assert s.stats().peak_bytes < 1 << 20
+
+
+@pytest.mark.parametrize("name", PLAIN + ["chunked.nc", "steps.nc"])
+def test_mean_and_deviation_are_one_pass(lib, files, field, name):
+    with fresh(lib, memory=8 << 20) as s:
+        x = open_file(s, files / name)
+        roots = s.reduce("mean", x, (0,)), s.reduce("std", x, (0,), ddof=0)
+        text = s.explain(*roots)
+        assert stages(text) == 1 and "fold mean, fold std" in text, text
+        mean, std = s.compute(*roots)
+        np.testing.assert_allclose(mean, field.mean(0, dtype="f8"), atol=1e-6)
+        np.testing.assert_allclose(std, field.std(0, dtype="f8"), atol=1e-6)
+        assert s.stats().bytes_read <= field.nbytes * 1.05
+        if name in PLAIN:
+            assert s.stats().bytes_read == field.nbytes
+
+
+@pytest.mark.parametrize("name", PLAIN + ["chunked.nc", "steps.nc"])
+def test_z_score_reads_at_most_twice(lib, files, field, name):
+    read = {}
+    for memory in (3 << 20, 256 << 20):
+        with fresh(lib, memory=memory, threads=1) as s:
+            z = z_score(s, open_file(s, files / name))
+            text = s.explain(z)
+            assert stages(text) == 2 and "kept if memory allows" in text, text
+            if memory == 3 << 20 and name not in PLAIN:
+                continue  # its chunks alone need more
+            np.testing.assert_allclose(s.compute(z), (field - field.mean(0, dtype="f8")) / field.std(0, dtype="f8"), atol=2e-5)
+            read[memory] = s.stats().bytes_read
+    assert read[256 << 20] <= field.nbytes * 1.05
+    if name in PLAIN:
+        assert read[256 << 20] == field.nbytes
+        assert field.nbytes < read[3 << 20] <= 2 * field.nbytes
+
+
+@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("index", [(100,), (slice(10, 13),), (slice(None), 7), (5, slice(3, 9), slice(80, 90)), (slice(150, 20, -40), slice(4))])
+def test_slices_read_their_own_bytes(lib, files, field, name, index):
+    with fresh(lib) as s:
+        part = s.slice(open_file(s, files / name), *index)
+        want = field[index]
+        np.testing.assert_array_equal(s.compute(part), want)
+        gaps = 2048 if want.nbytes < 1000 else 0  # near rows are read together
+        assert want.nbytes <= s.stats().bytes_read <= want.nbytes + gaps
+        total = s.reduce("sum", s.map("multiply", part, part))
+        np.testing.assert_allclose(s.compute(total), (want.astype("f8") ** 2).sum(), rtol=1e-6)
+        assert want.nbytes <= s.stats().bytes_read <= want.nbytes + gaps
+
+
+def test_slices_of_compressed_files_read_the_chunks_they_touch(lib, files, field):
+    def bytes_of(*index):
+        with fresh(lib) as s:
+            part = s.slice(open_file(s, files / "chunked.nc"), *index)
+            np.testing.assert_array_equal(s.compute(part), field[index])
+            return s.stats().bytes_read
+    whole = bytes_of(slice(None))  # 4 x 2 x 2 chunks of random numbers: all about as large
+    assert whole < field.nbytes
+    for index, chunks in [((100,), 4), ((slice(49, 51), 0, 0), 2), ((0, slice(10, 20), slice(50, 60)), 1), ((slice(None), 0), 8)]:
+        assert abs(bytes_of(*index) - whole * chunks / 16) < 0.05 * whole * chunks / 16, (index, chunks)
+
+
+def test_runs_of_chunks_fold_into_one_accumulator(lib):
+    with fresh(lib) as s:
+        values = np.ones((3000, 60, 60), "f4")
+        mean = s.reduce("mean", s.array(values, (1, 60, 60)), (0,))
+        text = s.explain(mean)
+        assert stages(text) == 1, text
+        np.testing.assert_array_equal(s.compute(mean), np.ones((60, 60), "f4"))
+        assert s.stats().tasks <= 64  # of 3000 chunks
+        assert s.stats().peak_bytes < 3000 * 60 * 60 * 8 / 16  # what partial sums of all chunks would take, and more
+
+
+def test_common_subexpressions_are_computed_once(lib):
+    with fresh(lib) as s:
+        x = s.array(A)
+
+        def build():
+            return s.map("exp", s.map("sin", x))
+        twice = s.map("add", build(), s.map("multiply", build(), build()))
+        text = s.explain(twice)
+        assert text.count("sin") == 1 and text.count("exp") == 1, text
+
+
+# ---- What explain states, and what then happens ---------------------------------------------------------------------------------
+
+UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+
+
+def sizes(text, pattern):
+    """Every size that follows the pattern, in bytes."""
+    return [float(n) * UNITS[unit] for n, unit in re.findall(pattern + r"([\d.]+) (B|KiB|MiB|GiB)\b", text)]
+
+
+def tasks_of(text):
+    return int(re.search(r"^plan: \d+ stages?, (\d+) tasks?,", text)[1])
+
+
+PREDICTED = {
+    "slice": lambda s, x: s.slice(x, 100),
+    "some of it": lambda s, x: s.slice(s.map("sqrt", s.map("absolute", x)), slice(3, 90, 7), slice(None, None, -1)),
+    "mean over time": lambda s, x: s.reduce("mean", x, (0,)),
+    "mean of maps": lambda s, x: s.reduce("mean", x, (1, 2)),
+    "part of a mean": lambda s, x: s.slice(s.reduce("mean", x, (0,)), slice(2, 5)),
+    "z-score": z_score,
+    "running sum": lambda s, x: cumsum(s, x, 0),
+    "start of a running sum": lambda s, x: s.slice(cumsum(s, x, 0), slice(7, 9)),
+    "median over time": lambda s, x: median(s, x, 0),
+    "pieces": lambda s, x: s.slice(concat(s, [x, s.map("negative", x), x]), slice(150, 450), slice(5, 50)),
+    "taken": lambda s, x: take(s, x, [5, 6, 7, 100, 3], 0),
+    "reshaped": lambda s, x: s.slice(reshape(s, x, 20, 10, 5400), 3),
+}
+
+
+@pytest.mark.parametrize("name", ["x.npy", "classic.nc", "chunked.nc", "steps.nc"])
+@pytest.mark.parametrize("what", PREDICTED)
+def test_predicted_and_measured_agree(lib, files, what, name):
+    threads = 2
+    with fresh(lib, threads=threads) as s:
+        root = PREDICTED[what](s, open_file(s, files / name))
+        text = s.explain(root)
+        result = s.compute(root)
+        stats = s.stats()
+        assert stats.tasks == tasks_of(text), text
+        read, = sizes(text.splitlines()[0], "reads ")
+        if name in PLAIN:
+            assert abs(stats.bytes_read - read) <= 0.01 * read, (stats.bytes_read, text)
+        else:  # of compressed chunks the mean size is known; one that is read again may still be there
+            low = 0.6 if what in ("pieces", "taken") else 0.95
+            assert low * read <= stats.bytes_read <= 1.05 * read, (stats.bytes_read, text)
+        held = sum(sizes(text, "makes ")) - result.nbytes  # what goes from stage to stage
+        kept = np.prod(SHAPE) * 4 if "kept if memory allows" in text else 0
+        most = threads * max(sizes(text, "at most ")) + sum(sizes(text, "a task, ")) + held + kept
+        assert stats.peak_bytes <= most * 1.15 + 65536, (stats.peak_bytes, text)  # buffers come in classes of size
+
+
 # ---- Random expressions ------------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,336 @@
+/* What a plan will do, told before it is run: which blocks of each stage somebody asks for, what they read from files, what a
+ * task needs. Sums are exact for contiguous files; of compressed chunks the average size is known. Also the walk over what a body
+ * reads, through everything that gathers. */
+#include "plan/build.h"
+
+#include <string.h>
+
+/* ---- What a body reads ------------------------------------------------------------------------------------------- */
+
+/* Called for every region of a file, a stage or persisted blocks that evaluating a body reads. */
+typedef void leaf_fn(void *context, const operand *o, const region *source);
+
+static void walk(const body *t, const region *domain, leaf_fn *leaf, void *context);
+
+static void walk_concat(const operand *o, const region *source, leaf_fn *leaf, void *context)
+{
+    int axis = o->axis;
+    int64_t start = source->box.start[axis], step = source->step[axis], count = source->box.count[axis];
+    region part = *source;
+    for (int k = 0; k < o->n_pieces; k++) {
+        int64_t low = o->edges[k], high = o->edges[k + 1];
+        int64_t from = low <= start ? 0 : (low - start + step - 1) / step, to = high <= start ? 0 : (high - 1 - start) / step + 1;
+        if (to > count) to = count;
+        if (from >= to) continue;
+        part.box.start[axis] = start + from * step - low;
+        part.box.count[axis] = to - from;
+        walk(o->pieces[k], &part, leaf, context);
+    }
+}
+
+/* Runs of neighbouring indices; of very many indices, all between the least and the greatest. */
+static void walk_take(const operand *o, const region *source, leaf_fn *leaf, void *context)
+{
+    enum { MOST = 4096 };
+    int axis = o->axis;
+    const int64_t *indices = o->node->p.take.indices;
+    int64_t start = source->box.start[axis], step = source->step[axis], count = source->box.count[axis];
+    region part = *source;
+    part.step[axis] = 1;
+    if (count > MOST) {
+        int64_t low = indices[start], high = low;
+        for (int64_t i = 1; i < count; i++) {
+            int64_t at = indices[start + i * step];
+            low = at < low ? at : low;
+            high = at > high ? at : high;
+        }
+        part.box.start[axis] = low;
+        part.box.count[axis] = high - low + 1;
+        walk(o->pieces[0], &part, leaf, context);
+        return;
+    }
+    for (int64_t done = 0; done < count;) {
+        int64_t index = indices[start + done * step], n = 1, repeats = 1;
+        while (done + n < count && indices[start + (done + n) * step] == index + n) n++;
+        while (n == 1 && done + repeats < count && indices[start + (done + repeats) * step] == index) repeats++;
+        part.box.start[axis] = index;
+        part.box.count[axis] = n;
+        walk(o->pieces[0], &part, leaf, context);
+        done += n > repeats ? n : repeats;
+    }
+}
+
+/* The rows of the input between the first and the last element. */
+static void walk_reshape(const operand *o, const region *source, leaf_fn *leaf, void *context)
+{
+    const body *t = o->pieces[0];
+    box whole = box_of_shape(t->ndim, t->shape);
+    if (t->ndim > 0) {
+        int64_t first = 0, last = 0, row = 1;
+        for (int d = 0; d < o->ndim; d++) {
+            first = first * o->node->shape[d] + source->box.start[d];
+            last = last * o->node->shape[d] + source->box.start[d] + (source->box.count[d] - 1) * source->step[d];
+        }
+        for (int d = 1; d < t->ndim; d++) row *= t->shape[d];
+        whole.start[0] = first / row;
+        whole.count[0] = last / row - whole.start[0] + 1;
+    }
+    region part = region_of_box(&whole);
+    walk(t, &part, leaf, context);
+}
+
+static void walk_operand(const operand *o, const region *domain, leaf_fn *leaf, void *context)
+{
+    region source = operand_region(o, domain);
+    switch (o->kind) {
+    case OPERAND_CONCAT: walk_concat(o, &source, leaf, context); break;
+    case OPERAND_TAKE: walk_take(o, &source, leaf, context); break;
+    case OPERAND_RESHAPE: walk_reshape(o, &source, leaf, context); break;
+    default: leaf(context, o, &source); break;
+    }
+}
+
+static void walk(const body *t, const region *domain, leaf_fn *leaf, void *context)
+{
+    if (box_size(&domain->box) == 0) return;
+    for (int i = 0; i < t->n_operands; i++) walk_operand(&t->operands[i], domain, leaf, context);
+}
+
+/* ---- Blocks that are asked for ----------------------------------------------------------------------------------- */
+
+static void join(stage *s, const box *more)
+{
+    box *to = &s->needed;
+    if (!s->is_needed || box_size(to) == 0) {
+        s->is_needed = true;
+        *to = *more;
+        return;
+    }
+    for (int d = 0; d < to->ndim && box_size(more) > 0; d++) {
+        int64_t start = to->start[d] < more->start[d] ? to->start[d] : more->start[d];
+        int64_t end_to = to->start[d] + to->count[d], end_more = more->start[d] + more->count[d];
+        to->start[d] = start;
+        to->count[d] = (end_to > end_more ? end_to : end_more) - start;
+    }
+}
+
+static void axis_from(box *domain, int d, const region *out, int k)
+{
+    domain->start[d] = out->box.start[k];
+    domain->count[d] = (out->box.count[k] - 1) * out->step[k] + 1;
+}
+
+/* The part of the domain that makes a region of an output. */
+static box domain_of_output(const stage *s, const stage_output *o, const region *out)
+{
+    box b = box_of_shape(s->body->ndim, s->body->shape);
+    if (s->kind == STAGE_REDUCE) {
+        if (s->body->prog->accumulators[o->slot].op == MONOID_HISTOGRAM) return b;
+        for (int d = 0, k = 0; d < b.ndim; d++)
+            if (!(s->axes >> d & 1)) axis_from(&b, d, out, k++);
+    } else if (s->kind == STAGE_QUANTILE) {
+        for (int d = 0, k = 1; d < b.ndim; d++)
+            if (d != s->axis) axis_from(&b, d, out, k++);
+    } else {
+        for (int d = 0; d < b.ndim; d++) axis_from(&b, d, out, d);
+        if (s->kind == STAGE_SCAN) { /* all that comes before */
+            b.count[s->axis] += b.start[s->axis];
+            b.start[s->axis] = 0;
+        }
+    }
+    return b;
+}
+
+static void need(void *context, const operand *o, const region *source)
+{
+    if (o->kind != OPERAND_STAGE) return;
+    stage *s = &((plan *)context)->stages[o->stage];
+    box b = domain_of_output(s, &s->outputs[o->output], source);
+    join(s, &b);
+}
+
+/* Blocks are made whole. Also counts the tasks; an empty result has some, too. */
+static void snap(stage *s)
+{
+    if (!s->is_needed || box_size(&s->needed) == 0) {
+        s->n_needed = s->is_needed ? s->n_tasks : 0;
+        return;
+    }
+    s->n_needed = s->n_runs;
+    for (int d = 0; d < s->tiles.ndim; d++) {
+        const axis_grid *g = &s->tiles.axes[d];
+        int64_t first = axis_grid_find(g, s->needed.start[d]);
+        int64_t last = axis_grid_find(g, s->needed.start[d] + s->needed.count[d] - 1);
+        s->needed.start[d] = axis_grid_start(g, first);
+        s->needed.count[d] = axis_grid_start(g, last) + axis_grid_count(g, last) - s->needed.start[d];
+        if (s->kind != STAGE_REDUCE || !(s->axes >> d & 1)) s->n_needed *= last - first + 1;
+    }
+}
+
+static void find_needs(plan *p)
+{
+    for (int i = p->n_stages - 1; i >= 0; i--) {
+        stage *s = &p->stages[i];
+        box whole = box_of_shape(s->body->ndim, s->body->shape);
+        for (int k = 0; k < s->n_outputs; k++)
+            if (s->outputs[k].root >= 0) join(s, &whole);
+        snap(s);
+        region domain = region_of_box(&s->needed);
+        if (s->is_needed) walk(s->body, &domain, need, p);
+    }
+}
+
+/* ---- Files --------------------------------------------------------------------------------------------------------- */
+
+/* Chunks that a region touches, times their average size; or the bytes of the region itself. */
+static int64_t file_bytes(const operand *o, const region *source)
+{
+    const store_var *v = &o->node->p.store.file->vars[o->node->p.store.var];
+    int64_t size = (int64_t)tsr_dtype_size(o->dtype), touched = 1, chunks = 1, chunk_bytes = size;
+    if (!v->is_chunked) return box_size(&source->box) * size;
+    for (int d = 0; d < o->ndim; d++) {
+        int64_t first = source->box.start[d], last = first + (source->box.count[d] - 1) * source->step[d], c = v->chunk[d];
+        touched *= source->step[d] > c ? source->box.count[d] : last / c - first / c + 1;
+        chunks *= (v->shape[d] + c - 1) / c;
+        chunk_bytes *= c;
+    }
+    double average = v->stored_bytes >= 0 && chunks > 0 ? (double)v->stored_bytes / (double)chunks : (double)chunk_bytes;
+    return (int64_t)(average * (double)touched + 0.5);
+}
+
+static void add_file_bytes(void *context, const operand *o, const region *source)
+{
+    if (o->kind == OPERAND_STORE) *(int64_t *)context += file_bytes(o, source);
+}
+
+/* Does an earlier stage read the same regions, so that what it keeps serves this one? */
+static bool is_read_before(const plan *p, int number, const operand *o)
+{
+    const stage *s = &p->stages[number];
+    for (int i = 0; o->reused && i < number; i++) {
+        const stage *other = &p->stages[i];
+        for (int k = 0; k < other->body->n_operands; k++) {
+            const operand *x = &other->body->operands[k];
+            if (x->node == o->node && memcmp(x->map, o->map, sizeof *o->map * (size_t)o->ndim) == 0 &&
+                grid_equal(&other->tiles, &s->tiles))
+                return true;
+        }
+    }
+    return false;
+}
+
+static void predict_files(plan *p, int number)
+{
+    stage *s = &p->stages[number];
+    if (!s->is_needed) return;
+    region domain = region_of_box(&s->needed);
+    for (int i = 0; i < s->body->n_operands; i++) {
+        int64_t bytes = 0;
+        walk_operand(&s->body->operands[i], &domain, add_file_bytes, &bytes);
+        s->bytes_read += bytes;
+        if (is_read_before(p, number, &s->body->operands[i])) s->bytes_kept += bytes;
+    }
+}
+
+/* ---- Memory -------------------------------------------------------------------------------------------------------- */
+
+static int64_t body_bytes(const body *t, const box *tile);
+
+/* Pieces that compute have scratch memory and operands of their own, all until the task ends. */
+static int64_t gather_bytes(const operand *o, const region *source)
+{
+    const body *piece = o->pieces[0];
+    box part = box_of_shape(piece->ndim, piece->shape);
+    int64_t n = 1, most = 0;
+    for (int i = 0; i < o->n_pieces && i < 4; i++) { /* pieces are alike */
+        if (!o->pieces[i]->passthrough) piece = o->pieces[i];
+    }
+    if (piece->passthrough && piece->operands[0].n_pieces == 0) return 0;
+    if (o->kind == OPERAND_RESHAPE) { /* as long as what is wanted, cut into boxes */
+        int64_t wanted = box_size(&source->box), row = 1;
+        for (int d = piece->ndim - 1; d >= 0; d--) {
+            int64_t fit = row >= wanted ? 1 : (wanted + row - 1) / row + 1;
+            if (fit < part.count[d]) part.count[d] = fit;
+            row *= piece->shape[d];
+        }
+        n = 2 + (source->box.ndim > 0 ? 2 * (int64_t)source->box.ndim : 0);
+    } else {
+        int64_t length = source->box.count[o->axis];
+        for (int d = 0; d < part.ndim; d++)
+            if (d != o->axis && source->box.count[d] < part.count[d]) part.count[d] = source->box.count[d];
+        if (o->kind == OPERAND_TAKE) {
+            n = length;
+            part.count[o->axis] = 1;
+        } else {
+            if (length < part.count[o->axis]) part.count[o->axis] = length;
+            n = part.count[o->axis] > 0 ? (length + part.count[o->axis] - 1) / part.count[o->axis] + 1 : 1;
+            if (n > o->n_pieces) n = o->n_pieces;
+        }
+    }
+    most = body_bytes(piece, &part);
+    return n * most;
+}
+
+static int64_t operand_bytes(const operand *o, const box *tile)
+{
+    region domain = region_of_box(tile), source = operand_region(o, &domain);
+    if (o->kind == OPERAND_MEMORY) return 0;
+    int64_t bytes = box_size(&source.box) * (int64_t)tsr_dtype_size(o->dtype);
+    return o->n_pieces > 0 && bytes > 0 ? bytes + gather_bytes(o, &source) : bytes;
+}
+
+static int64_t body_bytes(const body *t, const box *tile)
+{
+    int64_t bytes = (int64_t)t->prog->scratch_bytes;
+    for (int i = 0; i < t->n_operands; i++) bytes += operand_bytes(&t->operands[i], tile);
+    return bytes;
+}
+
+/* State of all accumulators for one block of the result. */
+static int64_t state_bytes(const stage *s)
+{
+    int64_t cells = 1, bytes = 0;
+    for (int d = 0; d < s->tiles.ndim; d++) {
+        if (!(s->axes >> d & 1)) cells *= s->tiles.axes[d].chunk;
+    }
+    for (int i = 0; i < s->body->prog->n_accumulators; i++) {
+        const program_accumulator *a = &s->body->prog->accumulators[i];
+        int64_t n = a->op == MONOID_HISTOGRAM ? a->params.n_bins : cells;
+        for (int f = 0; f < a->ops->n_fields; f++) bytes += n * a->ops->field_bytes[f];
+    }
+    return bytes;
+}
+
+static void predict_memory(stage *s)
+{
+    box tile = {.ndim = s->body->ndim}, whole = box_of_shape(s->body->ndim, s->body->shape);
+    for (int d = 0; d < tile.ndim; d++) tile.count[d] = s->tiles.axes[d].chunk;
+    if (box_size(&whole) == 0) return;
+    s->task_bytes = body_bytes(s->body, &tile);
+    for (int i = 0; i < s->n_outputs; i++) {
+        const stage_output *o = &s->outputs[i];
+        int64_t size = (int64_t)tsr_dtype_size(o->dtype), block = size;
+        for (int d = 0; d < o->ndim; d++) block *= o->blocks.axes[d].chunk;
+        s->bytes_made += shape_size(o->ndim, o->shape) * size;
+        s->task_bytes += block;
+    }
+    if (s->kind == STAGE_REDUCE) {
+        int64_t bytes = state_bytes(s);
+        s->task_bytes += bytes;
+        s->partial_bytes = s->n_runs > 1 ? bytes * s->n_runs : 0;
+    } else if (s->kind != STAGE_MAP) { /* the tile as one dense block, into which a file is read directly */
+        const operand *o = s->body->operands;
+        bool direct = s->body->passthrough && o->kind != OPERAND_MEMORY;
+        if (!direct) s->task_bytes += box_size(&tile) * (int64_t)tsr_dtype_size(s->outputs[0].dtype);
+        if (s->kind == STAGE_QUANTILE) s->task_bytes += tile.count[s->axis] * (int64_t)tsr_dtype_size(s->outputs[0].dtype);
+        if (s->kind == STAGE_SCAN)
+            s->task_bytes += box_size(&tile) / tile.count[s->axis] * (int64_t)tsr_dtype_size(s->outputs[0].dtype);
+    }
+}
+
+void plan_predict(plan *p)
+{
+    for (int i = 0; i < p->n_stages; i++) predict_memory(&p->stages[i]);
+    find_needs(p);
+    for (int i = 0; i < p->n_stages; i++) predict_files(p, i);
+}
