@@ -4,17 +4,23 @@
  * the last two become the rows and columns of a patch. Everything is decided by the program, the box and the strides - never by
  * the thread or the memory at hand - so a result has the same bits wherever it is computed.
  *
- * A value of a patch is dense, or "uniform" (one element for the whole patch: constants, and operands broadcast along both patch
- * dimensions), or lies in the operand itself with a pitch from row to row. Uniform values are computed once a patch. */
+ * A value of a patch has a form: it varies along the rows, along the columns, along both, or not at all (constants, and operands
+ * broadcast along a dimension). Only elements that differ are kept and computed: a map over one latitude and one longitude vector
+ * costs the two vectors, and whole patches from where they meet. */
 #include "kernel/program.h"
 
 #include <assert.h>
 #include <string.h>
 
+/* Bits of a form. A patch of one row has no value that varies along the rows, and likewise for columns. */
+enum { ALONG_ROWS = 1, ALONG_COLS = 2, FULL = ALONG_ROWS | ALONG_COLS };
+
+/* One element; an element for each row; an element for each column; or rows of elements, which may lie in the operand itself with
+ * a pitch from row to row. */
 typedef struct value {
     const char *data;
-    int64_t pitch; /* elements from row to row; equal to the columns when dense */
-    bool uniform;
+    int64_t pitch; /* FULL only: elements from row to row; equal to the columns when dense */
+    int form;
 } value;
 
 static_assert(sizeof(value) <= PROGRAM_VALUE_BYTES, "program_finish leaves room for the values");
@@ -118,7 +124,19 @@ static void normalise(const program *p, program_binding *b)
 
 static char *reg_data(const runner *r, const instr *in) { return r->scratch + (size_t)(in->reg + 2) * r->reg_bytes; }
 static int64_t patch_size(const runner *r) { return r->rows * r->cols; }
-static bool is_dense(const runner *r, const value *v) { return r->rows == 1 || v->pitch == r->cols; }
+static bool is_dense(const runner *r, const value *v) { return v->form != FULL || v->pitch == r->cols; }
+
+/* The number of elements that a dense value of a form has. */
+static int64_t form_size(const runner *r, int form)
+{
+    return (form & ALONG_ROWS ? r->rows : 1) * (form & ALONG_COLS ? r->cols : 1);
+}
+
+/* The form of something that steps by these strides from row to row and from column to column. */
+static int form_of_strides(const runner *r, int64_t row_stride, int64_t col_stride)
+{
+    return (row_stride != 0 && r->rows > 1 ? ALONG_ROWS : 0) | (col_stride != 0 && r->cols > 1 ? ALONG_COLS : 0);
+}
 
 static int64_t patch_offset(const runner *r, const int64_t *strides)
 {
@@ -133,30 +151,26 @@ static void run_load(runner *r, const instr *in, value *v)
     const char *data = o->data + patch_offset(r, o->strides);
     int64_t row_stride = o->strides[r->b->ndim - 2], col_stride = o->strides[r->b->ndim - 1];
     int64_t size = (int64_t)tsr_dtype_size(in->dtype);
+    uintptr_t alignment = (uintptr_t)(dtype_is_complex(in->dtype) ? size / 2 : size);
     gather_kernel gather = r->p->kernels->gather[in->dtype][in->swapped];
+    int form = form_of_strides(r, row_stride, col_stride);
+    bool in_place = !in->swapped && ((uintptr_t)data | (uintptr_t)row_stride) % alignment == 0;
     char *out = reg_data(r, in);
-    bool aligned = ((uintptr_t)data | (uintptr_t)row_stride) % (uintptr_t)(dtype_is_complex(in->dtype) ? size / 2 : size) == 0;
-    bool uniform = (col_stride == 0 || r->cols == 1) && (row_stride == 0 || r->rows == 1);
-    if (uniform) {
-        gather(out, data, size, 1);
-        *v = (value){.data = out, .pitch = r->cols, .uniform = true};
-    } else if (!in->swapped && aligned && (col_stride == size || r->cols == 1) && (r->rows == 1 || row_stride % size == 0) &&
-               row_stride >= 0) {
-        *v = (value){.data = data, .pitch = r->rows == 1 ? r->cols : row_stride / size};
-        if (r->cols == 1) { /* a column: rows are the elements */
-            gather(out, data, row_stride, (size_t)r->rows);
-            *v = (value){.data = out, .pitch = 1};
-        }
-    } else {
-        if (r->cols == 1) {
-            gather(out, data, row_stride, (size_t)r->rows);
-        } else if (row_stride == col_stride * r->cols) {
-            gather(out, data, col_stride, (size_t)patch_size(r));
+    *v = (value){.data = out, .pitch = r->cols, .form = form};
+    if (form != FULL) {
+        int64_t stride = form == ALONG_ROWS ? row_stride : col_stride;
+        if (in_place && stride == size && form) {
+            v->data = data;
         } else {
-            for (int64_t i = 0; i < r->rows; i++)
-                gather(out + i * r->cols * size, data + i * row_stride, col_stride, (size_t)r->cols);
+            gather(out, data, stride, (size_t)form_size(r, form));
         }
-        *v = (value){.data = out, .pitch = r->cols};
+    } else if (in_place && col_stride == size && row_stride % size == 0 && row_stride > 0) {
+        *v = (value){.data = data, .pitch = row_stride / size, .form = FULL};
+    } else if (row_stride == col_stride * r->cols) {
+        gather(out, data, col_stride, (size_t)patch_size(r));
+    } else {
+        for (int64_t i = 0; i < r->rows; i++)
+            gather(out + i * r->cols * size, data + i * row_stride, col_stride, (size_t)r->cols);
     }
 }
 
@@ -167,10 +181,11 @@ static void run_generator(runner *r, const instr *in, value *v)
     int64_t row_step = g->strides[r->b->ndim - 2], col_step = g->strides[r->b->ndim - 1];
     int64_t index = g->index + patch_offset(r, g->strides);
     int64_t size = (int64_t)tsr_dtype_size(in->dtype);
-    int64_t rows = r->rows, cols = r->cols;
+    int form = form_of_strides(r, row_step, col_step);
+    int64_t rows = form == FULL ? r->rows : 1, cols = form == FULL ? r->cols : form_size(r, form);
     char *out = reg_data(r, in);
-    if (cols == 1 || row_step == col_step * cols) { /* one run */
-        if (cols == 1) col_step = row_step;
+    if (form == ALONG_ROWS) col_step = row_step;
+    if (row_step == col_step * cols) { /* one run */
         cols *= rows;
         rows = 1;
     }
@@ -183,20 +198,23 @@ static void run_generator(runner *r, const instr *in, value *v)
             r->p->kernels->random[spec->kind][in->dtype](row, &spec->random, first, col_step, (size_t)cols);
         }
     }
-    *v = (value){.data = out, .pitch = r->cols};
+    *v = (value){.data = out, .pitch = r->cols, .form = form};
 }
 
-/* The value as a strip of its own, whatever form it has: into `room`, unless it is dense already. */
-static const char *densify(const runner *r, const value *v, tsr_dtype dtype, char *room)
+/* The elements of a value in a form that varies at least as much, dense: in place where they are so already, else in `room`. */
+static const char *spread(const runner *r, const value *v, int form, tsr_dtype dtype, char *room)
 {
     int64_t size = (int64_t)tsr_dtype_size(dtype);
-    if (!v->uniform && is_dense(r, v)) return v->data;
+    if (v->form == form && is_dense(r, v)) return v->data;
     gather_kernel gather = r->p->kernels->gather[dtype][0];
-    if (v->uniform) {
-        gather(room, v->data, 0, (size_t)patch_size(r));
+    if (v->form == 0) {
+        gather(room, v->data, 0, (size_t)form_size(r, form));
+    } else if (v->form == ALONG_ROWS) {
+        for (int64_t i = 0; i < r->rows; i++) gather(room + i * r->cols * size, v->data + i * size, 0, (size_t)r->cols);
     } else {
+        int64_t pitch = v->form == FULL ? v->pitch : 0;
         for (int64_t i = 0; i < r->rows; i++)
-            memcpy(room + i * r->cols * size, v->data + i * v->pitch * size, (size_t)(r->cols * size));
+            memcpy(room + i * r->cols * size, v->data + i * pitch * size, (size_t)(r->cols * size));
     }
     return room;
 }
@@ -207,57 +225,57 @@ static void run_cast(runner *r, const instr *in, value *v)
     cast_kernel cast = r->p->kernels->cast[in->from][in->dtype];
     char *out = reg_data(r, in);
     int64_t from = (int64_t)tsr_dtype_size(in->from), to = (int64_t)tsr_dtype_size(in->dtype);
-    if (a->uniform) {
-        cast(out, a->data, 1);
-    } else if (is_dense(r, a)) {
-        cast(out, a->data, (size_t)patch_size(r));
+    if (is_dense(r, a)) {
+        cast(out, a->data, (size_t)form_size(r, a->form));
     } else {
         for (int64_t i = 0; i < r->rows; i++) cast(out + i * r->cols * to, a->data + i * a->pitch * from, (size_t)r->cols);
     }
-    *v = (value){.data = out, .pitch = r->cols, .uniform = a->uniform};
+    *v = (value){.data = out, .pitch = r->cols, .form = a->form};
 }
 
-/* Unary and binary: every form has a kernel. Rows are done one by one only where an operand has a pitch. */
+/* Bytes from row to row of an operand of a map that is done row by row. */
+static int64_t row_step_of(const value *v, tsr_dtype dtype)
+{
+    int64_t size = (int64_t)tsr_dtype_size(dtype);
+    return v->form == FULL ? v->pitch * size : v->form == ALONG_ROWS ? size : 0;
+}
+
+/* Unary and binary. One call does the whole patch where both operands are dense or one element; otherwise each row is a call, in
+ * which an operand that varies along the rows only is one element. */
 static void run_map2(runner *r, const instr *in, value *v)
 {
     const value *a = &r->values[in->inputs[0]], *b = in->n_inputs > 1 ? &r->values[in->inputs[1]] : a;
     const map_kernel *forms = r->p->kernels->map[in->op][in->from];
     char *out = reg_data(r, in);
-    if (a->uniform && b->uniform) {
-        forms[FORM_VV](out, a->data, b->data, NULL, 1, r->faults);
-        *v = (value){.data = out, .pitch = r->cols, .uniform = true};
+    int form = a->form | b->form;
+    bool whole = (a->form == form || a->form == 0) && (b->form == form || b->form == 0) && is_dense(r, a) && is_dense(r, b);
+    bool single_a = whole ? a->form == 0 : !(a->form & ALONG_COLS), single_b = whole ? b->form == 0 : !(b->form & ALONG_COLS);
+    map_kernel kernel = forms[single_a == single_b || in->n_inputs == 1 ? FORM_VV : single_a ? FORM_SV : FORM_VS];
+    *v = (value){.data = out, .pitch = r->cols, .form = form};
+    if (whole) {
+        kernel(out, a->data, b->data, NULL, (size_t)form_size(r, form), r->faults);
         return;
     }
-    int form = in->n_inputs == 1 ? FORM_VV : a->uniform ? FORM_SV : b->uniform ? FORM_VS : FORM_VV;
-    map_kernel kernel = forms[form];
-    if ((a->uniform || is_dense(r, a)) && (b->uniform || is_dense(r, b))) {
-        kernel(out, a->data, b->data, NULL, (size_t)patch_size(r), r->faults);
-    } else {
-        int64_t size = (int64_t)tsr_dtype_size(in->dtype);
-        int64_t step_a = a->uniform ? 0 : a->pitch * (int64_t)tsr_dtype_size(r->p->instrs[in->inputs[0]].dtype);
-        int64_t step_b =
-            b->uniform ? 0
-                       : b->pitch * (int64_t)tsr_dtype_size(r->p->instrs[in->n_inputs > 1 ? in->inputs[1] : in->inputs[0]].dtype);
-        for (int64_t i = 0; i < r->rows; i++)
-            kernel(out + i * r->cols * size, a->data + i * step_a, b->data + i * step_b, NULL, (size_t)r->cols, r->faults);
-    }
-    *v = (value){.data = out, .pitch = r->cols};
+    const instr *first = &r->p->instrs[in->inputs[0]], *second = &r->p->instrs[in->inputs[in->n_inputs > 1 ? 1 : 0]];
+    int64_t size = (int64_t)tsr_dtype_size(in->dtype);
+    int64_t step_a = row_step_of(a, first->dtype), step_b = row_step_of(b, second->dtype);
+    for (int64_t i = 0; i < r->rows; i++)
+        kernel(out + i * r->cols * size, a->data + i * step_a, b->data + i * step_b, NULL, (size_t)r->cols, r->faults);
 }
 
 static void run_map3(runner *r, const instr *in, value *v)
 {
     const char *operands[3];
-    bool uniform = true;
-    for (int k = 0; k < 3; k++) uniform = uniform && r->values[in->inputs[k]].uniform;
+    int form = 0;
+    for (int k = 0; k < 3; k++) form |= r->values[in->inputs[k]].form;
     for (int k = 0; k < 3; k++) {
-        const value *a = &r->values[in->inputs[k]];
         char *room = k < 2 ? r->scratch + (size_t)k * r->reg_bytes : reg_data(r, in);
-        operands[k] = uniform ? a->data : densify(r, a, r->p->instrs[in->inputs[k]].dtype, room);
+        operands[k] = spread(r, &r->values[in->inputs[k]], form, r->p->instrs[in->inputs[k]].dtype, room);
     }
     char *out = reg_data(r, in);
-    r->p->kernels->map[in->op][in->from][FORM_VV](out, operands[0], operands[1], operands[2], uniform ? 1 : (size_t)patch_size(r),
+    r->p->kernels->map[in->op][in->from][FORM_VV](out, operands[0], operands[1], operands[2], (size_t)form_size(r, form),
                                                   r->faults);
-    *v = (value){.data = out, .pitch = r->cols, .uniform = uniform};
+    *v = (value){.data = out, .pitch = r->cols, .form = form};
 }
 
 static void run_store(runner *r, const instr *in)
@@ -268,14 +286,20 @@ static void run_store(runner *r, const instr *in)
     int64_t row_stride = o->strides[r->b->ndim - 2], col_stride = o->strides[r->b->ndim - 1];
     int64_t size = (int64_t)tsr_dtype_size(in->dtype);
     scatter_kernel scatter = r->p->kernels->scatter[in->dtype];
-    const char *from = densify(r, a, in->dtype, r->scratch);
+    const char *from = a->data;
+    int64_t from_step = a->form == FULL ? a->pitch * size : 0;
+    if (!(a->form & ALONG_COLS) && r->cols > 1) {
+        from = spread(r, a, a->form ? FULL : ALONG_COLS, in->dtype, r->scratch);
+        from_step = a->form ? r->cols * size : 0;
+    } else if (r->cols == 1 && a->form == 0 && r->rows > 1) {
+        from = spread(r, a, ALONG_ROWS, in->dtype, r->scratch);
+    }
     if (r->cols == 1) {
         scatter(data, row_stride, from, (size_t)r->rows);
-    } else if (row_stride == col_stride * r->cols) {
+    } else if (row_stride == col_stride * r->cols && from_step == r->cols * size) {
         scatter(data, col_stride, from, (size_t)patch_size(r));
     } else {
-        for (int64_t i = 0; i < r->rows; i++)
-            scatter(data + i * row_stride, col_stride, from + i * r->cols * size, (size_t)r->cols);
+        for (int64_t i = 0; i < r->rows; i++) scatter(data + i * row_stride, col_stride, from + i * from_step, (size_t)r->cols);
     }
 }
 
@@ -293,22 +317,25 @@ static void run_fold(runner *r, const instr *in)
     int row_dim = r->b->ndim - 2, col_dim = r->b->ndim - 1;
     int64_t row_cells = r->rows > 1 ? a->cells[row_dim] : 0, col_cells = r->cols > 1 ? a->cells[col_dim] : 0;
     acc_state s = state_at(a, spec->ops, patch_offset(r, a->cells));
-    value *x = &r->values[in->inputs[0]];
+    const value *x = &r->values[in->inputs[0]];
+    int full = (r->rows > 1 ? ALONG_ROWS : 0) | (r->cols > 1 ? ALONG_COLS : 0);
     acc_patch patch = {.rows = r->rows,
                        .cols = r->cols,
-                       .pitch = x->pitch,
+                       .pitch = r->cols,
                        .index = a->index + patch_offset(r, a->index_strides),
                        .index_row = a->index_strides[row_dim],
                        .index_col = a->index_strides[col_dim]};
-    patch.x = x->data;
-    if (x->uniform) {
-        patch.x = densify(r, x, in->dtype, r->scratch);
-        patch.pitch = r->cols;
-    }
     if (in->n_inputs > 1) {
-        patch.x = densify(r, x, in->dtype, r->scratch);
-        patch.weight = densify(r, &r->values[in->inputs[1]], TSR_F64, r->scratch + r->reg_bytes);
-        patch.pitch = r->cols;
+        patch.x = spread(r, x, full, in->dtype, r->scratch);
+        patch.weight = spread(r, &r->values[in->inputs[1]], full, TSR_F64, r->scratch + r->reg_bytes);
+    } else if (x->form == FULL) {
+        patch.x = x->data;
+        patch.pitch = x->pitch;
+    } else if (x->form == ALONG_COLS) {
+        patch.x = x->data;
+        patch.pitch = full == ALONG_COLS ? r->cols : 0;
+    } else {
+        patch.x = spread(r, x, full, in->dtype, r->scratch);
     }
     if (col_cells == 0 && row_cells == 0 && patch.pitch == r->cols && patch.index_row == patch.index_col * r->cols) {
         patch.cols = patch_size(r); /* all into one cell: one long row */
@@ -348,7 +375,7 @@ static void run_patch(runner *r)
         const instr *in = &p->instrs[i];
         value *v = &r->values[i];
         switch (in->kind) {
-        case INSTR_CONST: *v = (value){.data = (const char *)&in->value, .pitch = r->cols, .uniform = true}; break;
+        case INSTR_CONST: *v = (value){.data = (const char *)&in->value}; break;
         case INSTR_LOAD: run_load(r, in, v); break;
         case INSTR_INDEX:
         case INSTR_RANDOM: run_generator(r, in, v); break;
@@ -364,21 +391,41 @@ static void run_patch(runner *r)
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
+/* Does the program compute values that vary along the columns only? */
+static bool computes_columns(const program *p, const program_binding *b, value *values)
+{
+    if (b->count[b->ndim - 2] == 1) return false;
+    bool found = false;
+    for (int i = 0; i < p->n_instrs; i++) {
+        const instr *in = &p->instrs[i];
+        const int64_t *s = in->kind == INSTR_LOAD                                ? b->operands[in->slot].strides
+                           : in->kind == INSTR_INDEX || in->kind == INSTR_RANDOM ? b->generators[in->slot].strides
+                                                                                 : NULL;
+        int form = s ? (s[b->ndim - 2] ? ALONG_ROWS : 0) | (s[b->ndim - 1] ? ALONG_COLS : 0) : 0;
+        for (int k = 0; k < in->n_inputs && in->kind != INSTR_FOLD && in->kind != INSTR_STORE; k++)
+            form |= values[in->inputs[k]].form;
+        values[i].form = form;
+        found |= form == ALONG_COLS && in->kind != INSTR_LOAD && in->kind != INSTR_FOLD && in->kind != INSTR_STORE;
+    }
+    return found;
+}
+
 /* Rows and columns of a full patch. Where columns keep their own accumulator cells and rows are folded, several rows share one
- * pass over the cells. Where operands run in different directions (x + x.T), a squarer patch uses every cache line it touches. */
-static void choose_patch(const program *p, const program_binding *b, int64_t *rows, int64_t *cols)
+ * pass over the cells; the same where rows share values that vary along the columns only. Where operands run in different
+ * directions (x + x.T), a squarer patch uses every cache line it touches. */
+static void choose_patch(const program *p, const program_binding *b, value *values, int64_t *rows, int64_t *cols)
 {
     int64_t room = p->patch_elements, n_rows = b->count[b->ndim - 2], n_cols = b->count[b->ndim - 1];
-    bool folds_rows_into_columns = false, crossing = false;
+    bool shares_columns = computes_columns(p, b, values), crossing = false;
     for (int i = 0; i < p->n_accumulators; i++) {
         const int64_t *cells = b->accumulators[i].cells;
-        folds_rows_into_columns |= cells[b->ndim - 2] == 0 && cells[b->ndim - 1] != 0;
+        shares_columns |= cells[b->ndim - 2] == 0 && cells[b->ndim - 1] != 0;
     }
     for (int i = 0; i < p->n_operands; i++) {
         const int64_t *s = b->operands[i].strides;
         crossing |= n_rows > 1 && n_cols > 1 && s[b->ndim - 2] != 0 && magnitude(s[b->ndim - 2]) < magnitude(s[b->ndim - 1]);
     }
-    int64_t widest = crossing ? 64 : folds_rows_into_columns ? room / 4 : room;
+    int64_t widest = crossing ? 64 : shares_columns ? room / 4 : room;
     *cols = least(n_cols, widest);
     *rows = least(n_rows, room / *cols);
 }
@@ -393,7 +440,7 @@ void program_run(const program *p, program_binding *b, void *scratch, unsigned *
     r.values = (value *)(void *)(r.scratch + (size_t)(p->n_regs + 2) * r.reg_bytes);
     int row_dim = b->ndim - 2, col_dim = b->ndim - 1;
     int64_t rows, cols;
-    choose_patch(p, b, &rows, &cols);
+    choose_patch(p, b, r.values, &rows, &cols);
     for (;;) {
         for (int64_t i = 0; i < b->count[row_dim]; i += rows) {
             for (int64_t j = 0; j < b->count[col_dim]; j += cols) {
