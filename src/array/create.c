@@ -160,8 +160,8 @@ tsr_array *tsr_arange(tsr_session *session, double start, double stop, double st
     a = array_using(array_cast(a, loop), a);
     if (!a) return NULL;
     double delta = dtype == TSR_F32 ? (double)((float)(start + step) - (float)start) : (start + step) - start; /* as NumPy */
-    a = apply(OP_MULTIPLY, a, tsr_scalar_like(a, scalar_float(delta)));
-    a = apply(OP_ADD, a, a ? tsr_scalar_like(a, scalar_float(start)) : NULL);
+    if (delta != 1) a = apply(OP_MULTIPLY, a, a ? tsr_scalar_like(a, scalar_float(delta)) : NULL);
+    if (start != 0 || delta < 0) a = apply(OP_ADD, a, a ? tsr_scalar_like(a, scalar_float(start)) : NULL); /* -0 + 0 is 0 */
     return array_using(array_cast(a, dtype), a);
 }
 

@@ -54,8 +54,8 @@ static ALWAYS_INLINE void uniform_bins(int32_t *bin, const double *x, int64_t n,
         if (narrow) next_edge = round_to_f32(next_edge);
         k += (vf64)((vi64)one & (vi64)(v >= next_edge) & (vi64)(k < last));
         k = vf64_select(inside, k, outside);
-        vu64 number = (vu64)(k + 0x1p52);
-        for (int l = 0; l < LANES64; l++) bin[i + l] = (int32_t)number[l];
+        const hi32 number = __builtin_convertvector(k, hi32);
+        memcpy(bin + i, &number, sizeof number);
     }
 }
 

@@ -88,6 +88,10 @@ FILL(f64, double, LANES_F64)
         for (size_t start = 0; start < n; start += MATH_ROOM) {                                                                  \
             size_t count = n - start < MATH_ROOM ? n - start : MATH_ROOM;                                                        \
             const T *in = a + start;                                                                                             \
+            if (limit == INFINITY && count == MATH_ROOM) { /* the usual case, in one go */                                       \
+                APPLY_##S(o + start, function, in);                                                                              \
+                continue;                                                                                                        \
+            }                                                                                                                    \
             if (count < MATH_ROOM) fill_##s(room, in, false, count), in = room;                                                  \
             APPLY_##S(out, function, in);                                                                                        \
             int far = 0;                                                                                                         \
@@ -97,6 +101,70 @@ FILL(f64, double, LANES_F64)
             memcpy(o + start, out, count * sizeof(T));                                                                           \
         }                                                                                                                        \
     }
+
+/* Sine and cosine of doubles up to 1e5, where a fused multiply-add makes the reduction to |r| <= pi/2 exact enough: x - n pi in
+ * three parts (Cody and Waite), of which the first is exact. sin r / r is a minimax polynomial in r r (Remez; error 3e-19). The
+ * result is within 2 ULP. Numbers outside go through SLEEF, as everything does on
+ * processors without it. */
+#define NEAR_TURN 1e5
+#define ROUNDING_TERM 0x1.8p52 /* added to a number below 2^51 it rounds to an integer, whose last bit is the sum's */
+
+static inline double sine_of_rest(double r)
+{
+    double s = r * r, s2 = s * s, s4 = s2 * s2;
+    double p01 = __builtin_fma(0x1.11111111110c1p-7, s, -0x1.5555555555555p-3);
+    double p23 = __builtin_fma(0x1.71de3a5287088p-19, s, -0x1.a01a01a0148a1p-13);
+    double p45 = __builtin_fma(0x1.6123cb121e563p-33, s, -0x1.ae6454cafe178p-26);
+    double p67 = __builtin_fma(0x1.8828fbbe2d1fbp-49, s, -0x1.ae431783a88c7p-41);
+    double p = __builtin_fma(__builtin_fma(p67, s2, p45), s4, __builtin_fma(p23, s2, p01));
+    return s == 0 ? r : __builtin_fma(r * s, p, r);
+}
+
+static inline double near_sin(double x)
+{
+    double whole = __builtin_fma(x, 0x1.45f306dc9c883p-2, ROUNDING_TERM), n = whole - ROUNDING_TERM;
+    double r = __builtin_fma(-n, 0x1.921fb54442d18p+1, x);
+    r = __builtin_fma(-n, 0x1.1a62633145c07p-53, r);
+    r = __builtin_fma(-n, -0x1.f1976b7ed8fbcp-109, r);
+    return from_bits_f64(bits_of_f64(sine_of_rest(r)) ^ bits_of_f64(whole) << 63);
+}
+
+static inline double near_cos(double x)
+{
+    double whole = __builtin_fma(x, 0x1.45f306dc9c883p-2, -0.5) + ROUNDING_TERM, n = whole - ROUNDING_TERM;
+    double odd = n + n + 1; /* x = odd pi / 2 + r */
+    double r = __builtin_fma(-odd, 0x1.921fb54442d18p+0, x);
+    r = __builtin_fma(-odd, 0x1.1a62633145c07p-54, r);
+    r = __builtin_fma(-odd, -0x1.f1976b7ed8fbcp-110, r);
+    return from_bits_f64(bits_of_f64(sine_of_rest(r)) ^ ~bits_of_f64(whole) << 63);
+}
+
+#define TURN(name)                                                                                                               \
+    MATH1(name, f32, F32, float, f, SLEEF_F32(name, u35), INFINITY, name)                                                        \
+    MATH1(far_##name, f64, F64, double, , SLEEF_F64(name, u35), INFINITY, name)                                                  \
+    static void name##_f64_vv(KERNEL_ARGUMENTS)                                                                                  \
+    {                                                                                                                            \
+        double *o = o_;                                                                                                          \
+        const double *a = a_;                                                                                                    \
+        for (size_t start = 0; start < n; start += QUOTIENT_ROOM) {                                                              \
+            size_t count = n - start < QUOTIENT_ROOM ? n - start : QUOTIENT_ROOM;                                                \
+            const double *in = a + start;                                                                                        \
+            double far[QUOTIENT_ROOM];                                                                                           \
+            int near = HAS_FMA;                                                                                                  \
+            for (size_t k = 0; HAS_FMA && k < count; k++) near &= __builtin_fabs(in[k]) <= NEAR_TURN;                            \
+            if (!near) far_##name##_f64_vv(far, in, NULL, NULL, count, faults);                                                  \
+            if (near) {                                                                                                          \
+                IVDEP for (size_t k = 0; k < count; k++) o[start + k] = near_##name(in[k]);                                      \
+            } else if (HAS_FMA) { /* each by its own size: a value does not depend on its neighbours */                          \
+                for (size_t k = 0; k < count; k++)                                                                               \
+                    o[start + k] = __builtin_fabs(in[k]) <= NEAR_TURN ? near_##name(in[k]) : far[k];                             \
+            } else {                                                                                                             \
+                memcpy(o + start, far, count * sizeof(double));                                                                  \
+            }                                                                                                                    \
+        }                                                                                                                        \
+    }
+TURN(sin)
+TURN(cos)
 
 /* X(our name, SLEEF's name, its error bound for f64, for f32, largest |x| for f64, for f32, the C library's name).
  * u10: 1.0 ULP; u35: 3.5 ULP. */
@@ -109,8 +177,6 @@ FILL(f64, double, LANES_F64)
     X(log2, log2, u10, u10, INFINITY, INFINITY, log2)                                                                            \
     X(log10, log10, u10, u10, INFINITY, INFINITY, log10)                                                                         \
     X(log1p, log1p, u10, u10, 1e300, 1e38, log1p)                                                                                \
-    X(sin, sin, u35, u35, INFINITY, INFINITY, sin)                                                                               \
-    X(cos, cos, u35, u35, INFINITY, INFINITY, cos)                                                                               \
     X(tan, tan, u35, u35, INFINITY, INFINITY, tan)                                                                               \
     X(arcsin, asin, u10, u10, INFINITY, INFINITY, asin)                                                                          \
     X(arccos, acos, u10, u10, INFINITY, INFINITY, acos)                                                                          \

@@ -176,7 +176,7 @@ tsr_status program_finish(program *p)
     /* A narrow program takes longer strips, so that the cost of a kernel call is spread over as many bytes. */
     p->patch_elements = (int)(PROGRAM_PATCH_BYTES / widest);
     if (p->patch_elements > 4096) p->patch_elements = 4096;
-    p->scratch_bytes = (size_t)(p->n_regs + 2) * PROGRAM_PATCH_BYTES + (size_t)n * PROGRAM_VALUE_BYTES;
+    p->scratch_bytes = (size_t)(p->n_regs + PROGRAM_SPARE_STRIPS) * PROGRAM_PATCH_BYTES + (size_t)n * PROGRAM_INSTR_BYTES;
     return TSR_OK;
 }
 

@@ -25,7 +25,8 @@ typedef enum instr_kind {
 enum {
     MAX_SLOTS = 1 << 14,
     PROGRAM_PATCH_BYTES = 8192, /* of the widest value: a handful of values fit the first-level cache */
-    PROGRAM_VALUE_BYTES = 24
+    PROGRAM_SPARE_STRIPS = 3,   /* strips beside the registers that instructions use for operands of the wrong form */
+    PROGRAM_INSTR_BYTES = 128   /* what a run keeps for each instruction */
 };
 
 /* One instruction; its number is the number of the value it makes. */

@@ -33,6 +33,7 @@
 typedef double vf64 __attribute__((vector_size(SIMD_BYTES)));
 typedef float vf32 __attribute__((vector_size(SIMD_BYTES)));
 typedef float hf32 __attribute__((vector_size(SIMD_BYTES / 2))); /* as many floats as a vf64 has doubles */
+typedef int32_t hi32 __attribute__((vector_size(SIMD_BYTES / 2)));
 typedef int64_t vi64 __attribute__((vector_size(SIMD_BYTES)));
 typedef uint64_t vu64 __attribute__((vector_size(SIMD_BYTES)));
 typedef int32_t vi32 __attribute__((vector_size(SIMD_BYTES)));

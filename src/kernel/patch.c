@@ -1,0 +1,385 @@
+/* Running the instructions of a program on one patch.
+ *
+ * A value of a patch has a form: it varies along the rows, along the columns, along both, or not at all (constants, and operands
+ * broadcast along a dimension). Only elements that differ are kept and computed: a map over one latitude and one longitude vector
+ * costs the two vectors, and whole patches from where they meet.
+ *
+ * While a patch is computed, the memory that the next one reads is asked for, a few cache lines after each instruction: otherwise
+ * the first instruction of a patch waits for memory while the arithmetic idles, and then the other way round. */
+#include "kernel/patch.h"
+
+#include <string.h>
+
+enum { CACHE_LINE = 64 };
+
+static int64_t patch_size(const runner *r) { return r->rows * r->cols; }
+static bool is_dense(const runner *r, const value *v) { return v->form != FULL || v->pitch == r->cols; }
+
+/* The number of elements that a dense value of a form has. */
+static int64_t form_size(const runner *r, int form)
+{
+    return (form & ALONG_ROWS ? r->rows : 1) * (form & ALONG_COLS ? r->cols : 1);
+}
+
+/* The form of something that steps by these strides from row to row and from column to column. */
+static int form_of_strides(const runner *r, int64_t row_stride, int64_t col_stride)
+{
+    return (row_stride != 0 && r->rows > 1 ? ALONG_ROWS : 0) | (col_stride != 0 && r->cols > 1 ? ALONG_COLS : 0);
+}
+
+static int64_t patch_offset(const runner *r, const int64_t *strides)
+{
+    int64_t offset = 0;
+    for (int d = 0; d < r->b->ndim; d++) offset += r->at[d] * strides[d];
+    return offset;
+}
+
+/* ---- Memory ahead ------------------------------------------------------------------------------------------------ */
+
+/* Notes what an operand's next patch will read. Columns far apart are left to the processor. */
+static void plan_ahead(runner *r, const step *s, const char *data)
+{
+    int64_t span = (r->cols - 1) * s->col_stride, line = span < 0 ? -span : span;
+    if ((r->next_rows | r->next_cols) == 0 || r->n_ahead == MAX_AHEAD || line + s->size > (int64_t)PROGRAM_PATCH_BYTES) return;
+    const char *next = data + r->next_rows * s->row_stride + r->next_cols * s->col_stride;
+    if (next == data) return;
+    r->ahead[r->n_ahead++] = (ahead){.row = span < 0 ? next + span : next,
+                                     .row_stride = s->row_stride,
+                                     .row_bytes = line + s->size,
+                                     .rows = s->row_stride ? r->rows : 1};
+}
+
+/* Asks for that much of what is noted. */
+static void ask_ahead(runner *r, int64_t n_lines)
+{
+    while (r->n_ahead > 0) {
+        ahead *a = &r->ahead[r->n_ahead - 1];
+        for (; a->rows > 0; a->rows--, a->row += a->row_stride, a->at = 0) {
+            for (; a->at < a->row_bytes; a->at += CACHE_LINE) {
+                if (n_lines-- == 0) return;
+                __builtin_prefetch(a->row + a->at, 0, 2);
+            }
+        }
+        r->n_ahead--;
+    }
+}
+
+static int64_t lines_ahead(const runner *r)
+{
+    int64_t n = 0;
+    for (int i = 0; i < r->n_ahead; i++) n += r->ahead[i].rows * (r->ahead[i].row_bytes / CACHE_LINE + 1);
+    return n;
+}
+
+/* ---- Sources ----------------------------------------------------------------------------------------------------- */
+
+static void run_load(runner *r, const step *s, value *v)
+{
+    const char *data = r->b->operands[s->in->slot].data + patch_offset(r, s->strides);
+    int form = form_of_strides(r, s->row_stride, s->col_stride);
+    *v = (value){.data = s->out, .pitch = r->cols, .form = form};
+    if (form != FULL) {
+        int64_t stride = form == ALONG_ROWS ? s->row_stride : s->col_stride;
+        if (form && stride == s->size && s->pitch >= 0) {
+            v->data = data;
+        } else {
+            s->kernel.gather(s->out, data, stride, (size_t)form_size(r, form));
+        }
+    } else if (s->pitch > 0 && s->col_stride == s->size) {
+        v->data = data;
+        v->pitch = s->pitch;
+    } else if (s->row_stride == s->col_stride * r->cols) {
+        s->kernel.gather(s->out, data, s->col_stride, (size_t)patch_size(r));
+    } else {
+        for (int64_t i = 0; i < r->rows; i++)
+            s->kernel.gather(s->out + i * r->cols * s->size, data + i * s->row_stride, s->col_stride, (size_t)r->cols);
+    }
+    if (form) plan_ahead(r, s, data);
+}
+
+static void run_generator(runner *r, const step *s, value *v)
+{
+    int64_t index = r->b->generators[s->in->slot].index + patch_offset(r, s->strides);
+    int form = form_of_strides(r, s->row_stride, s->col_stride);
+    int64_t rows = form == FULL ? r->rows : 1, cols = form == FULL ? r->cols : form_size(r, form);
+    int64_t col_step = form == ALONG_ROWS ? s->row_stride : s->col_stride;
+    if (s->row_stride == col_step * cols) { /* one run */
+        cols *= rows;
+        rows = 1;
+    }
+    for (int64_t i = 0; i < rows; i++) {
+        int64_t first = index + i * s->row_stride;
+        void *row = s->out + i * cols * s->size;
+        if (s->in->kind == INSTR_INDEX) {
+            r->p->kernels->index(row, first, col_step, (size_t)cols);
+        } else {
+            s->kernel.random(row, &r->p->generators[s->in->slot].random, first, col_step, (size_t)cols);
+        }
+    }
+    *v = (value){.data = s->out, .pitch = r->cols, .form = form};
+}
+
+/* ---- Elementwise ------------------------------------------------------------------------------------------------- */
+
+/* The elements of a value in a form that varies at least as much, dense: in place where they are so already, else in `room`. */
+static const char *spread(const runner *r, const value *v, int form, tsr_dtype dtype, char *room)
+{
+    if (v->form == form && is_dense(r, v)) return v->data;
+    int64_t size = (int64_t)tsr_dtype_size(dtype);
+    gather_kernel gather = r->p->kernels->gather[dtype][0];
+    if (v->form == 0) {
+        gather(room, v->data, 0, (size_t)form_size(r, form));
+    } else if (v->form == ALONG_ROWS) {
+        for (int64_t i = 0; i < r->rows; i++) gather(room + i * r->cols * size, v->data + i * size, 0, (size_t)r->cols);
+    } else {
+        int64_t pitch = v->form == FULL ? v->pitch : 0;
+        for (int64_t i = 0; i < r->rows; i++)
+            memcpy(room + i * r->cols * size, v->data + i * pitch * size, (size_t)(r->cols * size));
+    }
+    return room;
+}
+
+static void run_cast(runner *r, const step *s, value *v)
+{
+    const value *a = &r->values[s->in->inputs[0]];
+    if (is_dense(r, a)) {
+        s->kernel.cast(s->out, a->data, (size_t)form_size(r, a->form));
+    } else {
+        for (int64_t i = 0; i < r->rows; i++)
+            s->kernel.cast(s->out + i * r->cols * s->size, a->data + i * a->pitch * s->from_size[0], (size_t)r->cols);
+    }
+    *v = (value){.data = s->out, .pitch = r->cols, .form = a->form};
+}
+
+/* Bytes from row to row of an operand of a map that is done row by row. */
+static int64_t row_step_of(const value *v, int64_t size)
+{
+    return v->form == FULL ? v->pitch * size : v->form == ALONG_ROWS ? size : 0;
+}
+
+/* Unary and binary. One call does the whole patch where both operands are dense or one element; otherwise each row is a call, in
+ * which an operand that varies along the rows only is one element. */
+static void run_map2(runner *r, const step *s, value *v)
+{
+    const instr *in = s->in;
+    const value *a = &r->values[in->inputs[0]], *b = in->n_inputs > 1 ? &r->values[in->inputs[1]] : a;
+    int form = a->form | b->form;
+    bool whole = (a->form == form || a->form == 0) && (b->form == form || b->form == 0) && is_dense(r, a) && is_dense(r, b);
+    bool single_a = whole ? a->form == 0 : !(a->form & ALONG_COLS), single_b = whole ? b->form == 0 : !(b->form & ALONG_COLS);
+    map_kernel kernel = s->kernel.forms[single_a == single_b || in->n_inputs == 1 ? FORM_VV : single_a ? FORM_SV : FORM_VS];
+    *v = (value){.data = s->out, .pitch = r->cols, .form = form};
+    if (whole) {
+        kernel(s->out, a->data, b->data, NULL, (size_t)form_size(r, form), r->faults);
+        return;
+    }
+    int64_t step_a = row_step_of(a, s->from_size[0]), step_b = row_step_of(b, s->from_size[in->n_inputs > 1]);
+    for (int64_t i = 0; i < r->rows; i++)
+        kernel(s->out + i * r->cols * s->size, a->data + i * step_a, b->data + i * step_b, NULL, (size_t)r->cols, r->faults);
+}
+
+static char *spare_strip(const runner *r, int number) { return r->scratch + (size_t)number * PROGRAM_PATCH_BYTES; }
+
+static void run_map3(runner *r, const step *s, value *v)
+{
+    const instr *in = s->in;
+    const char *operands[3];
+    int form = 0;
+    for (int k = 0; k < 3; k++) form |= r->values[in->inputs[k]].form;
+    for (int k = 0; k < 3; k++) {
+        char *room = k < 2 ? spare_strip(r, k) : s->out;
+        operands[k] = spread(r, &r->values[in->inputs[k]], form, r->p->instrs[in->inputs[k]].dtype, room);
+    }
+    s->kernel.forms[FORM_VV](s->out, operands[0], operands[1], operands[2], (size_t)form_size(r, form), r->faults);
+    *v = (value){.data = s->out, .pitch = r->cols, .form = form};
+}
+
+/* ---- Results ----------------------------------------------------------------------------------------------------- */
+
+static void run_store(runner *r, const step *s)
+{
+    const instr *in = s->in;
+    const value *a = &r->values[in->inputs[0]];
+    char *data = r->b->outputs[in->slot].data + patch_offset(r, s->strides);
+    const char *from = a->data;
+    int64_t from_step = a->form == FULL ? a->pitch * s->size : 0;
+    if (!(a->form & ALONG_COLS) && r->cols > 1) {
+        from = spread(r, a, a->form ? FULL : ALONG_COLS, in->dtype, spare_strip(r, 0));
+        from_step = a->form ? r->cols * s->size : 0;
+    } else if (r->cols == 1 && a->form == 0 && r->rows > 1) {
+        from = spread(r, a, ALONG_ROWS, in->dtype, spare_strip(r, 0));
+    }
+    if (r->cols == 1) {
+        s->kernel.scatter(data, s->row_stride, from, (size_t)r->rows);
+    } else if (s->row_stride == s->col_stride * r->cols && from_step == r->cols * s->size) {
+        s->kernel.scatter(data, s->col_stride, from, (size_t)patch_size(r));
+    } else {
+        for (int64_t i = 0; i < r->rows; i++)
+            s->kernel.scatter(data + i * s->row_stride, s->col_stride, from + i * from_step, (size_t)r->cols);
+    }
+}
+
+static acc_state state_at(const accumulator_binding *a, const acc_ops *ops, int64_t cell)
+{
+    acc_state s = a->state;
+    for (int f = 0; f < ops->n_fields; f++) s.field[f] += cell * ops->field_bytes[f];
+    return s;
+}
+
+/* A strip full of one element. It is filled again only when the element has changed: constants are folded patch after patch. */
+static const char *constant_strip(runner *r, const value *v, const step *s, int64_t n)
+{
+    char *room = spare_strip(r, 2);
+    if (r->n_filled < n || memcmp(&r->filled, v->data, (size_t)s->from_size[0]) != 0) {
+        r->p->kernels->gather[s->in->dtype][0](room, v->data, 0, (size_t)n);
+        memcpy(&r->filled, v->data, (size_t)s->from_size[0]);
+        r->n_filled = n;
+    }
+    return room;
+}
+
+/* The elements to be folded, and their weights. */
+static void bind_patch(runner *r, const step *s, acc_patch *patch)
+{
+    const instr *in = s->in;
+    const value *x = &r->values[in->inputs[0]];
+    int full = (r->rows > 1 ? ALONG_ROWS : 0) | (r->cols > 1 ? ALONG_COLS : 0);
+    if (in->n_inputs > 1) {
+        patch->x = spread(r, x, full, in->dtype, spare_strip(r, 0));
+        patch->weight = spread(r, &r->values[in->inputs[1]], full, TSR_F64, spare_strip(r, 1));
+    } else if (x->form == FULL) {
+        patch->x = x->data;
+        patch->pitch = x->pitch;
+    } else if (x->form == ALONG_COLS) {
+        patch->x = x->data;
+        patch->pitch = full == ALONG_COLS ? r->cols : 0;
+    } else if (x->form == 0) {
+        patch->x = constant_strip(r, x, s, patch_size(r));
+    } else {
+        patch->x = spread(r, x, full, in->dtype, spare_strip(r, 0));
+    }
+}
+
+/* Cells are kept along both dimensions: row by row; cells that do not follow one another are taken as rows of one element. */
+static void fold_each_row(const runner *r, const step *s, const acc_patch *patch, acc_state state, int64_t row_cells,
+                          int64_t col_cells)
+{
+    const program_accumulator *spec = &r->p->accumulators[s->in->slot];
+    acc_patch row = *patch;
+    row.rows = 1;
+    for (int64_t i = 0; i < r->rows; i++) {
+        row.x = (const char *)patch->x + i * patch->pitch * s->from_size[0];
+        row.index = patch->index + i * patch->index_row;
+        acc_state cell = state;
+        for (int f = 0; f < spec->ops->n_fields; f++) cell.field[f] += i * row_cells * spec->ops->field_bytes[f];
+        if (col_cells == 1) {
+            spec->ops->fold_cols(cell, &row, &spec->params);
+        } else {
+            acc_patch column = row;
+            column.rows = r->cols;
+            column.cols = column.pitch = 1;
+            column.index_row = patch->index_col;
+            spec->ops->fold_rows(cell, &column, col_cells, &spec->params);
+        }
+    }
+}
+
+static void run_fold(runner *r, const step *s)
+{
+    const program_accumulator *spec = &r->p->accumulators[s->in->slot];
+    const accumulator_binding *a = &r->b->accumulators[s->in->slot];
+    int row_dim = r->b->ndim - 2, col_dim = r->b->ndim - 1;
+    int64_t row_cells = r->rows > 1 ? a->cells[row_dim] : 0, col_cells = r->cols > 1 ? a->cells[col_dim] : 0;
+    acc_state state = state_at(a, spec->ops, patch_offset(r, a->cells));
+    acc_patch patch = {.rows = r->rows,
+                       .cols = r->cols,
+                       .pitch = r->cols,
+                       .index = a->index + patch_offset(r, a->index_strides),
+                       .index_row = a->index_strides[row_dim],
+                       .index_col = a->index_strides[col_dim]};
+    bind_patch(r, s, &patch);
+    if (col_cells == 0 && row_cells == 0 && patch.pitch == r->cols && patch.index_row == patch.index_col * r->cols) {
+        patch.cols = patch_size(r); /* all into one cell: one long row */
+        patch.rows = 1;
+        patch.pitch = patch.cols;
+        spec->ops->fold_rows(state, &patch, 0, &spec->params);
+    } else if (col_cells == 0) {
+        spec->ops->fold_rows(state, &patch, row_cells, &spec->params);
+    } else if (col_cells == 1 && row_cells == 0) {
+        spec->ops->fold_cols(state, &patch, &spec->params);
+    } else {
+        fold_each_row(r, s, &patch, state, row_cells, col_cells);
+    }
+}
+
+/* ---- All --------------------------------------------------------------------------------------------------------- */
+
+void patch_run(runner *r)
+{
+    int n = r->p->n_instrs, n_shares = n;
+    int64_t share = 0;
+    r->n_ahead = 0;
+    for (int i = 0; i < n; i++) {
+        const step *s = &r->steps[i];
+        value *v = &r->values[i];
+        switch (s->in->kind) {
+        case INSTR_CONST: *v = (value){.data = (const char *)&s->in->value}; break;
+        case INSTR_LOAD: run_load(r, s, v); break;
+        case INSTR_INDEX:
+        case INSTR_RANDOM: run_generator(r, s, v); break;
+        case INSTR_CAST: run_cast(r, s, v); break;
+        case INSTR_MAP: s->in->n_inputs == 3 ? run_map3(r, s, v) : run_map2(r, s, v); break;
+        case INSTR_STORE: run_store(r, s); break;
+        case INSTR_FOLD: run_fold(r, s); break;
+        }
+        if (r->n_ahead > 0 && (s->in->kind != INSTR_LOAD || i + 1 == n)) {
+            if (share == 0) {
+                n_shares = n - i;
+                share = lines_ahead(r) / n_shares + 1;
+            }
+            ask_ahead(r, share);
+        }
+    }
+}
+
+static void resolve(runner *r, const instr *in, step *s)
+{
+    const program_binding *b = r->b;
+    const kernels *k = r->p->kernels;
+    const instr *inputs[2] = {in, in};
+    for (int i = 0; i < in->n_inputs && i < 2; i++) inputs[i] = &r->p->instrs[in->inputs[i]];
+    *s = (step){.in = in, .out = spare_strip(r, PROGRAM_SPARE_STRIPS + in->reg), .size = (int64_t)tsr_dtype_size(in->dtype)};
+    for (int i = 0; i < 2; i++) s->from_size[i] = (int64_t)tsr_dtype_size(inputs[i]->dtype);
+    switch (in->kind) {
+    case INSTR_LOAD:
+        s->strides = b->operands[in->slot].strides;
+        s->kernel.gather = k->gather[in->dtype][in->swapped];
+        break;
+    case INSTR_INDEX: s->strides = b->generators[in->slot].strides; break;
+    case INSTR_RANDOM:
+        s->strides = b->generators[in->slot].strides;
+        s->kernel.random = k->random[r->p->generators[in->slot].kind][in->dtype];
+        break;
+    case INSTR_STORE:
+        s->strides = b->outputs[in->slot].strides;
+        s->kernel.scatter = k->scatter[in->dtype];
+        break;
+    case INSTR_CAST: s->kernel.cast = k->cast[in->from][in->dtype]; break;
+    case INSTR_MAP: s->kernel.forms = k->map[in->op][in->from]; break;
+    case INSTR_CONST:
+    case INSTR_FOLD: break;
+    }
+    if (!s->strides) return;
+    s->row_stride = s->strides[b->ndim - 2];
+    s->col_stride = s->strides[b->ndim - 1];
+    if (in->kind != INSTR_LOAD) return;
+    uintptr_t alignment = (uintptr_t)(dtype_is_complex(in->dtype) ? s->size / 2 : s->size),
+              address = (uintptr_t)b->operands[in->slot].data;
+    for (int d = 0; d < b->ndim; d++) address |= (uintptr_t)s->strides[d];
+    bool in_place = !in->swapped && address % alignment == 0 && s->row_stride >= 0 && s->row_stride % s->size == 0;
+    s->pitch = in_place ? s->row_stride / s->size : -1;
+}
+
+void patch_prepare(runner *r)
+{
+    for (int i = 0; i < r->p->n_instrs; i++) resolve(r, &r->p->instrs[i], &r->steps[i]);
+}
