@@ -3,8 +3,9 @@
  *
  * Bin i holds low edge <= x < high edge, the last bin its high edge too; NaN and values outside are left out. Uniform bins have
  * NumPy's edges: edge(i) = i * step + low with step = (high - low) / n_bins, edge(n_bins) = high, rounded to float32 for float32
- * values. The index is guessed by a multiplication and then corrected by one against the edges, as numpy.histogram does, so the
- * counts are equal to its. Other edges are searched without branches.
+ * values. The index is found by a multiplication; in a piece with values that rounding may have put on the wrong side of an edge
+ * it is corrected by one against the edges, as numpy.histogram does, so the counts are equal to its. Other edges are searched
+ * without branches.
  *
  * Values are widened to f64 (integers above 2^53 round) and go in pieces: bin numbers into a small array, vectorised; then
  * counted in four interleaved sub-histograms, so that runs of equal bins do not wait for each other. Pure functions; any thread.
@@ -59,6 +60,31 @@ static ALWAYS_INLINE void uniform_bins(int32_t *bin, const double *x, int64_t n,
     }
 }
 
+/* The same where no value is so near to an edge that rounding decides; false where one is. `doubt`, in bins, bounds the errors of
+ * the position computed here and of NumPy's edges: a few roundings of numbers up to n_bins and up to the edges' size. */
+static ALWAYS_INLINE bool quick_bins(int32_t *bin, const double *x, int64_t n, const acc_params *p, bool narrow)
+{
+    const double n_bins = (double)p->n_bins, per_value = n_bins / (p->high - p->low);
+    const double magnitude = __builtin_fmax(__builtin_fabs(p->low), __builtin_fabs(p->high));
+    const double doubt_scalar = 8 * (n_bins + magnitude * per_value) * (narrow ? 0x1p-23 : 0x1p-52);
+    if (!(doubt_scalar < 0.125)) return false;
+    const vf64 low = vf64_set(narrow ? (double)(float)p->low : p->low),
+               high = vf64_set(narrow ? (double)(float)p->high : p->high);
+    const vf64 start = vf64_set(p->low), scale = vf64_set(per_value), outside = vf64_set(n_bins), zero = vf64_set(0.0);
+    const vf64 doubt = vf64_set(doubt_scalar), beyond = vf64_set(1 - doubt_scalar);
+    vi64 doubtful = {0};
+    for (int64_t i = 0; i < n; i += LANES64) {
+        const vf64 v = vf64_load(x + i);
+        const vi64 inside = (vi64)(v >= low) & (vi64)(v <= high);
+        const vf64 position = vf64_select(inside, vf64_max(zero, vf64_min((v - start) * scale, outside)), outside);
+        const hi32 number = __builtin_convertvector(position, hi32);
+        const vf64 part = position - __builtin_convertvector(number, vf64);
+        doubtful |= inside & ((vi64)(part < doubt) | (vi64)(part > beyond));
+        memcpy(bin + i, &number, sizeof number);
+    }
+    return !vi64_any(doubtful);
+}
+
 /* The same for any edges: the number of edges <= x, minus 1, by halving; all PIECE values take the same steps. */
 static void edge_bins(int32_t *bin, const double *x, int64_t n, const acc_params *p)
 {
@@ -74,17 +100,24 @@ static void edge_bins(int32_t *bin, const double *x, int64_t n, const acc_params
     for (int64_t i = 0; i < n; i++) bin[i] = ((x[i] >= low) & (x[i] <= high)) ? bin[i] : (int32_t)n_bins;
 }
 
+static void widen_f32(double *out, const void *in, int64_t n) { copy_f64(out, in, n, true); }
+static void widen_f64(double *out, const void *in, int64_t n) { copy_f64(out, in, n, false); }
+
 /* ---- Counting ---------------------------------------------------------------------------------------------------- */
 
-/* The values of one row, widened piece by piece. `narrow` values are floats and have float edges. */
-static ALWAYS_INLINE int64_t next_piece(double *values, int32_t *bin, const acc_patch *p, int64_t r, int64_t c,
+/* The bins of one row, piece by piece; values are widened first. `narrow` values are floats and have float edges. */
+static ALWAYS_INLINE int64_t next_piece(double *room, int32_t *bin, const acc_patch *p, int64_t r, int64_t c,
                                         const acc_params *params, widen_piece widen, int64_t bytes, bool narrow)
 {
     const int64_t n = p->cols - c < PIECE ? p->cols - c : PIECE;
-    widen(values, (const char *)p->x + (r * p->pitch + c) * bytes, n);
+    const double *values = (const double *)p->x + r * p->pitch + c;
+    if (widen != widen_f64 || n < PIECE) { /* whole vectors are read */
+        widen(room, (const char *)p->x + (r * p->pitch + c) * bytes, n);
+        values = room;
+    }
     if (params->edges)
         edge_bins(bin, values, n, params);
-    else
+    else if (!quick_bins(bin, values, n, params, narrow))
         uniform_bins(bin, values, n, params, narrow);
     return n;
 }
@@ -92,7 +125,7 @@ static ALWAYS_INLINE int64_t next_piece(double *values, int32_t *bin, const acc_
 static ALWAYS_INLINE void count_rows(acc_state s, const acc_patch *p, const acc_params *params, widen_piece widen, int64_t bytes,
                                      bool narrow)
 {
-    double values[PIECE + LANES64] = {0};
+    double room[PIECE + LANES64] = {0};
     int32_t bin[PIECE + LANES64];
     uint32_t sub[N_SUBS][SUB_BINS + 1];
     int64_t *count = (int64_t *)(void *)s.field[0];
@@ -102,7 +135,7 @@ static ALWAYS_INLINE void count_rows(acc_state s, const acc_patch *p, const acc_
         for (int k = 0; k < N_SUBS; k++) memset(sub[k], 0, (size_t)(n_bins + 1) * sizeof **sub);
     for (int64_t r = 0; r < p->rows; r++) {
         for (int64_t c = 0; c < p->cols; c += PIECE) {
-            const int64_t n = next_piece(values, bin, p, r, c, params, widen, bytes, narrow);
+            const int64_t n = next_piece(room, bin, p, r, c, params, widen, bytes, narrow);
             int64_t i = 0;
             if (use_subs) {
                 for (; i + N_SUBS <= n; i += N_SUBS)
@@ -121,21 +154,18 @@ static ALWAYS_INLINE void count_rows(acc_state s, const acc_patch *p, const acc_
 static ALWAYS_INLINE void weigh_rows(acc_state s, const acc_patch *p, const acc_params *params, widen_piece widen, int64_t bytes,
                                      bool narrow)
 {
-    double values[PIECE + LANES64] = {0};
+    double room[PIECE + LANES64] = {0};
     int32_t bin[PIECE + LANES64];
     double *total = (double *)(void *)s.field[0];
     for (int64_t r = 0; r < p->rows; r++) {
         for (int64_t c = 0; c < p->cols; c += PIECE) {
             const double *weight = (const double *)p->weight + r * p->pitch + c;
-            const int64_t n = next_piece(values, bin, p, r, c, params, widen, bytes, narrow);
+            const int64_t n = next_piece(room, bin, p, r, c, params, widen, bytes, narrow);
             for (int64_t i = 0; i < n; i++)
                 if (bin[i] < params->n_bins) total[bin[i]] += weight[i];
         }
     }
 }
-
-static void widen_f32(double *out, const void *in, int64_t n) { copy_f64(out, in, n, true); }
-static void widen_f64(double *out, const void *in, int64_t n) { copy_f64(out, in, n, false); }
 
 #define FOLD(name, widen, bytes, narrow)                                                                                         \
     static void name(acc_state s, const acc_patch *p, int64_t cell_step, const acc_params *params)                               \

@@ -104,7 +104,7 @@ FILL(f64, double, LANES_F64)
 
 /* Sine and cosine of doubles up to 1e5, where a fused multiply-add makes the reduction to |r| <= pi/2 exact enough: x - n pi in
  * three parts (Cody and Waite), of which the first is exact. sin r / r is a minimax polynomial in r r (Remez; error 3e-19). The
- * result is within 2 ULP. Numbers outside go through SLEEF, as everything does on
+ * result is within 2.5 ULP. Numbers outside go through SLEEF, as everything does on
  * processors without it. */
 #define NEAR_TURN 1e5
 #define ROUNDING_TERM 0x1.8p52 /* added to a number below 2^51 it rounds to an integer, whose last bit is the sum's */
