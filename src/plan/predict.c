@@ -320,7 +320,7 @@ static void predict_memory(stage *s)
         s->partial_bytes = s->n_runs > 1 ? bytes * s->n_runs : 0;
     } else if (s->kind != STAGE_MAP) { /* the tile as one dense block, into which a file is read directly */
         const operand *o = s->body->operands;
-        bool direct = s->body->passthrough && o->kind != OPERAND_MEMORY;
+        bool direct = s->body->passthrough && o->kind != OPERAND_MEMORY && !o->swapped;
         if (!direct) s->task_bytes += box_size(&tile) * (int64_t)tsr_dtype_size(s->outputs[0].dtype);
         if (s->kind == STAGE_QUANTILE) s->task_bytes += tile.count[s->axis] * (int64_t)tsr_dtype_size(s->outputs[0].dtype);
         if (s->kind == STAGE_SCAN)
