@@ -453,7 +453,7 @@ static tsr_status check_format(const invocation *call)
     if (!out && (option_given(call, "deflate") || option_given(call, "format")))
         return error_set(TSR_ERR_VALUE, "--%s needs an output file: -o FILE",
                          option_given(call, "deflate") ? "deflate" : "format");
-    if (!out) return TSR_OK;
+    if (!out || !out[0]) return TSR_OK; /* output_resolve has its say on an empty name */
     const char *format = format_of(call);
     if (!format) return error_set(TSR_ERR_VALUE, "the format of '%s' is not clear; use .nc, .nc4 or .npy, or --format", out);
     if (option_given(call, "deflate") && strcmp(format, "nc4") != 0)

@@ -527,6 +527,16 @@ tsr_status evaluate_attribute(evaluator *e, const ast *node, value *out)
 
 /* ---- Operators and calls ----------------------------------------------------------------------------------------- */
 
+tsr_status value_apply(const char *name, int n, tsr_variable *const *operands, value *out)
+{
+    tsr_array *arrays[3];
+    bool has_names = false;
+    for (int i = 0; i < n; i++) has_names = has_names || tsr_variable_has_names(operands[i]);
+    if (has_names) return value_take(tsr_variable_apply(name, n, operands), out);
+    for (int i = 0; i < n; i++) arrays[i] = tsr_variable_array(operands[i]);
+    return value_take_array(tsr_map(name, n, arrays), out);
+}
+
 static tsr_status evaluate_operator(evaluator *e, const ast *node, value *out)
 {
     value operands[2];
@@ -548,7 +558,7 @@ static tsr_status evaluate_operator(evaluator *e, const ast *node, value *out)
     }
     for (int i = 0; i < node->n_items; i++)
         TRY(fail_here(e, node->items[i]->at, value_to_variable(e, &operands[i], &variables[i])));
-    return fail_here(e, node->at, value_take(tsr_variable_apply(node->text, node->n_items, variables), out));
+    return fail_here(e, node->at, value_apply(node->text, node->n_items, variables, out));
 }
 
 static tsr_status grouped_call(evaluator *e, const value *grouped, const char *name, const ast *node, value *out)

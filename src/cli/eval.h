@@ -102,6 +102,8 @@ tsr_status value_to_int(evaluator *e, const value *v, int64_t *out) MUST_CHECK;
 tsr_status value_to_double(evaluator *e, const value *v, double *out) MUST_CHECK;
 /* Wraps what a library call returned: NULL becomes the library's error. */
 tsr_status value_take(tsr_variable *v, value *out) MUST_CHECK;
+/* An elementwise function of one to three operands. Arrays without names go by their shapes alone. */
+tsr_status value_apply(const char *name, int n, tsr_variable *const *operands, value *out) MUST_CHECK;
 /* A fresh array with no names. */
 tsr_status value_take_array(tsr_array *a, value *out) MUST_CHECK;
 /* The same with the names of `like`, whose shape it has. */

@@ -343,7 +343,15 @@ static tsr_status run_concatenate(fn_call *c, value *out)
     const char *dim = "0";
     TRY(arg_variables(c, 0, &n, &parts));
     TRY(arg_name(c, 1, &dim));
-    return value_take(tsr_variable_concat(n, parts, dim), out);
+    bool has_names = false;
+    for (int k = 0; k < n; k++) has_names = has_names || tsr_variable_has_names(parts[k]);
+    if (has_names) return value_take(tsr_variable_concat(n, parts, dim), out);
+    int axis = tsr_variable_axis(parts[0], dim);
+    tsr_array **arrays = ARENA_ARRAY(&c->e->memory, tsr_array *, n);
+    if (!arrays) return TSR_ERR_MEMORY;
+    if (axis < 0) return fail_here(c->e, arg_place(c, 1), tsr_error_code());
+    for (int k = 0; k < n; k++) arrays[k] = tsr_variable_array(parts[k]);
+    return value_take_array(tsr_concatenate(n, arrays, axis), out);
 }
 
 static tsr_status read_arrays(fn_call *c, int *n, tsr_variable **first, tsr_array ***out)

@@ -23,7 +23,7 @@ static tsr_status run_map(fn_call *c, value *out)
     tsr_variable *operands[3];
     int n = map_arity(c->name);
     for (int i = 0; i < n; i++) TRY(arg_variable(c, i, &operands[i]));
-    return value_take(tsr_variable_apply(c->name, n, operands), out);
+    return value_apply(c->name, n, operands, out);
 }
 
 static const function map_function = {"elementwise", "x", "", run_map};

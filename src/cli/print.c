@@ -90,6 +90,12 @@ static real_style choose_style(const void *data, tsr_dtype dtype, int64_t n, boo
     }
     s.is_exponential = most > 0 && (most >= 1e8 || least < 1e-4 || most / least > 1000);
     for (int64_t i = 0; i < n; i++) measure(&s, part_of(data, dtype, i, imaginary));
+    /* nan, inf and -inf are aligned too: they end where the numbers end. */
+    for (int64_t i = 0; i < n; i++) {
+        double x = part_of(data, dtype, i, imaginary);
+        int needed = (isfinite(x) ? 0 : x == -INFINITY ? 4 : 3) - (s.right + 1 + (s.is_exponential ? 4 : 0));
+        if (needed > s.left) s.left = needed;
+    }
     return s;
 }
 
@@ -131,6 +137,8 @@ static void format_item(const formatter *f, int64_t i, char *out, size_t size)
     char text[ITEM_SIZE];
     if (f->labels) {
         tsr_variable_label_text(f->labels, i, out, size);
+    } else if (f->dtype == TSR_BOOL) {
+        snprintf(out, size, "%5s", element_format(at, f->dtype, text, sizeof text)); /* True is as wide as False */
     } else if (dtype_is_float(f->dtype)) {
         format_styled(&f->real, part_of(f->data, f->dtype, i, false), false, out, size);
     } else if (dtype_is_complex(f->dtype)) {
@@ -203,11 +211,30 @@ static int64_t size_of(int ndim, const int64_t *shape)
     return n;
 }
 
+/* One number as Python prints it: complex ones as (1+2j), and 2j where the real part is 0. */
+static void add_scalar(strbuf *out, const void *data, tsr_dtype dtype)
+{
+    char text[ITEM_SIZE], part[2][ITEM_SIZE];
+    if (!dtype_is_complex(dtype)) {
+        strbuf_add(out, element_format(data, dtype, text, sizeof text));
+        return;
+    }
+    for (int i = 0; i < 2; i++) {
+        element_format((const char *)data + (size_t)i * tsr_dtype_size(dtype) / 2, dtype_real(dtype), part[i], ITEM_SIZE);
+        size_t n = strlen(part[i]);
+        if (n > 2 && strcmp(part[i] + n - 2, ".0") == 0) part[i][n - 2] = '\0';
+    }
+    bool is_imaginary = strcmp(part[0], "0") == 0, has_sign = part[1][0] == '-';
+    if (is_imaginary)
+        strbuf_printf(out, "%sj", part[1]);
+    else
+        strbuf_printf(out, "(%s%s%sj)", part[0], has_sign ? "" : "+", part[1]);
+}
+
 static void print_labelled(strbuf *out, const void *data, tsr_dtype dtype, int ndim, const int64_t *shape, tsr_variable *labels)
 {
-    char text[ITEM_SIZE];
     if (ndim == 0 && !labels) {
-        strbuf_add(out, element_format(data, dtype, text, sizeof text));
+        add_scalar(out, data, dtype);
         return;
     }
     if (size_of(ndim, shape) == 0) { /* NumPy: [] whatever the shape */
@@ -225,9 +252,8 @@ void print_array(strbuf *out, const void *data, tsr_dtype dtype, int ndim, const
 
 void print_number(strbuf *out, tsr_scalar number)
 {
-    char text[ITEM_SIZE];
     element e = element_from_scalar(number, number.dtype);
-    strbuf_add(out, element_format(&e, number.dtype, text, sizeof text));
+    add_scalar(out, &e, number.dtype);
 }
 
 /* ---- Variables --------------------------------------------------------------------------------------------------- */

@@ -180,6 +180,13 @@ static tsr_status hdf5_write(store_writer *w, int i, const box *region, const vo
 
 /* ---- Ending ------------------------------------------------------------------------------------------------------- */
 
+/* A file that is given up is emptied first. H5Fclose writes what the library still holds back; if that fails because the disk is
+ * full, the library (1.10) keeps a broken file in its tables and crashes when the process ends. */
+static void make_room(const hdf5_writing *writing)
+{
+    if (writing->fd >= 0 && ftruncate(writing->fd, 0) != 0) errno = 0; /* then the disk stays as full as it is */
+}
+
 /* The library keeps part of the metadata until here: a full disk may show only now. */
 static tsr_status hdf5_finish(store_writer *w)
 {
@@ -188,6 +195,7 @@ static tsr_status hdf5_finish(store_writer *w)
     hdf5_lib_enter(&section);
     tsr_status status = TSR_OK;
     if (H5Fflush(writing->file, H5F_SCOPE_LOCAL) < 0) status = hdf5_lib_error(TSR_ERR_IO, "cannot complete the file");
+    if (status != TSR_OK) make_room(writing);
     for (int i = 0; i < w->n_vars; i++) {
         if (H5Dclose(writing->vars[i].dataset) < 0 && status == TSR_OK)
             status = hdf5_lib_error(TSR_ERR_IO, "cannot complete a variable");
@@ -208,6 +216,7 @@ static void hdf5_writer_close(store_writer *w)
     if (!writing) return;
     hdf5_section section;
     hdf5_lib_enter(&section);
+    if (writing->file >= 0) make_room(writing);
     for (int i = 0; i < w->n_vars && writing->vars; i++)
         if (writing->vars[i].dataset >= 0) H5Dclose(writing->vars[i].dataset);
     if (writing->file >= 0) H5Fclose(writing->file);

@@ -1,0 +1,220 @@
+"""tessera eval: values against xarray and NumPy, and every option."""
+import json
+import os
+
+import numpy as np
+import pytest
+
+# Expression, and the same on the xarray variable.
+SAME = [
+    ("mean(t2m)", lambda x: x.mean()),
+    ("t2m.mean()", lambda x: x.mean()),
+    ("mean(t2m, time)[7:12]", lambda x: x.mean("time")[7:12]),
+    ("mean(t2m, 'time')[7:12]", lambda x: x.mean("time")[7:12]),
+    ("mean(t2m, 0)[7:12]", lambda x: x.mean("time")[7:12]),
+    ("mean(t2m, axis=-3)[7:12]", lambda x: x.mean("time")[7:12]),
+    ("mean(t2m, dim=time)[7:12]", lambda x: x.mean("time")[7:12]),
+    ("mean(t2m, (latitude, longitude))", lambda x: x.mean(("latitude", "longitude"))),
+    ("mean(t2m, (1, 2))", lambda x: x.mean(("latitude", "longitude"))),
+    ("std(t2m, time, ddof=1)[0]", lambda x: x.std("time", ddof=1)[0]),
+    ("np.var(t2m, axis=0)[1]", lambda x: x.var("time")[1]),
+    ("max(t2m, longitude)[2]", lambda x: x.max("longitude")[2]),
+    ("argmin(t2m, latitude)[0]", lambda x: x.argmin("latitude")[0]),
+    ("t2m[0, 1, 2]", lambda x: x[0, 1, 2]),
+    ("t2m[-1, ::-9, 5:9]", lambda x: x[-1, ::-9, 5:9]),
+    ("t2m[..., 3]", lambda x: x[..., 3]),
+    ("t2m[2:4, [0, 5, 36], 7]", lambda x: x[2:4, [0, 5, 36], 7]),
+    ("t2m[time=\"2014-01-02\", latitude=30:60, longitude=0]", lambda x: x.sel(time="2014-01-02", latitude=slice(60, 30), longitude=0)),
+    ("t2m[time=\"2014-01-02T06\"][0]", lambda x: x.sel(time="2014-01-02T06:00")[0]),
+    ("t2m[time=\"2014-01-02\":\"2014-01-03\", latitude=0, longitude=0]",
+     lambda x: x.sel(time=slice("2014-01-02", "2014-01-03"), latitude=0, longitude=0)),
+    ("t2m.sel(latitude=31.3, method=\"nearest\")[0]", lambda x: x.sel(latitude=31.3, method="nearest")[0]),
+    ("t2m.isel(latitude=3, time=0:2)", lambda x: x.isel(latitude=3, time=slice(0, 2))),
+    ("t2m.sel(longitude=[0, 90, 180])[0, 0]", lambda x: x.sel(longitude=[0, 90, 180])[0, 0]),
+    ("transpose(t2m[0], (longitude, latitude))[:9]", lambda x: x[0].transpose("longitude", "latitude")[:9]),
+    ("(t2m - mean(t2m, time))[3, 4]", lambda x: (x - x.mean("time"))[3, 4]),
+    ("a = t2m[0, :9]; b = a * 2; b - a", lambda x: x[0, :9] * 2 - x[0, :9]),
+    ("a = t2m[0]; a -= 273.15; a[9]", lambda x: x[0, 9] - 273.15),
+    ("lo, hi = min(t2m, time), max(t2m, time); (hi - lo)[3]", lambda x: (x.max("time") - x.min("time"))[3]),
+    ("where(t2m > 273.15, t2m, nan)[0, 8]", lambda x: x.where(x > 273.15)[0, 8]),
+    ("nanmean(where(t2m > 273.15, t2m, nan))", lambda x: x.where(x > 273.15).mean()),
+    ("groupby(t2m, time.hour).mean()[2, :9]", lambda x: x.groupby("time.hour").mean("time")[2, :9]),
+    ("anomaly(t2m, time.day)[5, 6]", lambda x: (x.groupby("time.day") - x.groupby("time.day").mean("time"))[5, 6]),
+    ("weighted_mean(t2m, cos(deg2rad(latitude.astype(float64))), (latitude, longitude))",
+     lambda x: x.weighted(np.cos(np.deg2rad(x.latitude.astype("f8")))).mean(("latitude", "longitude"))),
+    ("median(t2m, time)[4]", lambda x: x.median("time")[4]),
+    ("cumsum(t2m[:, 0, 0], time)", lambda x: x[:, 0, 0].cumsum("time")),
+    ("diff(t2m[:, 0, 0], dim=time)", lambda x: x[:, 0, 0].diff("time")),
+    ("latitude", lambda x: x.latitude),
+    ("time.hour", lambda x: x.time.dt.hour),
+    ("time.dayofyear", lambda x: x.time.dt.dayofyear),
+]
+
+
+@pytest.mark.parametrize("expression, same", SAME, ids=[s[0] for s in SAME])
+def test_as_xarray(evaluate, t2m, expression, same):
+    wanted = same(t2m)
+    found = evaluate(expression)
+    assert found.shape == wanted.shape
+    if found.size > 1000:
+        pytest.fail("too large to compare in JSON; select less")
+    np.testing.assert_allclose(found.astype("f8"), wanted.values.astype("f8"), rtol=1e-6 if wanted.dtype == "f4" else 1e-11, atol=1e-9)
+
+
+PRINTED = {
+    "1 + 1": "2", "2 ** 0.5": "1.4142135623730951", "7 // 2, 7 % 2": "3\n1", "nan": "nan", "-inf": "-inf", "1 + 2j": "(1+2j)",
+    "True": "True", "None": "None", "'text'": "text", "array(3)": "3", "ones(())": "1.0", "arange(5)": "[0 1 2 3 4]",
+    "array([1, nan, inf])": "[ 1. nan inf]", "[]": "[]", "zeros(0)": "[]", "zeros((2, 0))": "[]", "zeros(0).mean()": "nan",
+    "zeros(0).sum()": "0.0", "arange(4).reshape((2, 2))": "[[0 1]\n [2 3]]", "ones((3, 4)).shape": "(3, 4)", "ones(3).shape": "(3,)",
+    "ones(3, dtype=float32).dtype": "float32", "a = 1; b = 2": "2", "a, b = 1, 2": "a = 1\nb = 2", "x = ones(2)": "x =\n[1. 1.]",
+    "1 # a comment": "1", "a=1\nb=2\na+b": "3", "mean(\n  ones(3)\n)": "1.0", "ones(3) > 0": "[ True  True  True]",
+    "array([1e-10, 1])": "[1.e-10 1.e+00]", "uint8(200) + uint8(100)": "44", "histogram([1, 2, 2], 2)": "[1 2]\n[1.  1.5 2. ]",
+    "random.normal(0, 1, size=2e4, seed=1).mean().shape": "()", "'é'": "é",
+}
+
+
+@pytest.mark.parametrize("expression", PRINTED, ids=[e.replace("\n", "/") for e in PRINTED])
+def test_prints(tessera, expression):
+    assert tessera.ok("eval", expression).rstrip("\n") == PRINTED[expression]
+
+
+def test_prints_names_and_coordinates(tessera, pattern):
+    text = tessera.ok("eval", "mean(t2m, longitude)[0, :3]", pattern)
+    assert text == "t2m(latitude 3) float64, K\n" + text.split("\n")[1] + \
+        "\n  time         2014-01-01\n  latitude     90 85 80  (degrees_north)\n"
+    assert tessera.ok("eval", "time[:2]", pattern).endswith("[2014-01-01 2014-01-01T06:00]\n")
+
+
+def test_large_results_are_summarised(tessera, pattern, t2m):
+    done = tessera("eval", "t2m", pattern)
+    assert done.code == 0
+    assert done.stdout.startswith("t2m(time 16, latitude 37, longitude 72) float64, K: 341 kB\n")
+    assert f"mean {float(t2m.mean()):.8g}" in done.stdout
+    assert "-o FILE.nc" in done.stderr
+    assert tessera("eval", "t2m", pattern, "--quiet").stderr == ""
+
+
+def test_named_sources(evaluate, era, t2m):
+    files = [f"one={era}/2014-01-01.nc:t2m", f"all={era}/*.nc"]
+    assert evaluate("one.mean() - all[:4].mean()", files=files) == 0
+    np.testing.assert_allclose(evaluate("all[5, 5]", files=files), t2m[5, 5], rtol=1e-12)
+    assert evaluate("mean(two - t2m[4:8])", files=[f"{era}/*.nc", f"two={era}/2014-01-02.nc:t2m"]) == 0
+
+
+def test_a_file_whose_name_has_an_equals_sign(tessera, era, tmp_path):
+    odd = tmp_path / "a=b.nc"
+    odd.write_bytes((era / "2014-01-01.nc").read_bytes())
+    assert tessera.ok("eval", "t2m.shape", odd, cwd=tmp_path) == "(4, 37, 72)\n"
+    assert tessera.ok("eval", "t2m.shape", "a=b.nc", cwd=tmp_path) == "(4, 37, 72)\n"
+
+
+def test_odd_names_stand_in_backquotes(tessera, tmp_path):
+    tessera.ok("eval", "ones(3)", "-o", tmp_path / "x.nc")
+    import netCDF4
+    with netCDF4.Dataset(tmp_path / "odd.nc", "w") as d:
+        d.createDimension("n", 3)
+        d.createVariable("10 m wind-speed", "f4", ("n",))[:] = [1, 2, 3]
+    assert tessera.ok("eval", "`10 m wind-speed`.sum()", tmp_path / "odd.nc") == "6.0\n"
+
+
+# ---- Options --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [["--threads", 1], ["-j", 2], ["--threads=3"], ["--memory", "1M"], ["-m", "4M"], ["--memory=1.5GiB"],
+                                     ["--chunks", "auto"], ["--chunks", "time=1,latitude=-1"], ["--chunks", "3,5,7"],
+                                     ["--scratch", "/tmp"], ["--quiet"], ["-q"], ["--progress"], ["-qp"], ["-j2", "-m64M"]])
+def test_options_do_not_change_the_bits(tessera, pattern, options):
+    expression = "mean((t2m - mean(t2m, time)) / std(t2m, time), (time, longitude))[3:6]"
+    assert tessera.ok("eval", expression, pattern, "--json", *options) == tessera.ok("eval", expression, pattern, "--json", "-j4")
+
+
+def test_options_may_stand_anywhere(tessera, pattern):
+    wanted = tessera.ok("eval", "mean(t2m)", pattern)
+    assert tessera.ok("eval", "--threads", 2, "mean(t2m)", "--quiet", pattern) == wanted
+    assert tessera.ok("eval", "-q", "--", "mean(t2m)", pattern) == wanted
+
+
+def test_negative_numbers_are_not_options(tessera):
+    assert tessera.ok("eval", "-1 + 3") == "2\n"
+    assert tessera.ok("eval", "--", "-pi") == "-3.141592653589793\n"
+
+
+def test_chunks_show_in_the_plan(tessera, pattern):
+    few = tessera.ok("eval", "t2m * 2", pattern, "--explain", "--chunks", "time=16")
+    many = tessera.ok("eval", "ones((1000, 1000), chunks=(100, 100)) * 2", "--explain")
+    assert "stage 0" in few and "stage 0" in many
+    assert "tiles" in many
+
+
+def test_explain_computes_nothing(tessera):
+    text = tessera.ok("eval", "ones((1e6, 1e6)).sum()", "--explain", timeout=10)
+    assert text.startswith("plan: 1 stage")
+
+
+def test_explain_with_output_does_both(tessera, pattern, tmp_path):
+    text = tessera.ok("eval", "mean(t2m, time)", pattern, "--explain", "-o", tmp_path / "m.nc")
+    assert "stage 0: reduce" in text and (tmp_path / "m.nc").exists()
+
+
+@pytest.mark.parametrize("graph", ["expression", "plan"])
+@pytest.mark.parametrize("kind", ["svg", "dot"])
+def test_visualize(tessera, pattern, tmp_path, graph, kind):
+    path = tmp_path / f"graph.{kind}"
+    tessera.ok("eval", "z = (t2m - mean(t2m, time)) / std(t2m, time)", pattern, "--visualize", path, "--graph", graph)
+    text = path.read_text()
+    assert ("mean" in text) and ("divide" in text)
+    if kind == "svg":
+        import xml.etree.ElementTree
+        assert xml.etree.ElementTree.fromstring(text).tag.endswith("svg")
+    else:
+        assert text.startswith("digraph")
+
+
+
+
+def test_trace_is_a_chrome_trace(tessera, pattern, tmp_path):
+    path = tmp_path / "trace.json"
+    tessera.ok("eval", "z = (t2m - mean(t2m, time)) / std(t2m, time)", pattern, "-o", tmp_path / "z.nc", "--trace", path, "-j2",
+               "--chunks", "time=2")
+    events = json.loads(path.read_text())["traceEvents"]
+    tasks = [e for e in events if e["ph"] == "X"]
+    assert len(tasks) >= 2
+    for e in tasks:
+        assert e["dur"] >= 0 and e["ts"] > 0 and isinstance(e["tid"], int)
+        assert e["args"]["stage"] >= 0 and e["args"]["block"] >= 0 and e["args"]["bytes"] >= 0 and e["name"]
+    assert {e["args"]["stage"] for e in tasks} >= {0, 1}
+    assert sum(e["args"]["bytes"] for e in tasks) > 0
+
+
+def test_json(tessera, pattern):
+    one = json.loads(tessera.ok("eval", "mean(t2m, (latitude, longitude))[:2]", pattern, "--json"))
+    assert one["name"] == "t2m" and one["dims"] == ["time"] and one["shape"] == [2] and one["units"] == "K"
+    assert one["coords"]["time"] == ["2014-01-01", "2014-01-01T06:00"]
+    many = json.loads(tessera.ok("eval", "a = 1; b = arange(3); (a, b)", "--json"))
+    assert [m["name"] for m in many] == ["a", "b"] and many[1]["data"] == [0, 1, 2]
+    assert json.loads(tessera.ok("eval", "array([nan, inf, 1])", "--json"))["data"] == [None, None, 1]
+    assert json.loads(tessera.ok("eval", "'a \"quoted\" text'", "--json"))["data"] == 'a "quoted" text'
+    assert json.loads(tessera.ok("eval", "t2m.shape", pattern, "--json"))["data"] == [16, 37, 72]
+    assert json.loads(tessera.ok("eval", "t2m.dtype", pattern, "--json"))["data"] == "float64"
+    assert json.loads(tessera.ok("eval", "None", "--json"))["data"] is None
+    big = json.loads(tessera.ok("eval", "t2m", pattern, "--json"))
+    assert big["data"] is None and big["shape"] == [16, 37, 72] and big["min"] < big["mean"] < big["max"]
+
+
+def test_json_keeps_every_bit(evaluate):
+    numbers = evaluate("random.uniform(0, 1, size=(100,), seed=5)", files=[])
+    again = evaluate(f"array({[repr(float(n)) for n in numbers]})".replace("'", ""), files=[])
+    assert numbers.tobytes() == again.tobytes()
+
+
+def test_random_numbers_repeat(tessera):
+    one = tessera.ok("eval", "random.normal(0, 1, size=(4,), seed=3)")
+    assert one == tessera.ok("eval", "random.normal(0, 1, size=(4,), seed=3, chunks=1)", "-j3")
+    assert one != tessera.ok("eval", "random.normal(0, 1, size=(4,), seed=4)")
+
+
+def test_start_is_quick(tessera):
+    """30 ms on an idle machine; here only that nothing heavy happens."""
+    before = os.times().children_user
+    tessera.ok("eval", "1 + 1")
+    assert os.times().children_user - before < 0.25
