@@ -22,7 +22,7 @@ demo: setup all ## a month of sample data, its z-score and latitude profile, wit
 
 test: ## everything continuous integration runs: the build without warnings, checks, unit tests, tests against NumPy
 	@tools/setup test
-	@tools/run-tests --only lint,unit,python
+	@tools/run-tests --only lint,unit,python,cli
 
 check: ## the same and the slow suites: address, undefined and thread sanitizers, clang-tidy, short fuzzing
 	@tools/setup test

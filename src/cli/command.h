@@ -86,9 +86,10 @@ int complain_status(const command *c, tsr_status status);
 
 /* The help of a command, or (NULL) of the program. */
 tsr_status command_help(const command *c, strbuf *out) MUST_CHECK;
-/* Completion script for "bash", "zsh" or "fish"; the manual page. */
+/* Completion script for "bash", "zsh" or "fish". */
 tsr_status completion_script(const char *shell, strbuf *out) MUST_CHECK;
-void manual_page(strbuf *out);
+/* The manual page of a command, or (NULL) of the program. */
+void manual_page(const command *c, strbuf *out);
 /* The functions of the expression language: "mean(x, axis=None, keepdims=False)" with a line each. */
 void functions_help(strbuf *out, bool roff);
 

@@ -14,8 +14,8 @@ const char exit_code_text[] =
     "unfinished file.";
 
 const char environment_text[] =
-    "TESSERA_ISA forces an instruction set (x86-64-v2, x86-64-v3, x86-64-v4, generic); TMPDIR is where "
-    "blocks are spilled unless --scratch says otherwise; NO_COLOR switches colours off.";
+    "TESSERA_ISA forces an instruction set (x86-64-v2, x86-64-v3, x86-64-v4, generic); TMPDIR is where blocks are spilled "
+    "unless --scratch says otherwise; TESSERA_OPTIMIZE=0 computes expressions as they are written, without rewriting them.";
 
 const command *command_find(const char *name)
 {
@@ -95,9 +95,8 @@ tsr_status command_help(const command *c, strbuf *out)
     strbuf_add(out, "\nCommands:\n");
     for (int i = 0; commands[i]; i++)
         if (!commands[i]->is_hidden) strbuf_printf(out, "  %-12s%s\n", commands[i]->name, commands[i]->summary);
-    strbuf_add(out,
-               "\n'tessera COMMAND --help' explains a command, 'tessera help functions' lists the functions of expressions,\n"
-               "'tessera --version' shows the version.\n\nExit codes:\n");
+    strbuf_add(out, "\n'tessera COMMAND --help' explains a command, 'tessera help functions' lists the functions of\n"
+                    "expressions, 'tessera --version' shows the version.\n\nExit codes:\n");
     add_wrapped(out, exit_code_text, 2, 100);
     strbuf_add(out, "\nEnvironment:\n");
     add_wrapped(out, environment_text, 2, 100);
@@ -136,35 +135,66 @@ static void add_roff(strbuf *out, const char *text)
     if (is_example) strbuf_add(out, ".RE\n.fi\n");
 }
 
-void manual_page(strbuf *out)
+static void add_roff_options(strbuf *out, const command *c)
 {
-    strbuf_printf(
-        out, ".TH TESSERA 1 \"\" \"Tessera %s\" \"User Commands\"\n.SH NAME\ntessera \\- computes on arrays larger than memory\n",
-        tsr_version());
-    strbuf_add(out, ".SH SYNOPSIS\n");
+    for (const option *o = c->options; o->name; o++) {
+        if (o->is_hidden) continue;
+        strbuf_add(out, ".TP\n");
+        if (o->letter) strbuf_printf(out, "\\fB\\-%c\\fR, ", o->letter);
+        strbuf_printf(out, "\\fB\\-\\-%s\\fR", o->name);
+        if (o->argument) strbuf_printf(out, " \\fI%s\\fR", o->argument);
+        strbuf_add(out, "\n");
+        add_roff(out, o->help);
+        if (o->choices) strbuf_printf(out, ".br\nOne of: %s\n", o->choices);
+    }
+}
+
+static bool has_page(const command *c) { return !c->is_hidden && strcmp(c->name, "help") != 0; }
+
+static void add_title(strbuf *out, const char *name)
+{
+    strbuf_add(out, ".\\\" Written by 'tessera manual'; change the program's tables instead (src/cli/main.c).\n.TH ");
+    for (const char *p = name; *p; p++) strbuf_printf(out, "%c", *p >= 'a' && *p <= 'z' ? *p - 'a' + 'A' : *p);
+    strbuf_printf(out, " 1 \"\" \"Tessera %s\" \"User Commands\"\n.SH NAME\n", tsr_version());
+}
+
+static void command_page(strbuf *out, const command *c)
+{
+    char name[64];
+    snprintf(name, sizeof name, "tessera-%s", c->name);
+    add_title(out, name);
+    strbuf_printf(out, "tessera\\-%s \\- ", c->name);
+    add_roff(out, c->summary);
+    strbuf_printf(out, ".SH SYNOPSIS\n.B tessera %s\n[\\fIOPTIONS\\fR] %s\n.SH DESCRIPTION\n", c->name, c->arguments);
+    add_roff(out, c->text ? c->text : c->summary);
+    strbuf_add(out, ".SH OPTIONS\n");
+    add_roff_options(out, c);
+    strbuf_add(out, ".SH \"EXIT STATUS\"\n");
+    add_roff(out, exit_code_text);
+    strbuf_add(out, ".SH ENVIRONMENT\n");
+    add_roff(out, environment_text);
+    strbuf_add(out, ".SH \"SEE ALSO\"\n.BR tessera (1)\n");
+}
+
+static void program_page(strbuf *out)
+{
+    add_title(out, "tessera");
+    strbuf_add(out, "tessera \\- computes on arrays larger than memory\n.SH SYNOPSIS\n");
     for (int i = 0; commands[i]; i++)
         if (!commands[i]->is_hidden)
             strbuf_printf(out, ".B tessera %s\n[\\fIOPTIONS\\fR] %s\n.br\n", commands[i]->name, commands[i]->arguments);
     strbuf_add(out, ".SH DESCRIPTION\n");
     add_roff(out, program_text);
+    strbuf_add(out, ".SH COMMANDS\n");
     for (int i = 0; commands[i]; i++) {
-        const command *c = commands[i];
-        if (c->is_hidden) continue;
-        strbuf_printf(out, ".SH \"TESSERA %s\"\n", c->name);
-        add_roff(out, c->summary);
-        if (c->text) {
+        if (commands[i]->is_hidden) continue;
+        strbuf_printf(out, ".SS \"tessera %s\"\n", commands[i]->name);
+        add_roff(out, commands[i]->summary);
+        if (commands[i]->text) {
             strbuf_add(out, ".PP\n");
-            add_roff(out, c->text);
+            add_roff(out, commands[i]->text);
         }
-        for (const option *o = c->options; o->name; o++) {
-            if (o->is_hidden) continue;
-            strbuf_add(out, ".TP\n");
-            if (o->letter) strbuf_printf(out, "\\fB\\-%c\\fR, ", o->letter);
-            strbuf_printf(out, "\\fB\\-\\-%s\\fR", o->name);
-            if (o->argument) strbuf_printf(out, " \\fI%s\\fR", o->argument);
-            strbuf_add(out, "\n");
-            add_roff(out, o->help);
-        }
+        add_roff_options(out, commands[i]);
     }
     strbuf_add(out, ".SH FUNCTIONS\nThe functions of expressions, with their arguments and defaults.\n");
     functions_help(out, true);
@@ -172,6 +202,22 @@ void manual_page(strbuf *out)
     add_roff(out, exit_code_text);
     strbuf_add(out, ".SH ENVIRONMENT\n");
     add_roff(out, environment_text);
+    strbuf_add(out, ".SH \"SEE ALSO\"\n");
+    const char *comma = "";
+    for (int i = 0; commands[i]; i++) {
+        if (!has_page(commands[i])) continue;
+        strbuf_printf(out, "%s.BR tessera\\-%s (1)", comma, commands[i]->name);
+        comma = ",\n";
+    }
+    strbuf_add(out, "\n");
+}
+
+void manual_page(const command *c, strbuf *out)
+{
+    if (c)
+        command_page(out, c);
+    else
+        program_page(out);
 }
 
 /* ---- Completion -------------------------------------------------------------------------------------------------- */

@@ -157,8 +157,8 @@ static const command completion_command = {
 
 static const command manual_command = {
     .name = "manual",
-    .arguments = "",
-    .summary = "print the manual page as roff",
+    .arguments = "[COMMAND]",
+    .summary = "print a manual page as roff",
     .options = help_options,
     .is_hidden = true,
     .run = command_manual,
@@ -227,7 +227,9 @@ static int command_completion(const invocation *call)
 static int command_manual(const invocation *call)
 {
     strbuf out = {0};
-    manual_page(&out);
+    const command *c = call->arguments.n ? command_find(call->arguments.items[0]) : NULL;
+    if (call->arguments.n && !c) return unknown_command(call->arguments.items[0]);
+    manual_page(c, &out);
     return print_text(&out);
 }
 
