@@ -123,6 +123,7 @@ static tsr_status require(worker *w, task t, const region *domain, int64_t previ
     tsr_status status = fetch_dependencies(r->plan, s->body, domain, ask_for_dependency, &a);
     if (status == TSR_OK && previous >= 0) status = ask_for(&a, t.stage, previous);
     *ready = !a.who;
+    if (a.who && a.who->missing == 0) mem_free(a.who); /* no memory for its first link */
     pthread_mutex_unlock(&r->lock);
     return status;
 }
@@ -456,8 +457,8 @@ static void free_parked(run *r)
 
 static void run_fini(run *r)
 {
-    free_parked(r);
-    for (int i = 0; i < r->plan->n_stages; i++) {
+    if (r->stages) free_parked(r);
+    for (int i = 0; r->stages && i < r->plan->n_stages; i++) {
         stage_run *sr = &r->stages[i];
         for (int k = 0; sr->sets && k < r->plan->stages[i].n_outputs; k++) held_set_unref(sr->sets[k]);
         for (int64_t k = 0; sr->carries && k < stage_n_blocks(&r->plan->stages[i]); k++) buffer_unref(sr->carries[k]);
