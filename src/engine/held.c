@@ -399,8 +399,8 @@ tsr_status keeper_reserve(keeper *k, size_t bytes, const atomic_bool *stop)
     if (bytes > k->budget_bytes) {
         return error_set(
             TSR_ERR_MEMORY,
-            "one block of this computation needs %zu MiB, the memory budget is %zu MiB; raise it, or use smaller chunks",
-            bytes >> 20, k->budget_bytes >> 20);
+            "one block of this computation needs %.1f MiB, the memory budget is %.1f MiB; raise it, or use smaller chunks",
+            (double)bytes / 0x1p20, (double)k->budget_bytes / 0x1p20);
     }
     pthread_mutex_lock(&k->lock);
     while (k->held_bytes + k->admitted_bytes + bytes > k->budget_bytes && status == TSR_OK && !atomic_load(stop)) {

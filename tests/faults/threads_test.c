@@ -95,7 +95,7 @@ static void test_many_sessions(void **state)
     job jobs[N_THREADS] = {0};
     expected_values(expected);
     for (int i = 0; i < N_THREADS; i++)
-        jobs[i] = (job){.expected = expected, .number = i, .memory_bytes = (size_t)(i % 2 ? 2 : 64) << 20};
+        jobs[i] = (job){.expected = expected, .number = i, .memory_bytes = (size_t)(i % 2 ? 3 : 64) << 20};
     run_jobs(jobs, many_kinds);
 }
 
@@ -172,7 +172,7 @@ static void test_cancel(void **state)
     int n_calls = 0, n_cancelled = 0;
     expected_values(expected);
     canceller c = {.session = tsr_session_open(
-                       NULL, &(tsr_options){.n_threads = 3, .memory_bytes = (size_t)2 << 20, .scratch_dir = scratch})};
+                       NULL, &(tsr_options){.n_threads = 3, .memory_bytes = (size_t)3 << 20, .scratch_dir = scratch})};
     assert_ok(tsr_set_progress(c.session, count_calls, &n_calls, 1));
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, cancel_often, &c), 0);
