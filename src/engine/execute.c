@@ -16,17 +16,25 @@ static box output_box(const stage_output *o, int64_t block) { return grid_box(&o
 typedef struct delivery {
     char *data;
     int64_t strides[TSR_MAX_NDIM];
-    buffer *buf; /* NULL when written in place */
+    buffer *buf;   /* NULL when written in place */
+    bool streamed; /* nobody reads it before much else has been computed */
 } delivery;
 
-static tsr_status delivery_begin(worker *w, const stage_output *o, const held_set *set, int64_t block, delivery *d)
+enum { STREAMED_BYTES = 32 << 20 /* results beyond what caches hold */ };
+
+static tsr_status delivery_begin(worker *w, const stage *s, const stage_run *sr, int i, int64_t block, delivery *d)
 {
+    const stage_output *o = &s->outputs[i];
+    const held_set *set = sr->sets[i];
+    const sink *to = o->root >= 0 ? &w->run->sinks[o->root] : NULL;
     box b = output_box(o, block);
     size_t size = tsr_dtype_size(o->dtype);
-    d->buf = NULL;
-    if (!set && w->run->sinks[o->root].kind == SINK_MEMORY) {
+    bool is_kept = set ? set->persistent : to && to->kind == SINK_MEMORY;
+    char *whole = sr->whole[i] ? sr->whole[i]->data : !set && to && to->kind == SINK_MEMORY ? to->data : NULL;
+    *d = (delivery){.streamed = is_kept && shape_size(o->ndim, o->shape) * (int64_t)size >= STREAMED_BYTES};
+    if (whole) {
         shape_strides(o->ndim, o->shape, size, d->strides);
-        d->data = w->run->sinks[o->root].data;
+        d->data = whole;
         for (int k = 0; k < o->ndim; k++) d->data += b.start[k] * d->strides[k];
         return TSR_OK;
     }
@@ -37,11 +45,12 @@ static tsr_status delivery_begin(worker *w, const stage_output *o, const held_se
 }
 
 /* Hands the block on; the buffer is consumed. */
-static tsr_status delivery_end(worker *w, const stage_output *o, held_set *set, int64_t block, delivery *d)
+static tsr_status delivery_end(worker *w, const stage *s, const stage_run *sr, int i, int64_t block, delivery *d)
 {
+    const stage_output *o = &s->outputs[i];
     if (!d->buf) return TSR_OK;
-    if (set) {
-        held_put(set, block, d->buf);
+    if (sr->sets[i]) {
+        held_put(sr->sets[i], block, d->buf);
         return TSR_OK;
     }
     box b = output_box(o, block);
@@ -69,18 +78,19 @@ tsr_status execute_map(worker *w, const stage *s, stage_run *sr, int64_t block)
     delivery *to = (delivery *)(void *)room->data;
     TRY(fetch_bind(w, s->body, &domain, &b));
     for (int i = 0; i < s->n_outputs; i++) {
-        tsr_status status = delivery_begin(w, &s->outputs[i], sr->sets[i], block, &to[i]);
+        tsr_status status = delivery_begin(w, s, sr, i, block, &to[i]);
         if (status != TSR_OK) {
             delivery_abandon(to, i);
             return status;
         }
         output_binding *o = &b.outputs[s->outputs[i].slot];
         o->data = to[i].data;
+        o->streamed = to[i].streamed;
         memcpy(o->strides, to[i].strides, sizeof o->strides);
     }
     program_run(s->body->prog, &b, worker_scratch(w), &w->faults);
     for (int i = 0; i < s->n_outputs; i++) {
-        tsr_status status = delivery_end(w, &s->outputs[i], sr->sets[i], block, &to[i]);
+        tsr_status status = delivery_end(w, s, sr, i, block, &to[i]);
         if (status != TSR_OK) {
             delivery_abandon(to + i + 1, s->n_outputs - i - 1);
             return status;
@@ -185,7 +195,7 @@ tsr_status execute_fold_finish(worker *w, const stage *s, stage_run *sr, fold *f
             at = offset;
             a->ops->merge(total, state_of(folds[r].state->data, a, cells, &at), cells, &a->params);
         }
-        TRY(delivery_begin(w, o, sr->sets[i], block, &to));
+        TRY(delivery_begin(w, s, sr, i, block, &to));
         box b = output_box(o, block);
         int64_t dense[TSR_MAX_NDIM], size = (int64_t)tsr_dtype_size(o->dtype);
         shape_strides(o->ndim, b.count, (size_t)size, dense);
@@ -209,7 +219,7 @@ tsr_status execute_fold_finish(worker *w, const stage *s, stage_run *sr, fold *f
                 memcpy(row, room->data + r * length * size, (size_t)(length * size));
             }
         }
-        TRY(delivery_end(w, o, sr->sets[i], block, &to));
+        TRY(delivery_end(w, s, sr, i, block, &to));
     }
     return TSR_OK;
 }
@@ -282,9 +292,9 @@ tsr_status execute_scan(worker *w, const stage *s, stage_run *sr, int64_t block)
     TRY(evaluate_dense(w, s, &tile, o->dtype, &data));
     TRY(chain_carry(w, s, sr, block, outer * inner, &carry));
     w->run->plan->kernels->scan[s->params->scan.kind][o->dtype](data->data, data->data, carry, outer, tile.count[s->axis], inner);
-    TRY(delivery_begin(w, o, sr->sets[0], block, &to));
+    TRY(delivery_begin(w, s, sr, 0, block, &to));
     copy_out(&to, o, &tile, data->data);
-    return delivery_end(w, o, sr->sets[0], block, &to);
+    return delivery_end(w, s, sr, 0, block, &to);
 }
 
 tsr_status execute_quantile(worker *w, const stage *s, stage_run *sr, int64_t block)
@@ -302,7 +312,7 @@ tsr_status execute_quantile(worker *w, const stage *s, stage_run *sr, int64_t bl
     TRY(worker_buffer(w, (size_t)(outer * inner * s->params->quantile.n_q) * size, &result));
     w->run->plan->kernels->quantile[dtype](result->data, data->data, sorted->data, outer, length, inner, s->params->quantile.q,
                                            s->params->quantile.n_q, s->params->quantile.skip_nan);
-    TRY(delivery_begin(w, o, sr->sets[0], block, &to));
+    TRY(delivery_begin(w, s, sr, 0, block, &to));
     copy_out(&to, o, &b, result->data);
-    return delivery_end(w, o, sr->sets[0], block, &to);
+    return delivery_end(w, s, sr, 0, block, &to);
 }

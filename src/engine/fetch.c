@@ -181,6 +181,18 @@ static tsr_status copy_blocks(worker *w, held_set *set, const region *source, ch
     }
 }
 
+/* Where a region lies in an output that is in one piece. */
+static const char *region_in_whole(const operand *o, const buffer *whole, const region *source, int64_t *strides)
+{
+    const char *data = whole->data;
+    shape_strides(o->ndim, o->node->shape, tsr_dtype_size(o->dtype), strides);
+    for (int d = 0; d < o->ndim; d++) {
+        data += source->box.start[d] * strides[d];
+        strides[d] *= source->step[d];
+    }
+    return data;
+}
+
 /* ---- Gathers: filling a dense region from pieces ----------------------------------------------------------------- */
 
 static tsr_status fill_concat(worker *w, const operand *o, const region *source, char *out, const int64_t *strides)
@@ -305,8 +317,15 @@ static tsr_status fill(worker *w, const operand *o, const region *source, char *
 {
     switch (o->kind) {
     case OPERAND_STORE: return read_store(w, o, source, out);
-    case OPERAND_BLOCKS:
-    case OPERAND_STAGE: return copy_blocks(w, set_of(w, o), source, out, strides);
+    case OPERAND_STAGE: {
+        const buffer *whole = w->run->stages[o->stage].whole[o->output];
+        if (!whole) return copy_blocks(w, set_of(w, o), source, out, strides);
+        int64_t in_strides[TSR_MAX_NDIM];
+        const char *in = region_in_whole(o, whole, source, in_strides);
+        copy_strided(w->run->plan->kernels, o->dtype, o->ndim, source->box.count, out, strides, in, in_strides);
+        return TSR_OK;
+    }
+    case OPERAND_BLOCKS: return copy_blocks(w, set_of(w, o), source, out, strides);
     case OPERAND_CONCAT: return fill_concat(w, o, source, out, strides);
     case OPERAND_TAKE: return fill_take(w, o, source, out, strides);
     case OPERAND_RESHAPE: return fill_reshape(w, o, source, out);
@@ -375,10 +394,16 @@ static tsr_status bind_operand(worker *w, const operand *o, const region *domain
     }
     region source = operand_region(o, domain);
     bool done = false;
+    int64_t strides[TSR_MAX_NDIM];
+    const buffer *whole = o->kind == OPERAND_STAGE ? w->run->stages[o->stage].whole[o->output] : NULL;
+    if (whole) {
+        const char *data = region_in_whole(o, whole, &source, strides);
+        bind_region(o, domain, &source, data, strides, out);
+        return TSR_OK;
+    }
     if (o->kind == OPERAND_STAGE || o->kind == OPERAND_BLOCKS) TRY(bind_single_block(w, o, domain, &source, out, &done));
     if (o->kind == OPERAND_CONCAT) TRY(bind_single_piece(w, o, domain, &source, out, &done));
     if (done) return TSR_OK;
-    int64_t strides[TSR_MAX_NDIM];
     shape_strides(o->ndim, source.box.count, tsr_dtype_size(o->dtype), strides);
     cache_key key;
     buffer *buf = NULL;
@@ -462,6 +487,7 @@ tsr_status fetch_body(worker *w, const body *t, const region *domain, bool swapp
     buffer *scratch;
     TRY(fetch_bind(w, t, domain, &b));
     b.outputs[0].data = out;
+    b.outputs[0].streamed = false;
     memcpy(b.outputs[0].strides, strides, sizeof *strides * (size_t)t->ndim);
     TRY(worker_buffer(w, t->prog->scratch_bytes, &scratch));
     program_run(t->prog, &b, scratch->data, &w->faults);

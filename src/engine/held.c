@@ -393,6 +393,8 @@ static tsr_status spill(keeper *k, held_set *set, int64_t block)
     return TSR_OK;
 }
 
+size_t keeper_budget_bytes(const keeper *k) { return k->budget_bytes; }
+
 tsr_status keeper_reserve(keeper *k, size_t bytes, const atomic_bool *stop)
 {
     tsr_status status = TSR_OK;

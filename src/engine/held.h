@@ -37,6 +37,7 @@ typedef struct held_set {
 
 tsr_status keeper_new(pool *buffers, size_t budget_bytes, const char *scratch_dir, keeper **out) MUST_CHECK;
 void keeper_free(keeper *k);
+size_t keeper_budget_bytes(const keeper *k);
 
 tsr_status held_set_new(keeper *k, tsr_dtype dtype, const grid *blocks, bool persistent, held_set **out) MUST_CHECK;
 void held_set_unref(held_set *set);

@@ -406,6 +406,16 @@ static void *work(void *argument)
 
 /* ---- Setting up and taking down ----------------------------------------------------------------------------------- */
 
+/* A small output lies in one piece until the run ends: its readers take any region of it without copies. */
+static tsr_status make_whole(run *r, const stage_output *o, buffer **out)
+{
+    int64_t bytes = shape_size(o->ndim, o->shape) * (int64_t)tsr_dtype_size(o->dtype);
+    if (o->root >= 0 || bytes > SMALL_SET_BYTES || (size_t)bytes > keeper_budget_bytes(r->keeper) / 16) return TSR_OK;
+    TRY(keeper_reserve(r->keeper, (size_t)bytes, &r->stop));
+    r->whole_bytes += (size_t)bytes;
+    return buffer_new(r->buffers, (size_t)bytes, out);
+}
+
 static tsr_status init_stage(run *r, int number)
 {
     const stage *s = &r->plan->stages[number];
@@ -413,12 +423,15 @@ static tsr_status init_stage(run *r, int number)
     int64_t n = stage_n_blocks(s);
     bool is_read = false;
     sr->sets = mem_calloc((size_t)s->n_outputs, sizeof(held_set *));
-    if (!sr->sets) return TSR_ERR_MEMORY;
+    sr->whole = mem_calloc((size_t)s->n_outputs, sizeof(buffer *));
+    if (!sr->sets || !sr->whole) return TSR_ERR_MEMORY;
     for (int i = 0; i < s->n_outputs; i++) {
         const stage_output *o = &s->outputs[i];
         bool held = o->root >= 0 && r->sinks[o->root].kind == SINK_HELD;
         is_read = is_read || o->is_read;
         if (o->root >= 0 && !held) continue;
+        TRY(make_whole(r, o, &sr->whole[i]));
+        if (sr->whole[i]) continue;
         TRY(held_set_new(r->keeper, o->dtype, &o->blocks, held, &sr->sets[i]));
         if (held) {
             atomic_fetch_add(&sr->sets[i]->base.refs, 1);
@@ -461,8 +474,10 @@ static void run_fini(run *r)
     for (int i = 0; r->stages && i < r->plan->n_stages; i++) {
         stage_run *sr = &r->stages[i];
         for (int k = 0; sr->sets && k < r->plan->stages[i].n_outputs; k++) held_set_unref(sr->sets[k]);
+        for (int k = 0; sr->whole && k < r->plan->stages[i].n_outputs; k++) buffer_unref(sr->whole[k]);
         for (int64_t k = 0; sr->carries && k < stage_n_blocks(&r->plan->stages[i]); k++) buffer_unref(sr->carries[k]);
         mem_free(sr->sets);
+        mem_free(sr->whole);
         mem_free(sr->blocks);
         mem_free(sr->carries);
     }
@@ -476,6 +491,7 @@ static void run_fini(run *r)
         VEC_FINI(&w->events);
         pthread_mutex_destroy(&w->lock);
     }
+    keeper_release(r->keeper, r->whole_bytes);
     keeper_cache_clear(r->keeper);
     mem_free(r->workers);
     mem_free(r->stages);

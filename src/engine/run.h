@@ -50,6 +50,7 @@ typedef struct block_run {
 
 typedef struct stage_run {
     held_set **sets;          /* one for each output that is read or held; NULL where the blocks go to memory or a file */
+    buffer **whole;           /* one for each output that is read and small: all its blocks in one piece, and no set */
     block_run *blocks;        /* NULL for roots that nothing waits for and that are not reduced in several runs */
     buffer **carries;         /* SCAN: one for each chain of tiles */
     atomic_int_fast64_t next; /* roots: the next task to hand out */
@@ -82,7 +83,7 @@ typedef struct run {
     stage_run *stages;
     worker *workers;
     int n_workers;
-    size_t scratch_bytes;
+    size_t scratch_bytes, whole_bytes;
 
     pthread_mutex_t lock; /* guards block states, waiting lists, folds, and what is below */
     pthread_cond_t work;  /* a task was queued, or the run is over */

@@ -1,5 +1,6 @@
 /* Moving elements between memory and strips: strided loads with or without byte reversal, strided stores, running indices. */
 #include "kernel/isa.h"
+#include "kernel/simd.h"
 
 #include <string.h>
 
@@ -88,6 +89,29 @@ const scatter_kernel ISA(scatter_table)[TSR_N_DTYPES] = {
     [TSR_U8] = scatter8,   [TSR_U16] = scatter16, [TSR_U32] = scatter32,   [TSR_U64] = scatter64, [TSR_F32] = scatter32,
     [TSR_F64] = scatter64, [TSR_C64] = scatter64, [TSR_C128] = scatter128,
 };
+
+/* Copies around the caches, whole lines at a time: what is written is not read soon, and memory need not be read before. */
+void ISA(stream_copy)(void *out_, const void *in_, size_t n_bytes)
+{
+    char *out = out_;
+    const char *in = in_;
+#if defined(__SSE2__)
+    size_t head = -(uintptr_t)out % SIMD_BYTES;
+    if (head > n_bytes) head = n_bytes;
+    memcpy(out, in, head);
+    for (out += head, in += head, n_bytes -= head; n_bytes >= SIMD_BYTES;
+         out += SIMD_BYTES, in += SIMD_BYTES, n_bytes -= SIMD_BYTES) {
+#if SIMD_BYTES == 64
+        _mm512_stream_si512((__m512i *)(void *)out, _mm512_loadu_si512(in));
+#elif SIMD_BYTES == 32
+        _mm256_stream_si256((__m256i *)(void *)out, _mm256_loadu_si256((const __m256i *)(const void *)in));
+#else
+        _mm_stream_si128((__m128i *)(void *)out, _mm_loadu_si128((const __m128i *)(const void *)in));
+#endif
+    }
+#endif
+    memcpy(out, in, n_bytes);
+}
 
 void ISA(index_fill)(int64_t *out, int64_t index, int64_t step, size_t n)
 {

@@ -146,7 +146,8 @@ struct kernels {
     const cast_kernel (*cast)[TSR_N_DTYPES]; /* [from][to] */
     const gather_kernel (*gather)[2];        /* [dtype][swapped] */
     const scatter_kernel *scatter;           /* [dtype] */
-    const random_kernel (*random)[TSR_N_DTYPES]; /* [kind][dtype] */
+    void (*stream)(void *out, const void *in, size_t n_bytes); /* a copy around the caches; needs a store fence at the end */
+    const random_kernel (*random)[TSR_N_DTYPES];               /* [kind][dtype] */
     index_kernel index;
     const acc_ops *const *acc;               /* [monoid][dtype]; n_fields 0: no such accumulator */
     const scan_kernel (*scan)[TSR_N_DTYPES]; /* [kind][dtype] */

@@ -9,6 +9,7 @@ const kernels ISA(kernels_table) = {
     .cast = ISA(cast_table),
     .gather = ISA(gather_table),
     .scatter = ISA(scatter_table),
+    .stream = ISA(stream_copy),
     .random = ISA(random_table),
     .index = ISA(index_fill),
     .acc = ISA(acc_tables),

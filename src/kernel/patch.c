@@ -195,6 +195,16 @@ static void run_map3(runner *r, const step *s, value *v)
 
 /* ---- Results ----------------------------------------------------------------------------------------------------- */
 
+/* n elements of the result, from a dense strip. */
+static void write_strip(const runner *r, const step *s, char *to, int64_t stride, const char *from, int64_t n)
+{
+    if (stride == s->size && r->b->outputs[s->in->slot].streamed) {
+        r->p->kernels->stream(to, from, (size_t)(n * s->size));
+    } else {
+        s->kernel.scatter(to, stride, from, (size_t)n);
+    }
+}
+
 static void run_store(runner *r, const step *s)
 {
     const instr *in = s->in;
@@ -209,12 +219,12 @@ static void run_store(runner *r, const step *s)
         from = spread(r, a, ALONG_ROWS, in->dtype, spare_strip(r, 0));
     }
     if (r->cols == 1) {
-        s->kernel.scatter(data, s->row_stride, from, (size_t)r->rows);
+        write_strip(r, s, data, s->row_stride, from, r->rows);
     } else if (s->row_stride == s->col_stride * r->cols && from_step == r->cols * s->size) {
-        s->kernel.scatter(data, s->col_stride, from, (size_t)patch_size(r));
+        write_strip(r, s, data, s->col_stride, from, patch_size(r));
     } else {
         for (int64_t i = 0; i < r->rows; i++)
-            s->kernel.scatter(data + i * s->row_stride, s->col_stride, from + i * from_step, (size_t)r->cols);
+            write_strip(r, s, data + i * s->row_stride, s->col_stride, from + i * from_step, r->cols);
     }
 }
 

@@ -100,6 +100,7 @@ typedef struct generator_binding {
 typedef struct output_binding {
     char *data;
     int64_t strides[TSR_MAX_NDIM]; /* bytes */
+    bool streamed;                 /* nobody reads it soon: written around the caches */
 } output_binding;
 typedef struct accumulator_binding {
     acc_state state;             /* the cell of the box's first index */

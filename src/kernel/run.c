@@ -5,6 +5,10 @@
  * the thread or the memory at hand - so a result has the same bits wherever it is computed. */
 #include "kernel/patch.h"
 
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
 /* ---- Order of dimensions ----------------------------------------------------------------------------------------- */
 
 static int64_t magnitude(int64_t stride) { return stride < 0 ? -stride : stride; }
@@ -162,6 +166,9 @@ void program_run(const program *p, program_binding *b, void *scratch, unsigned *
             if (++r.at[d] < b->count[d]) break;
             r.at[d] = 0;
         }
-        if (d < 0) return;
+        if (d < 0) break;
     }
+#if defined(__SSE2__)
+    _mm_sfence(); /* streamed results, before anybody is told of them */
+#endif
 }
