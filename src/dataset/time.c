@@ -139,6 +139,9 @@ tsr_date time_date(calendar cal, instant t)
     d.minute = (int)(t.us / 60000000 % 60);
     d.second = (double)(t.us % 60000000) * 1e-6;
     d.day_of_year = (int)(t.day - calendar_day(cal, d.year, 1, 1)) + 1;
-    d.weekday = (int)(((t.day + 3) % 7 + 7) % 7); /* 1970-01-01 was a Thursday */
+    /* 1970-01-01 was a Thursday. Calendars whose years are all alike have no real weeks: day 0 of their year 0 is taken for a
+     * Monday, as cftime does. */
+    int64_t thursday = calendar_fixed_year(cal) ? INT64_C(1970) * calendar_fixed_year(cal) : 3;
+    d.weekday = (int)(((t.day + thursday) % 7 + 7) % 7);
     return d;
 }
