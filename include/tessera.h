@@ -598,7 +598,7 @@ TSR_API const char *tsr_variable_coord_name(const tsr_variable *v, int i);
 TSR_API tsr_variable *tsr_variable_coord(const tsr_variable *v, const char *name);
 /* Values of a coordinate that is in memory (dimension coordinates and single values); NULL otherwise. Valid as long as v. */
 TSR_API const double *tsr_variable_labels(const tsr_variable *v, int64_t *n);
-/* Text of one label: a number, or an ISO date for a time coordinate. Returns `buffer`. */
+/* Text of one label: a number, an ISO date for a time coordinate, a name from flag_meanings. Returns `buffer`. */
 TSR_API char *tsr_variable_label_text(const tsr_variable *v, int64_t i, char *buffer, size_t size);
 TSR_API bool tsr_variable_is_time(const tsr_variable *v); /* units "... since ..." */
 
@@ -628,7 +628,7 @@ TSR_API tsr_variable *tsr_variable_slice(tsr_variable *v, const char *dim, const
                                          int64_t step);
 TSR_API tsr_variable *tsr_variable_take(tsr_variable *v, const char *dim, int64_t n, const int64_t *indices);
 
-/* A label: a number, or text: a date or part of one ("2014", "2014-01", "2014-01-05T06:00") for a time coordinate. */
+/* A label: a number, or text: a date or part of one ("2014-01", "2014-01-05T06:00") or a name from flag_meanings ("DJF"). */
 typedef struct tsr_label {
     const char *text; /* NULL: the number */
     double number;

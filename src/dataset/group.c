@@ -12,22 +12,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* X(name in "time.name", key of a date d) */
+/* X(name in "time.name", key of a date d, units of the key). A season goes by the month in its middle, so that its number is a
+ * month for every reader; its name comes from flag_meanings. Units in the singular: CDO takes them for a time axis, xarray for
+ * nothing. */
 #define PART_LIST(X)                                                                                                             \
-    X("year", (double)d->year)                                                                                                   \
-    X("season", (double)(d->month % 12 / 3 + 1))                                                                                 \
-    X("quarter", (double)((d->month - 1) / 3 + 1))                                                                               \
-    X("month", (double)d->month)                                                                                                 \
-    X("day", (double)d->day)                                                                                                     \
-    X("dayofyear", (double)d->day_of_year)                                                                                       \
-    X("weekday", (double)d->weekday)                                                                                             \
-    X("dayofweek", (double)d->weekday)                                                                                           \
-    X("hour", (double)d->hour)                                                                                                   \
-    X("minute", (double)d->minute)                                                                                               \
-    X("second", floor(d->second))
+    X("year", (double)d->year, "year")                                                                                           \
+    X("season", (double)(d->month % 12 / 3 * 3 + 1), "month")                                                                    \
+    X("quarter", (double)((d->month - 1) / 3 + 1), NULL)                                                                         \
+    X("month", (double)d->month, "month")                                                                                        \
+    X("day", (double)d->day, "day")                                                                                              \
+    X("dayofyear", (double)d->day_of_year, "day")                                                                                \
+    X("weekday", (double)d->weekday, NULL)                                                                                       \
+    X("dayofweek", (double)d->weekday, NULL)                                                                                     \
+    X("hour", (double)d->hour, "hour")                                                                                           \
+    X("minute", (double)d->minute, "minute")                                                                                     \
+    X("second", floor(d->second), "second")
 
 static const char *const part_names[] = {
-#define X(name, key) name,
+#define X(name, key, units) name,
+    PART_LIST(X)
+#undef X
+};
+static const char *const part_units[] = {
+#define X(name, key, units) units,
     PART_LIST(X)
 #undef X
 };
@@ -36,7 +43,7 @@ enum { N_PARTS = sizeof part_names / sizeof *part_names };
 static double part_key(int part, const tsr_date *d)
 {
     const double keys[] = {
-#define X(name, key) key,
+#define X(name, key, units) key,
         PART_LIST(X)
 #undef X
     };
@@ -46,7 +53,8 @@ static double part_key(int part, const tsr_date *d)
 /* The groups of the positions along an axis. */
 typedef struct grouping {
     int axis;
-    char name[128]; /* of the new dimension */
+    char name[128];    /* of the new dimension */
+    const char *units; /* of the keys, where they are part of a date; may be NULL */
     bool is_season, is_integer;
     int64_t n_positions, n_groups;
     double *keys;     /* of the groups, increasing */
@@ -103,6 +111,7 @@ static tsr_status group_by_date(const tsr_variable *v, const char *by, const cha
         return error_set(TSR_ERR_TYPE, "'%s' is not a time coordinate: its units are '%s', not '... since ...'", c->name,
                          attrs_text(c->attrs, "units") ? attrs_text(c->attrs, "units") : "");
     snprintf(g->name, sizeof g->name, "%s", part_names[part]);
+    g->units = part_units[part];
     g->is_season = !strcmp(g->name, "season");
     g->is_integer = true;
     int64_t n = c->labels->n;
@@ -158,10 +167,11 @@ static tsr_status group_coord(tsr_session *session, const grouping *g, const tsr
         c->attrs = attrs_ref(source->attrs);
         variable_find_time(c);
     }
+    GUARD(variable_own_attrs(c, &a));
+    if (g->units) GUARD(attrs_set_text(a, "units", g->units));
     if (g->is_season) {
-        const int8_t values[] = {1, 2, 3, 4};
-        store_attr flags = {.name = "flag_values", .dtype = TSR_I8, .n_values = 4, .values = (void *)values};
-        GUARD(variable_own_attrs(c, &a));
+        const int32_t values[] = {1, 4, 7, 10};
+        store_attr flags = {.name = "flag_values", .dtype = TSR_I32, .n_values = 4, .values = (void *)values};
         GUARD(attrs_add(a, &flags));
         GUARD(attrs_set_text(a, "flag_meanings", "DJF MAM JJA SON"));
     }

@@ -2,6 +2,7 @@
  * a list of positions (pick.c). Dates are compared as moments, so that rounding of the numbers does not matter. */
 #include "dataset/select.h"
 #include "base/mem.h"
+#include "dataset/flags.h"
 #include "dataset/names.h"
 #include "dataset/pick.h"
 
@@ -92,11 +93,16 @@ static time_resolution labels_resolution(calendar cal, const instant *t, int64_t
 
 /* ---- Finding ---- */
 
-static tsr_status need_number(const tsr_variable *c, tsr_label label)
+/* Text that does not stand for a date must be the name of a value, which it is replaced by. */
+static tsr_status resolve(const tsr_variable *c, tsr_label *label)
 {
-    if (!label.text || c->is_time) return TSR_OK;
-    return error_set(TSR_ERR_TYPE, "'%.100s' cannot be looked up in the coordinate %s, whose values are numbers", label.text,
-                     c->name);
+    if (!label->text || c->is_time) return TSR_OK;
+    if (!flags_exist(c->attrs))
+        return error_set(TSR_ERR_TYPE, "'%.100s' cannot be looked up in the coordinate %s, whose values are numbers", label->text,
+                         c->name);
+    if (flags_value(c->attrs, label->text, &label->number) != TSR_OK) return error_prefix("coordinate %s", c->name);
+    label->text = NULL;
+    return TSR_OK;
 }
 
 static const char *label_title(tsr_label label, char *text, size_t size)
@@ -126,7 +132,7 @@ static int64_t nearest_number(const labels *l, double number)
 static tsr_status find_one(const tsr_variable *v, const tsr_variable *c, tsr_label label, bool nearest, int64_t *at)
 {
     char what[80];
-    TRY(need_number(c, label));
+    TRY(resolve(c, &label));
     double number = label.number;
     if (label.text) {
         interval range;
@@ -172,39 +178,43 @@ static tsr_status flagged(const bool *flags, int64_t n, int64_t **list, pick *p)
     return TSR_OK;
 }
 
-/* Flags the labels in [first, last]; either NULL: open. Dates: from the beginning of the first to the end of the last. */
+/* The same for dates: from the beginning of the first to the end of the last. */
+static tsr_status flag_dates(const tsr_variable *c, const tsr_label *first, const tsr_label *last, bool *flags)
+{
+    interval a, b;
+    instant *t = NULL;
+    if (first) TRY(label_interval(c, *first, &a));
+    if (last) TRY(label_interval(c, *last, &b));
+    if (first && last && instant_compare(a.first, b.first) > 0) { /* a descending range */
+        interval swap = a;
+        a = b;
+        b = swap;
+    }
+    TRY(all_instants(c, &t));
+    for (int64_t i = 0; i < c->labels->n; i++)
+        flags[i] = (!first || instant_compare(t[i], a.first) >= 0) && (!last || instant_compare(t[i], b.end) < 0);
+    mem_free(t);
+    return TSR_OK;
+}
+
+/* Flags the labels in [first, last]; either NULL: open. */
 static tsr_status flag_range(const tsr_variable *c, const tsr_label *first, const tsr_label *last, bool *flags)
 {
-    int64_t n = c->labels->n;
-    if (first) TRY(need_number(c, *first));
-    if (last) TRY(need_number(c, *last));
-    if ((first && first->text) || (last && last->text)) {
-        interval a, b;
-        instant *t = NULL;
-        if (first) TRY(label_interval(c, *first, &a));
-        if (last) TRY(label_interval(c, *last, &b));
-        if (first && last && instant_compare(a.first, b.first) > 0) { /* a descending range */
-            interval swap = a;
-            a = b;
-            b = swap;
-        }
-        TRY(all_instants(c, &t));
-        for (int64_t i = 0; i < n; i++)
-            flags[i] = (!first || instant_compare(t[i], a.first) >= 0) && (!last || instant_compare(t[i], b.end) < 0);
-        mem_free(t);
-        return TSR_OK;
-    }
-    double low = first ? first->number : -INFINITY, high = last ? last->number : INFINITY;
+    tsr_label from = first ? *first : (tsr_label){0}, to = last ? *last : (tsr_label){0};
+    TRY(resolve(c, &from));
+    TRY(resolve(c, &to));
+    if (from.text || to.text) return flag_dates(c, first, last, flags);
+    double low = first ? from.number : -INFINITY, high = last ? to.number : INFINITY;
     bool down = labels_direction(c->labels) < 0;
     if (first && last && low > high) {
         double swap = low;
         low = high;
         high = swap;
     } else if (down && (!first || !last)) { /* `60:` on a descending axis goes down from 60 */
-        low = last ? last->number : -INFINITY;
-        high = first ? first->number : INFINITY;
+        low = last ? to.number : -INFINITY;
+        high = first ? from.number : INFINITY;
     }
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < c->labels->n; i++) {
         double x = c->labels->values[i];
         flags[i] = (x >= low && x <= high) || equals(c, x, low) || equals(c, x, high);
     }
@@ -274,7 +284,7 @@ tsr_variable *tsr_variable_select(tsr_variable *v, const char *dim, tsr_label la
     tsr_status status;
     pick p = {.drops = true, .step = 1, .n = 1};
     GUARD(select_find_coord(v, dim, label.text != NULL, &axis, &c));
-    GUARD(need_number(c, label));
+    GUARD(resolve(c, &label));
     if (label.text && !nearest)
         GUARD(select_date(v, axis, c, label, &out));
     else {

@@ -3,6 +3,7 @@
 #include "dataset/variable.h"
 
 #include "base/mem.h"
+#include "dataset/flags.h"
 #include "dataset/names.h"
 
 #include <math.h>
@@ -296,6 +297,7 @@ char *variable_label_format(const tsr_variable *v, double value, char *text, siz
 {
     instant t;
     if (v->is_time && !isnan(value) && time_decode(&v->time, value, &t) == TSR_OK) return time_format(v->time.cal, t, text, size);
+    if (flags_name(v->attrs, value, text, size)) return text;
     if (v->dtype == TSR_F32)
         snprintf(text, size, "%.7g", value);
     else

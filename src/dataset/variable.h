@@ -85,7 +85,7 @@ tsr_variable *variable_find_coord(const tsr_variable *v, const char *name);
 tsr_variable *variable_dim_coord(const tsr_variable *v, int axis);
 /* "t2m" or, without a name, "the array". */
 const char *variable_title(const tsr_variable *v);
-/* Text of one value: a date for times. */
+/* Text of one value: a date for times, a name where flag_meanings gives one. */
 char *variable_label_format(const tsr_variable *v, double value, char *buffer, size_t size);
 /* Do both say the same: dimensions, shape and values (labels compared, arrays by identity)? */
 bool variable_same(const tsr_variable *a, const tsr_variable *b);
