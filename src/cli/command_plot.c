@@ -62,9 +62,12 @@ static tsr_status draw_histogram(runner *r, const char *path, const plot_style *
     tsr_array *borders = tsr_from_memory(r->e.session, edges, TSR_F64, 1, &n_edges, NULL, NULL, NULL, NULL);
     if (!counts || !borders) return tsr_error_code();
     const char *long_name = tsr_variable_text(v, "long_name"), *units = tsr_variable_text(v, "units");
-    char *label = arena_printf(&r->e.memory, units ? "%s (%s)" : "%s", long_name ? long_name : name, units);
-    if (!label) return TSR_ERR_MEMORY;
-    return figure_histogram(path, style, tsr_variable_new(NULL, counts, NULL), tsr_variable_new(NULL, borders, NULL), label);
+    const char *what = long_name && long_name[0] ? long_name : name;
+    char *label = arena_printf(&r->e.memory, units ? "%s (%s)" : "%s", what, units), *title;
+    if (!label || !(title = arena_printf(&r->e.memory, "Histogram: %s", what))) return TSR_ERR_MEMORY;
+    plot_style titled = *style;
+    if (!titled.title) titled.title = title;
+    return figure_histogram(path, &titled, tsr_variable_new(NULL, counts, NULL), tsr_variable_new(NULL, borders, NULL), label);
 }
 
 static tsr_status run(runner *r)
@@ -86,7 +89,9 @@ static tsr_status run(runner *r)
     TRY(runner_evaluate(r, expression, n_files, r->call->arguments.items, &last));
     const ast_statement *s = &r->program.statements[r->program.n_statements - 1];
     TRY(fail_here(&r->e, s->value->at, value_to_variable(&r->e, &last, &v)));
-    const char *name = s->n_targets ? s->targets[0] : s->value->kind == AST_NAME ? s->value->text : tsr_variable_name(v);
+    const char *name;
+    TRY(runner_words(r, &name, &style.expression));
+    if (!name) name = tsr_variable_name(v);
     if (option_given(r->call, "histogram")) {
         TRY(draw_histogram(r, path, &style, v, name[0] ? name : "value"));
     } else {

@@ -55,6 +55,10 @@ static axis_kind kind_of(tsr_variable *coord, const char *name)
     if (starts_with(units, "degrees_n") || starts_with(units, "degree_n")) return AXIS_LATITUDE;
     if (starts_with(units, "degrees_e") || starts_with(units, "degree_e")) return AXIS_LONGITUDE;
     if (units && !starts_with(units, "degree")) return AXIS_PLAIN;
+    const char *standard = tsr_variable_text(coord, "standard_name");
+    if (standard && strcmp(standard, "latitude") == 0) return AXIS_LATITUDE;
+    if (standard && strcmp(standard, "longitude") == 0) return AXIS_LONGITUDE;
+    if (starts_with(name, "nav_")) name += 4;
     return starts_with(name, "lat") ? AXIS_LATITUDE : starts_with(name, "lon") ? AXIS_LONGITUDE : AXIS_PLAIN;
 }
 
@@ -115,8 +119,21 @@ static int ticks_of_dates(tsr_variable *coord, const double *values, int64_t n, 
     return n_ticks;
 }
 
+/* What ticks such as "5 Jan" or "5 Jan 06:00" leave out: "2014", or "2013 \xe2\x80\x93 2014". */
+static void year_label(tsr_variable *coord, int64_t n, date_unit unit, char *label, size_t size)
+{
+    tsr_date first, last;
+    label[0] = '\0';
+    if (unit == UNIT_YEAR || unit == UNIT_MONTH) return;
+    if (tsr_variable_date(coord, 0, &first) != TSR_OK || tsr_variable_date(coord, n - 1, &last) != TSR_OK) return;
+    if (first.year == last.year)
+        snprintf(label, size, "%lld", (long long)first.year);
+    else
+        snprintf(label, size, "%lld \xe2\x80\x93 %lld", (long long)first.year, (long long)last.year);
+}
+
 /* The finest ticks of which there are not too many. */
-static void choose_date_ticks(tsr_variable *coord, plot_axis *axis)
+static void choose_date_ticks(tsr_variable *coord, plot_axis *axis, char *label, size_t size)
 {
     static const struct {
         date_unit unit;
@@ -128,17 +145,35 @@ static void choose_date_ticks(tsr_variable *coord, plot_axis *axis)
     for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
         int n = ticks_of_dates(coord, axis->values, axis->n, levels[i].unit, levels[i].step, axis->ticks);
         axis->n_ticks = n <= PLOT_MAX_TICKS ? n : 0;
+        year_label(coord, axis->n, levels[i].unit, label, size);
+        if (label[0]) axis->label = label;
         if (n > 0 && n <= 8) return;
+        axis->label = NULL;
     }
 }
 
-static bool has_geographic_grid(tsr_variable *v)
+/* The two-dimensional longitudes or latitudes of a curvilinear grid; NULL. */
+static tsr_variable *find_grid(tsr_variable *v, axis_kind kind)
 {
-    for (int i = 0; i < tsr_variable_n_coords(v); i++) {
+    for (int i = 0; tsr_variable_ndim(v) == 2 && i < tsr_variable_n_coords(v); i++) {
         const char *name = tsr_variable_coord_name(v, i);
-        tsr_variable *coord = starts_with(name, "lat") || starts_with(name, "nav_lat") ? tsr_variable_coord(v, name) : NULL;
-        if (coord && tsr_variable_ndim(coord) == 2) return true;
+        tsr_variable *coord = tsr_variable_coord(v, name);
+        if (!coord || tsr_variable_ndim(coord) != 2 || kind_of(coord, name) != kind) continue;
+        bool same = true;
+        for (int d = 0; d < 2; d++) same = same && tsr_variable_shape(coord)[d] == tsr_variable_shape(v)[d];
+        if (same) return coord;
     }
+    return NULL;
+}
+
+/* Depths and pressures. */
+static bool rises_downwards(tsr_variable *coord)
+{
+    static const char *const pressures[] = {"Pa", "hPa", "kPa", "mbar", "mb", "millibar", "millibars", "bar", "dbar", "decibar"};
+    const char *positive = tsr_variable_text(coord, "positive"), *units = tsr_variable_text(coord, "units");
+    if (positive && positive[0]) return strcasecmp(positive, "down") == 0;
+    for (size_t i = 0; units && i < sizeof pressures / sizeof *pressures; i++)
+        if (strcmp(units, pressures[i]) == 0) return true;
     return false;
 }
 
@@ -152,49 +187,74 @@ static void read_axis(tsr_variable *v, int d, plot_axis *axis, char *label, size
     *axis = (plot_axis){.kind = AXIS_INDEX, .n = tsr_variable_shape(v)[d]};
     snprintf(label, size, "%s", dim ? dim : "");
     if (!values || n != axis->n || !is_monotonic(values, n)) {
-        if (has_geographic_grid(v)) axis->kind = AXIS_PLAIN; /* rows run north there, not down */
         if (dim) axis->label = label;
         return;
     }
     axis->values = values;
     axis->kind = kind_of(coord, dim);
-    if (axis->kind == AXIS_GIVEN) choose_date_ticks(coord, axis);
+    axis->is_down = axis->kind == AXIS_PLAIN && rises_downwards(coord);
+    if (axis->kind == AXIS_GIVEN) choose_date_ticks(coord, axis, label, size);
     if (axis->kind == AXIS_LATITUDE || axis->kind == AXIS_LONGITUDE || axis->kind == AXIS_GIVEN) return;
+    char pretty[128];
     const char *units = tsr_variable_text(coord, "units"), *long_name = tsr_variable_text(coord, "long_name");
+    if (units) units = units_pretty(units, pretty, sizeof pretty);
     snprintf(label, size, units && units[0] ? "%s (%s)" : "%s", long_name && long_name[0] ? long_name : dim, units);
     axis->label = label;
 }
 
 /* ---- Texts ------------------------------------------------------------------------------------------------------- */
 
-/* "time = 2014-01-25T00:00, level = 850" from the coordinates that are single values. */
-static void subtitle_of(tsr_variable *v, char *text, size_t size)
+/* "mean(t2m, time), level = 850 hPa": the expression, and the coordinates that are single values. */
+static void subtitle_of(tsr_variable *v, const char *expression, char *text, size_t size)
 {
-    size_t used = 0;
+    enum { EXPRESSION_LENGTH = 90, LENGTH = 100 };
+    size_t used = 0, length = expression ? strlen(expression) : 0;
     text[0] = '\0';
+    if (length > EXPRESSION_LENGTH) {
+        length = EXPRESSION_LENGTH;
+        while (((unsigned char)expression[length] & 0xc0) == 0x80) length--; /* not inside a character */
+        used = (size_t)snprintf(text, size, "%.*s ...", (int)length, expression);
+    } else if (length) {
+        used = (size_t)snprintf(text, size, "%s", expression);
+    }
     for (int i = 0; i < tsr_variable_n_coords(v); i++) {
         const char *name = tsr_variable_coord_name(v, i);
         tsr_variable *coord = tsr_variable_coord(v, name);
         int64_t n;
-        char label[64];
-        if (!coord || tsr_variable_ndim(coord) > 0 || !tsr_variable_labels(coord, &n) || used + 1 >= size) continue;
-        used += (size_t)snprintf(text + used, size - used, "%s%s = %s", used ? ", " : "", name,
-                                 tsr_variable_label_text(coord, 0, label, sizeof label));
+        char label[64], pretty[64];
+        if (!coord || tsr_variable_ndim(coord) > 0 || !tsr_variable_labels(coord, &n) || used > LENGTH) continue;
+        if (tsr_variable_text(coord, "grid_mapping_name")) continue; /* its value means nothing */
+        const char *units = tsr_variable_is_time(coord) ? NULL : tsr_variable_text(coord, "units");
+        bool has_units = units && units[0] && strcmp(units, "1") != 0;
+        used += (size_t)snprintf(text + used, size - used, "%s%s = %s%s%s", used ? ",  " : "", name,
+                                 tsr_variable_label_text(coord, 0, label, sizeof label), has_units ? " " : "",
+                                 has_units ? units_pretty(units, pretty, sizeof pretty) : "");
     }
 }
 
+/* "2 metre temperature", "air temperature", or the bare name. */
+static void describe(tsr_variable *v, const char *name, char *text, size_t size)
+{
+    const char *long_name = tsr_variable_text(v, "long_name"), *standard = tsr_variable_text(v, "standard_name");
+    const char *own = tsr_variable_name(v);
+    bool is_renamed = name && name[0] && strcmp(name, own) != 0;
+    bool has_long = long_name && long_name[0], has_standard = standard && standard[0];
+    snprintf(text, size, "%s", is_renamed ? name : has_long ? long_name : has_standard ? standard : own);
+    for (char *p = text; !is_renamed && !has_long && has_standard && *p; p++)
+        if (*p == '_') *p = ' ';
+}
+
 typedef struct words {
-    char title[256], subtitle[256], label[256];
+    char title[256], subtitle[512], label[300];
 } words;
 
 static void find_words(tsr_variable *v, const char *name, bool is_map, plot_style *style, words *w)
 {
-    const char *long_name = tsr_variable_text(v, "long_name"), *units = tsr_variable_text(v, "units");
-    const char *own = name && name[0] ? name : tsr_variable_name(v);
-    bool is_renamed = name && name[0] && strcmp(name, tsr_variable_name(v)) != 0;
-    bool has_long = long_name && long_name[0] && !is_renamed;
-    snprintf(w->title, sizeof w->title, "%s", has_long ? long_name : own);
-    subtitle_of(v, w->subtitle, sizeof w->subtitle);
+    char pretty[128];
+    const char *units = tsr_variable_text(v, "units");
+    if (units) units = units_pretty(units, pretty, sizeof pretty);
+    describe(v, name, w->title, sizeof w->title);
+    subtitle_of(v, style->expression, w->subtitle, sizeof w->subtitle);
     bool has_units = units && units[0] && strcmp(units, "1") != 0;
     if (is_map)
         snprintf(w->label, sizeof w->label, "%s", has_units ? units : "");
@@ -282,6 +342,22 @@ static tsr_status too_many(tsr_variable *v, const char *name)
                      "");
 }
 
+/* A map on a curvilinear grid. */
+static tsr_status draw_mesh(const char *path, const plot_style *style, tsr_variable *v, tsr_variable *lon, tsr_variable *lat)
+{
+    tsr_status status = TSR_OK;
+    void *values = NULL, *x = NULL, *y = NULL;
+    GUARD(compute_as(v, TSR_F32, &values));
+    GUARD(compute_as(lon, TSR_F64, &x));
+    GUARD(compute_as(lat, TSR_F64, &y));
+    GUARD(plot_mesh(path, style, tsr_variable_shape(v)[0], tsr_variable_shape(v)[1], x, y, values));
+done:
+    mem_free(values);
+    mem_free(x);
+    mem_free(y);
+    return status;
+}
+
 tsr_status figure_variable(const char *path, const plot_style *given, const char *name, tsr_variable *v)
 {
     plot_style style = *given;
@@ -295,6 +371,11 @@ tsr_status figure_variable(const char *path, const plot_style *given, const char
     if (ndim > 2) return too_many(v, name);
     for (int d = 0; d < ndim; d++)
         if (tsr_variable_shape(v)[d] == 0) return error_set(TSR_ERR_VALUE, "an empty array cannot be drawn");
+    tsr_variable *lon = find_grid(v, AXIS_LONGITUDE), *lat = find_grid(v, AXIS_LATITUDE);
+    if (lon && lat) {
+        find_words(v, name, true, &style, &w);
+        return draw_mesh(path, &style, v, lon, lat);
+    }
     if (ndim == 2) TRY(turn_upright(&v));
     if (ndim == 2) TRY(coarsen(&v));
     find_words(v, name, ndim == 2, &style, &w);
@@ -312,6 +393,7 @@ tsr_status figure_histogram(const char *path, const plot_style *given, tsr_varia
     plot_style style = *given;
     void *heights = NULL, *borders = NULL;
     if (!style.title) style.title = "Histogram";
+    if (!style.subtitle) style.subtitle = style.expression;
     style.value_label = "count";
     tsr_status status = TSR_OK;
     GUARD(compute_as(counts, TSR_F64, &heights));

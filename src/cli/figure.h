@@ -25,4 +25,7 @@ tsr_status figure_variable(const char *path, const plot_style *style, const char
 tsr_status figure_histogram(const char *path, const plot_style *style, tsr_variable *counts, tsr_variable *edges,
                             const char *x_label) MUST_CHECK;
 
+/* "m s**-1", "m s-1" and "m s^-1" as "m s⁻¹", "degree_C" as "°C". Returns `text`. */
+const char *units_pretty(const char *units, char *text, size_t size);
+
 #endif

@@ -231,7 +231,7 @@ static void find_span(const plot_axis *x, const plot_axis *y, double *span)
         span[2] = fmax(span[2], -90);
         span[3] = fmin(span[3], 90);
     }
-    if (y->kind == AXIS_INDEX) {
+    if (y->kind == AXIS_INDEX || y->is_down) {
         double swap = span[2];
         span[2] = span[3];
         span[3] = swap;

@@ -3,16 +3,23 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The text of a round number for ticks `step` apart. */
 static void format_plain(double value, double step, double largest, char *text, size_t size)
 {
-    if (largest >= 1e6 || step < 1e-5) {
+    int decimals = 0;
+    if (fabs(value) < step * 1e-6) value = 0;
+    if (largest >= 1e7 || step < 1e-5) {
         snprintf(text, size, "%.4g", value);
+        char *e = strchr(text, 'e'); /* 1e+07 is 1e7 */
+        if (e) {
+            long power = strtol(e + 1, NULL, 10);
+            snprintf(e, size - (size_t)(e - text), "e%ld", power);
+        }
         return;
     }
-    int decimals = 0;
     for (double s = step; decimals < 6 && fabs(s - round(s)) > 1e-6 * s; s *= 10) decimals++;
     snprintf(text, size, "%.*f", decimals, value == 0 ? 0.0 : value);
     if (text[0] == '-') { /* a real minus sign is as wide as the digits */
@@ -37,15 +44,17 @@ static int ticks_at_step(double low, double high, double step, plot_tick *out)
     return n;
 }
 
-int ticks_plain(double low, double high, int wanted, plot_tick *out)
+static int ticks_least(double low, double high, int wanted, double least_step, plot_tick *out)
 {
     if (!(high > low) || !isfinite(low) || !isfinite(high)) return 0;
-    double step = round_step(high - low, wanted < 1 ? 1 : wanted);
+    double step = fmax(round_step(high - low, wanted < 1 ? 1 : wanted), least_step);
     if (!(step > 0) || !isfinite(step)) return 0;
     int n = ticks_at_step(low, high, step, out);
     for (int i = 0; i < n; i++) format_plain(out[i].at, step, fmax(fabs(low), fabs(high)), out[i].text, sizeof out[i].text);
     return n;
 }
+
+int ticks_plain(double low, double high, int wanted, plot_tick *out) { return ticks_least(low, high, wanted, 0, out); }
 
 static void format_degrees(double value, axis_kind kind, char *text, size_t size)
 {
@@ -73,6 +82,7 @@ int ticks_of_axis(const plot_axis *axis, double low, double high, int wanted, pl
 {
     double from = fmin(low, high), to = fmax(low, high);
     if (axis->kind == AXIS_LATITUDE || axis->kind == AXIS_LONGITUDE) return ticks_degrees(from, to, wanted, axis->kind, out);
+    if (axis->kind == AXIS_INDEX) return ticks_least(from, to, wanted, 1, out);
     if (axis->kind != AXIS_GIVEN) return ticks_plain(from, to, wanted, out);
     int n = 0;
     for (int i = 0; i < axis->n_ticks; i++)

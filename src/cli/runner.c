@@ -167,6 +167,47 @@ tsr_status runner_evaluate(runner *r, const char *source, int n_files, const cha
     return evaluate_program(&r->e, &r->program, last);
 }
 
+static bool is_selection(const ast *node) { return node->kind == AST_INDEX; }
+
+/* The text of a node, blanks and newlines made one blank. */
+static char *node_text(runner *r, const ast *node, const char *name)
+{
+    char *text = arena_printf(&r->e.memory, "%s%s%.*s", name ? name : "", name ? " = " : "", (int)(node->at.end - node->at.start),
+                              r->source + node->at.start);
+    char *to = text;
+    for (char *p = text; p && *p; p++) {
+        bool is_blank = *p == ' ' || *p == '\n' || *p == '\t' || *p == '\r';
+        if (!is_blank || (to > text && to[-1] != ' ')) *to++ = is_blank ? ' ' : *p;
+    }
+    if (to) *to = '\0';
+    return text;
+}
+
+tsr_status runner_words(runner *r, const char **name, const char **definition)
+{
+    const ast_program *p = &r->program;
+    const ast_statement *last = &p->statements[p->n_statements - 1];
+    const ast *node = last->value;
+    *name = *definition = NULL;
+    if (last->n_targets) {
+        *name = last->targets[last->n_targets - 1];
+        if (last->n_targets == 1 && !last->update && !(*definition = node_text(r, node, *name))) return TSR_ERR_MEMORY;
+        return TSR_OK;
+    }
+    while (is_selection(node)) node = node->items[0];
+    if (node->kind != AST_NAME) return (*definition = node_text(r, last->value, NULL)) ? TSR_OK : TSR_ERR_MEMORY;
+    *name = node->text;
+    for (int i = p->n_statements - 2; i >= 0; i--) {
+        const ast_statement *s = &p->statements[i];
+        for (int t = 0; t < s->n_targets; t++) {
+            if (strcmp(s->targets[t], *name) != 0) continue;
+            if (s->n_targets > 1 || s->update) return TSR_OK;
+            return (*definition = node_text(r, s->value, *name)) ? TSR_OK : TSR_ERR_MEMORY;
+        }
+    }
+    return TSR_OK;
+}
+
 int runner_complain(runner *r, tsr_status status)
 {
     progress_clear(&r->bar);

@@ -25,6 +25,19 @@ static int colour_of(const tsr_array *node)
     return node->op == NODE_REDUCE || node->op == NODE_SCAN || node->op == NODE_QUANTILE ? 2 : 3;
 }
 
+/* The value of a constant, or of a view of one: it is written into the boxes that use it. NULL for other nodes. */
+static const tsr_array *constant_of(const tsr_array *node)
+{
+    while (node->op == NODE_VIEW || node->op == NODE_RESHAPE || node->op == NODE_RECHUNK) node = node->inputs[0];
+    return node->op == NODE_FULL ? node : NULL;
+}
+
+static bool is_drawn(const tsr_array *user, int input)
+{
+    bool is_elementwise = user->op == NODE_MAP || user->op == NODE_CAST;
+    return !is_elementwise || !constant_of(user->inputs[input]);
+}
+
 static draw_box box_of_node(const tsr_array *node)
 {
     draw_box b = {.colour = colour_of(node)};
@@ -32,6 +45,14 @@ static draw_box box_of_node(const tsr_array *node)
     for (int d = 0; d < node->ndim; d++) chunks[d] = node->grid.axes[d].chunk;
     snprintf(b.lines[0], DRAW_TEXT, "%s", node_name(node));
     if (node->op == NODE_STORE) snprintf(b.lines[0], DRAW_TEXT, "%.90s", node->p.store.file->vars[node->p.store.var].name);
+    for (int i = 0; i < node->n_inputs; i++) {
+        if (is_drawn(node, i)) continue;
+        const tsr_array *constant = constant_of(node->inputs[i]);
+        char value[64];
+        size_t n = strlen(b.lines[0]);
+        element_format(&constant->p.full.value, constant->dtype, value, sizeof value);
+        snprintf(b.lines[0] + n, DRAW_TEXT - n, " %.30s", value);
+    }
     size_t used = strlen(shape_format(node->ndim, node->shape, b.lines[1], DRAW_TEXT));
     snprintf(b.lines[1] + used, DRAW_TEXT - used, " %s", tsr_dtype_name(node->dtype));
     if (node->n_inputs > 8) {
@@ -69,6 +90,7 @@ tsr_status draw_expression(drawing *d, int n, tsr_array *const *roots)
             int shown = node->n_inputs > 8 ? 1 : node->n_inputs;
             if (top->next_input < shown) {
                 const tsr_array *input = node->inputs[top->next_input++];
+                if (!is_drawn(node, top->next_input - 1)) continue;
                 if (find_box(done.items, done.n, input) < 0 && !VEC_PUSH(&stack, (seen_node){input, -1, 0}))
                     status = TSR_ERR_MEMORY;
                 continue;
@@ -81,7 +103,7 @@ tsr_status draw_expression(drawing *d, int n, tsr_array *const *roots)
             if (status == TSR_OK && (!VEC_PUSH(&d->boxes, box_of_node(node)) || !VEC_PUSH(&done, (seen_node){node, number, 0})))
                 status = TSR_ERR_MEMORY;
             for (int i = 0; i < shown && status == TSR_OK; i++)
-                status = add_edge(d, find_box(done.items, done.n, node->inputs[i]), number);
+                if (is_drawn(node, i)) status = add_edge(d, find_box(done.items, done.n, node->inputs[i]), number);
         }
     }
     VEC_FINI(&done);
@@ -179,6 +201,43 @@ static int place(drawing *d, int *n_layers)
     return widest;
 }
 
+/* Is the vertical line at x, through the layers between two boxes, clear of other boxes? */
+static bool lane_is_free(const drawing *d, int x, int above, int below)
+{
+    for (size_t i = 0; i < d->boxes.n; i++) {
+        const draw_box *b = &d->boxes.items[i];
+        if (b->layer > above && b->layer < below && x > b->x - 8 && x < b->x + BOX_WIDTH + 8) return false;
+    }
+    return true;
+}
+
+/* The free lane nearest to `wanted`; `wanted` itself where there is none. */
+static int find_lane(const drawing *d, int wanted, int width, int above, int below)
+{
+    for (int away = 0; away < width; away += 5) {
+        if (wanted - away > 6 && lane_is_free(d, wanted - away, above, below)) return wanted - away;
+        if (wanted + away < width - 6 && lane_is_free(d, wanted + away, above, below)) return wanted + away;
+    }
+    return wanted;
+}
+
+/* A curve from box to box; past the layers in between it runs straight down a lane between their boxes. */
+static void add_path(const drawing *d, const draw_box *a, const draw_box *b, int width, strbuf *out)
+{
+    int step = BOX_HEIGHT + GAP_Y, x0 = a->x + BOX_WIDTH / 2, x1 = b->x + BOX_WIDTH / 2;
+    int y0 = MARGIN + a->layer * step + BOX_HEIGHT, y1 = MARGIN + b->layer * step;
+    strbuf_printf(out, "<path d=\"M%d %d", x0, y0);
+    if (b->layer > a->layer + 1) {
+        int lane = find_lane(d, x0, width, a->layer, b->layer), top = y0 + GAP_Y, bottom = y1 - GAP_Y;
+        strbuf_printf(out, " C%d %d %d %d %d %d L%d %d", x0, y0 + GAP_Y / 2, lane, top - GAP_Y / 2, lane, top, lane, bottom);
+        x0 = lane;
+        y0 = bottom;
+    }
+    strbuf_printf(out, " C%d %d %d %d %d %d\" fill=\"none\" stroke=\"#666666\" stroke-width=\"1.5\"/>\n", x0, y0 + GAP_Y / 2, x1,
+                  y1 - GAP_Y / 2, x1, y1);
+    strbuf_printf(out, "<path d=\"M%d %d l-4 -8 l8 0 z\" fill=\"#666666\"/>\n", x1, y1);
+}
+
 void draw_svg(drawing *d, strbuf *out)
 {
     int n_layers, widest = place(d, &n_layers), step = BOX_HEIGHT + GAP_Y;
@@ -189,12 +248,8 @@ void draw_svg(drawing *d, strbuf *out)
                   width, height, width, height);
     strbuf_add(out, "<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n");
     for (size_t i = 0; i < d->edges.n; i++) {
-        const draw_box *a = &d->boxes.items[d->edges.items[i].from], *b = &d->boxes.items[d->edges.items[i].to];
-        int x0 = a->x + BOX_WIDTH / 2, y0 = MARGIN + a->layer * step + BOX_HEIGHT, x1 = b->x + BOX_WIDTH / 2,
-            y1 = MARGIN + b->layer * step;
-        strbuf_printf(out, "<path d=\"M%d %d C%d %d %d %d %d %d\" fill=\"none\" stroke=\"#666666\" stroke-width=\"1.5\"/>\n", x0,
-                      y0, x0, y0 + GAP_Y / 2, x1, y1 - GAP_Y / 2, x1, y1);
-        strbuf_printf(out, "<path d=\"M%d %d l-4 -8 l8 0 z\" fill=\"#666666\"/>\n", x1, y1);
+        const draw_edge *e = &d->edges.items[i];
+        add_path(d, &d->boxes.items[e->from], &d->boxes.items[e->to], width, out);
     }
     for (size_t i = 0; i < d->boxes.n; i++) {
         const draw_box *b = &d->boxes.items[i];
