@@ -28,6 +28,8 @@ void hdf5_lib_leave(hdf5_section *s)
     pthread_mutex_unlock(&library_lock);
 }
 
+void hdf5_lib_leave_alone_at_exit(void) { H5dont_atexit(); }
+
 static herr_t keep_innermost(unsigned n, const H5E_error2_t *error, void *context)
 {
     char *text = context;
@@ -55,9 +57,9 @@ tsr_status hdf5_lib_open(const char *path, hid_t *file)
     /* No chunk cache: chunks are decoded by our own threads. */
     H5Pset_cache(access, 0, 0, 0, 0);
     *file = H5Fopen(path, H5F_ACC_RDONLY, access);
-    H5Pclose(access);
-    if (*file < 0) return hdf5_lib_error(TSR_ERR_FORMAT, "cannot open as HDF5");
-    return TSR_OK;
+    tsr_status status = *file < 0 ? hdf5_lib_error(TSR_ERR_FORMAT, "cannot open as HDF5") : TSR_OK;
+    H5Pclose(access); /* a call that succeeds empties the library's error stack */
+    return status;
 }
 
 /* ---- Types -------------------------------------------------------------------------------------------------------- */

@@ -16,6 +16,9 @@ typedef struct hdf5_section {
 /* Every call into libhdf5 happens between these two. Between them the library prints no errors. Not recursive. */
 void hdf5_lib_enter(hdf5_section *s);
 void hdf5_lib_leave(hdf5_section *s);
+/* For a program: nothing of the library runs at exit (it crashes there after a file that could not be completed, and complains
+ * after one that was damaged). Before any other use of the library; whoever else uses it in this process has to close files. */
+void hdf5_lib_leave_alone_at_exit(void);
 /* Records "<what>: <the library's innermost reason>" and empties the library's error stack. Inside a section. */
 tsr_status hdf5_lib_error(tsr_status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Opens a file for reading so that closing it closes all that was opened in it. TSR_ERR_FORMAT. Inside a section. */

@@ -30,9 +30,10 @@ static tsr_status file_make(const char *path, hid_t *out)
         H5Pset_attr_creation_order(create, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED);
         *out = H5Fcreate(path, H5F_ACC_TRUNC, create, access);
     }
+    tsr_status status = *out < 0 ? hdf5_lib_error(TSR_ERR_IO, "cannot begin the file") : TSR_OK;
     if (access >= 0) H5Pclose(access);
     if (create >= 0) H5Pclose(create);
-    return *out < 0 ? hdf5_lib_error(TSR_ERR_IO, "cannot begin the file") : TSR_OK;
+    return status;
 }
 
 static tsr_status hdf5_create(store_writer *w, const store_schema *schema)
@@ -43,8 +44,8 @@ static tsr_status hdf5_create(store_writer *w, const store_schema *schema)
     if (!(writing->vars = mem_calloc((size_t)schema->n_vars + 1, sizeof *writing->vars))) return TSR_ERR_MEMORY;
     for (int i = 0; i < schema->n_vars; i++) writing->vars[i].dataset = -1;
     if (!(writing->cache = hdf5_cache_ref())) return TSR_ERR_MEMORY;
-    writing->fd = open(w->temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (writing->fd < 0) return error_errno(errno, "cannot create '%s'", w->temporary);
+    writing->fd = open(w->temporary, O_RDWR | O_CLOEXEC);
+    if (writing->fd < 0) return error_errno(errno, "cannot open the new file");
     hdf5_section section;
     hdf5_lib_enter(&section);
     hid_t file;
@@ -231,6 +232,7 @@ static void hdf5_writer_close(store_writer *w)
 
 const writer_ops hdf5_writer_ops = {.name = "nc4",
                                     .extensions = ".nc4 .h5 .hdf5",
+                                    .needs_name = true,
                                     .create = hdf5_create,
                                     .write = hdf5_write,
                                     .finish = hdf5_finish,

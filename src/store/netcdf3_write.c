@@ -324,8 +324,8 @@ static tsr_status create_file(store_writer *w, plan *p)
     if (!out) return TSR_ERR_MEMORY;
     out->vars = p->vars;
     p->vars = NULL; /* moved */
-    out->fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (out->fd < 0) return error_errno(errno, "cannot create the file");
+    out->fd = open(w->temporary, O_WRONLY | O_CLOEXEC);
+    if (out->fd < 0) return error_errno(errno, "cannot open the new file");
     if (ftruncate(out->fd, (off_t)p->file_bytes) != 0)
         return error_errno(errno, "cannot make the file %lld bytes long", (long long)p->file_bytes);
     return fd_write_at(out->fd, p->header.items, p->header.n, 0);

@@ -393,8 +393,8 @@ static tsr_status npy_create(store_writer *w, const store_schema *schema)
     if (var->is_text) return error_set(TSR_ERR_UNSUPPORTED, "variable '%s' is text, which .npy files cannot hold", var->name);
     npy_out *out = w->format_data = mem_alloc(sizeof *out);
     if (!out) return TSR_ERR_MEMORY;
-    out->fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (out->fd < 0) return error_errno(errno, "cannot create the file");
+    out->fd = open(w->temporary, O_WRONLY | O_CLOEXEC);
+    if (out->fd < 0) return error_errno(errno, "cannot open the new file");
     size_t item_bytes = tsr_dtype_size(var->dtype), n = format_header(var, bytes);
     out->layout = file_layout_dense((int64_t)n, var->ndim, var->shape, item_bytes);
     var->stored_bytes = shape_size(var->ndim, var->shape) * (int64_t)item_bytes;

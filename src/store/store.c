@@ -2,6 +2,7 @@
  * or not at all. A format sees only requests that are inside its variables.
  *
  * Threads: an open store is immutable but for its count; a writer's regions do not overlap, so nothing here locks. */
+#define _GNU_SOURCE
 #include "store/store.h"
 
 #include "base/mem.h"
@@ -10,6 +11,7 @@
 #include "store/formats.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -233,6 +235,8 @@ static void writer_free(store_writer *w)
     vars_free(w->vars, w->n_vars);
     mem_free(w->path);
     mem_free(w->temporary);
+    mem_free(w->hidden);
+    if (w->unnamed >= 0) close(w->unnamed);
     mem_free(w);
 }
 
@@ -257,14 +261,44 @@ static tsr_status copy_vars(store_writer *w, const store_schema *schema)
     return TSR_OK;
 }
 
-/* The file grows beside its final name (renaming must not cross file systems), hidden, under a name of this process. */
-static tsr_status name_files(store_writer *w, const char *path, const char *base)
+/* A file without a name in the folder of `path`: whatever happens to this process, nothing stays behind. False where the file
+ * system cannot do that. */
+static bool begin_unnamed(store_writer *w, const char *path, const char *base)
+{
+    char name[64], *folder = base > path ? mem_printf("%.*s", (int)(base - path), path) : mem_strdup(".");
+    if (!folder) return false;
+    w->unnamed = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
+    mem_free(folder);
+    if (w->unnamed < 0) return false;
+    snprintf(name, sizeof name, "/proc/self/fd/%d", w->unnamed);
+    if (access(name, W_OK) == 0 && (w->temporary = mem_strdup(name))) return true;
+    close(w->unnamed);
+    w->unnamed = -1;
+    return false;
+}
+
+/* The file grows in the folder of its final name (renaming must not cross file systems): without a name, or hidden under a name
+ * of this process. */
+static tsr_status begin_file(store_writer *w, const char *path, const char *base)
 {
     w->path = mem_strdup(path);
-    w->temporary = mem_printf("%.*s.%s.tmp-%ld", (int)(base - path), path, base, (long)getpid());
-    if (!w->path || !w->temporary) return TSR_ERR_MEMORY;
-    if (unlink(w->temporary) != 0 && errno != ENOENT) return error_errno(errno, "cannot replace '%s'", w->temporary);
+    w->hidden = mem_printf("%.*s.%s.tmp-%ld", (int)(base - path), path, base, (long)getpid());
+    if (!w->path || !w->hidden) return TSR_ERR_MEMORY;
+    if (unlink(w->hidden) != 0 && errno != ENOENT) return error_errno(errno, "cannot replace '%s'", w->hidden);
+    if (!w->ops->needs_name && begin_unnamed(w, path, base)) return TSR_OK;
+    if (!(w->temporary = mem_strdup(w->hidden))) return TSR_ERR_MEMORY;
+    int fd = open(w->hidden, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0) return error_errno(errno, "cannot create the file");
+    close(fd);
     return TSR_OK;
+}
+
+/* A new name cannot replace another file; renaming can. */
+static tsr_status put_in_place(const store_writer *w)
+{
+    bool linked = w->unnamed < 0 || linkat(AT_FDCWD, w->temporary, AT_FDCWD, w->hidden, AT_SYMLINK_FOLLOW) == 0;
+    if (linked && rename(w->hidden, w->path) == 0) return TSR_OK;
+    return error_errno(errno, "cannot put the file in place");
 }
 
 static tsr_status create_writer(store_writer *w, const char *path, const char *format, const store_schema *schema)
@@ -274,9 +308,9 @@ static tsr_status create_writer(store_writer *w, const char *path, const char *f
     TRY(check_schema(schema));
     const writer_ops *ops;
     TRY(find_writer(base, format, &ops));
-    TRY(name_files(w, path, base));
     TRY(copy_vars(w, schema));
     w->ops = ops; /* from here on there may be a file to remove */
+    TRY(begin_file(w, path, base));
     return ops->create(w, schema);
 }
 
@@ -284,6 +318,7 @@ tsr_status store_create(const char *path, const char *format, const store_schema
 {
     store_writer *w = mem_calloc(1, sizeof *w);
     if (!w) return TSR_ERR_MEMORY;
+    w->unnamed = -1;
     if (create_writer(w, path, format, schema) != TSR_OK) {
         (void)error_prefix("%s", path);
         store_abort(w);
@@ -306,10 +341,10 @@ tsr_status store_finish(store_writer *w)
 {
     tsr_status status = w->ops->finish(w);
     w->ops->close(w);
-    if (status == TSR_OK && rename(w->temporary, w->path) != 0) status = error_errno(errno, "cannot put the file in place");
+    if (status == TSR_OK) status = put_in_place(w);
     if (status != TSR_OK) {
         status = error_prefix("%s", w->path);
-        unlink(w->temporary);
+        unlink(w->hidden);
     }
     writer_free(w);
     return status;
@@ -320,7 +355,7 @@ void store_abort(store_writer *w)
     if (!w) return;
     if (w->ops) {
         w->ops->close(w);
-        unlink(w->temporary);
+        if (w->hidden) unlink(w->hidden);
     }
     writer_free(w);
 }

@@ -99,7 +99,8 @@ typedef struct store_writer store_writer;
 typedef struct writer_ops {
     const char *name;       /* "nc", as --format accepts it */
     const char *extensions; /* ".nc .cdf", separated by blanks */
-    /* Creates `temporary` and writes its header. */
+    bool needs_name;        /* the format's library opens no file without a name */
+    /* Opens `temporary`, which exists and is empty, and writes its header. */
     tsr_status (*create)(store_writer *w, const store_schema *schema);
     /* Writes a dense C-order native-endian block. Called from many threads at once, on regions that do not overlap;
      * for chunked formats a region covers whole chunks (or ends at the array's edge). */
@@ -112,7 +113,9 @@ typedef struct writer_ops {
 
 struct store_writer {
     const writer_ops *ops;
-    char *path, *temporary; /* the file is written under `temporary`, beside its final name */
+    char *path, *temporary; /* the file is opened by the name `temporary` */
+    char *hidden;           /* its name, beside the final one, while it has that one not yet */
+    int unnamed;            /* a file that has no name before it is finished, so that nothing can stay behind; -1 */
     int n_vars;
     /* Per variable: what the format decided. The chunk grid that write() must be called on; contiguous formats set the shape. */
     store_var *vars;
