@@ -510,7 +510,8 @@ static tsr_status run(runner *r, result_list *results)
         TRY(status);
     }
     if (!out && !plot && !explains) TRY(print_results(r, results));
-    return TSR_OK;
+    /* The trace is complete with the last computation; a full disk shows here. */
+    return r->trace && r->e.session ? tsr_trace_to(r->e.session, NULL) : TSR_OK;
 }
 
 int command_eval(const invocation *call)

@@ -4,6 +4,8 @@
 #include "cli/figure.h"
 #include "cli/interrupt.h"
 
+#include "store/hdf5_lib.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -280,6 +282,7 @@ int main(int argc, char **argv)
     const command *c = command_find(argv[1]);
     if (!c) return unknown_command(argv[1]);
     interrupt_install();
+    hdf5_lib_leave_alone_at_exit();
     int result = flush_output(run_command(c, argc - 2, argv + 2));
     return result != EXIT_DONE && interrupt_signal() ? 128 + interrupt_signal() : result;
 }

@@ -11,9 +11,13 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Called also where no progress is shown: a signal that came before the computation began finds it here. */
 static void on_progress(void *context, const tsr_progress *p)
 {
-    progress *bar = context;
+    runner *r = context;
+    progress *bar = &r->bar;
+    if (interrupt_signal()) tsr_cancel(r->e.session);
+    if (!bar->is_shown) return;
     progress_show(bar, p->fraction, (double)(p->bytes_read + p->bytes_written), p->seconds, p->stage);
     if (p->fraction >= 1) progress_clear(bar);
 }
@@ -22,7 +26,7 @@ static tsr_status on_session(void *context, tsr_session *session)
 {
     runner *r = context;
     interrupt_attach(session);
-    if (r->bar.is_shown) TRY(tsr_set_progress(session, on_progress, &r->bar, 100));
+    TRY(tsr_set_progress(session, on_progress, r, 100));
     return r->trace ? tsr_trace_to(session, r->trace) : TSR_OK;
 }
 
