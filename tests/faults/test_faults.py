@@ -1,0 +1,223 @@
+"""What happens when the machine says no: disks that are full, scratch folders that cannot be used, kill -9, Ctrl-C, and budgets much
+smaller than the data. Always a clear error, and under the output's name a whole file or none."""
+import contextlib
+import os
+import pathlib
+import resource
+import signal
+import subprocess
+import time
+
+import pytest
+
+MiB = 1 << 20
+# Twice used, larger than the budget it is run with, and not to be had without being held: it is spilled.
+SPILLS = "x = cumsum(random.normal(0, 1, size=({n}, 1000)), axis=0); y = (x - x.mean(axis=0)) / x.std(axis=0); (y*y).mean()"
+FORMATS = ["nc", "nc4", "npy"]
+
+
+def clear(text, *parts):
+    """An error is one line that begins with the program's name and holds one of the parts."""
+    assert text.startswith("tessera"), text
+    assert any(part in text for part in parts), text
+    assert "bug in Tessera" not in text
+
+
+def left_in(folder):
+    return sorted(p.name for p in pathlib.Path(folder).iterdir())
+
+
+@contextlib.contextmanager
+def small_disk(path, size):
+    """A file system of its own, where this user may mount one."""
+    path.mkdir()
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path], stderr=subprocess.DEVNULL).returncode != 0:
+        pytest.skip("this user may not mount a file system")
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", path], check=True)
+
+
+class Running:
+    """A run of the program that is looked at while it runs."""
+
+    def __init__(self, tessera, *arguments, limit=None, cwd=None):
+        def prepare():
+            if limit is not None:
+                signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+                resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+        self.process = subprocess.Popen([tessera.path, *map(str, arguments)], text=True, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        preexec_fn=prepare, restore_signals=False)
+
+    def open_bytes(self, folder):
+        """What the files in a folder, named or not, that the process has open take of the disk."""
+        n = 0
+        for fd in pathlib.Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                if os.readlink(fd).startswith(str(folder)):
+                    n += fd.stat().st_blocks * 512
+        return n
+
+    def wait_until(self, condition, seconds=60):
+        end = time.monotonic() + seconds
+        while not condition():
+            assert self.process.poll() is None, "ended too early: " + self.process.stderr.read()
+            assert time.monotonic() < end, "did not get there"
+            time.sleep(0.002)
+
+    def end(self, seconds=60):
+        """(exit code, standard error)"""
+        try:
+            text = self.process.communicate(timeout=seconds)[1]
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+        return self.process.returncode, text
+
+    def peak_rss(self):
+        _, status, usage = os.wait4(self.process.pid, 0)
+        return os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024
+
+
+# ---- The disk is full -------------------------------------------------------------------------------------------------
+
+
+def test_spilling_to_a_full_disk(tessera, tmp_path):
+    with small_disk(tmp_path / "disk", "8m") as disk:
+        error = tessera.fails("eval", SPILLS.format(n=10000), "--memory", "16M", "--scratch", disk)
+        clear(error, "No space left on device")
+        assert str(disk) in error
+        assert left_in(disk) == []
+
+
+def test_spilling_beyond_the_file_size_limit(tessera, tmp_path):
+    code, error = Running(tessera, "eval", SPILLS.format(n=10000), "--memory", "16M", "--scratch", tmp_path, limit=8 * MiB).end()
+    assert 0 < code < 126
+    clear(error, "File too large")
+    assert left_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("scratch", ["missing", "file", "/proc/self"])
+def test_scratch_folder_that_cannot_be_used(tessera, tmp_path, scratch):
+    (tmp_path / "file").write_text("")
+    error = tessera.fails("eval", SPILLS.format(n=10000), "--memory", "16M", "--scratch", tmp_path / scratch)
+    clear(error, "scratch folder")
+
+
+@pytest.mark.parametrize("extension", FORMATS)
+def test_output_on_a_full_disk(tessera, tmp_path, extension):
+    with small_disk(tmp_path / "disk", "4m") as disk:
+        error = tessera.fails("eval", "x = random.normal(0, 1, size=(1000, 1000))", "-o", disk / f"x.{extension}")
+        clear(error, "No space left on device")
+        assert left_in(disk) == []
+
+
+@pytest.mark.parametrize("extension", FORMATS)
+@pytest.mark.parametrize("limit", [1, 100, 5000, 4 * MiB, 8000050])
+def test_output_beyond_the_file_size_limit(tessera, tmp_path, extension, limit):
+    code, error = Running(tessera, "eval", "x = random.normal(0, 1, size=(1000, 1000))", "-o", tmp_path / f"x.{extension}", limit=limit).end()
+    assert 0 < code < 126, error
+    clear(error, "File too large", "HDF5 library says")
+    assert left_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("option,name", [("--plot", "p.png"), ("--plot", "p.svg"), ("--plot", "p.pdf"), ("--trace", "t.json"), ("--visualize", "v.svg")])
+def test_pictures_and_traces_on_a_full_disk(tessera, tmp_path, option, name):
+    code, error = Running(tessera, "eval", "x = random.normal(0, 1, size=(100, 100)) + 1", "-q", option, tmp_path / name, limit=100).end()
+    assert 0 < code < 126, error
+    clear(error, name)
+    assert left_in(tmp_path) == []
+
+
+def test_what_was_there_before_stays_when_writing_fails(tessera, tmp_path):
+    (tmp_path / "x.nc").write_text("precious")
+    code, _ = Running(tessera, "eval", "x = random.normal(0, 1, size=(1000, 1000))", "-o", tmp_path / "x.nc", limit=MiB).end()
+    assert code != 0
+    assert (tmp_path / "x.nc").read_text() == "precious"
+    assert left_in(tmp_path) == ["x.nc"]
+
+
+# ---- The process is killed --------------------------------------------------------------------------------------------
+
+
+def test_kill_while_spilling(tessera, tmp_path):
+    run = Running(tessera, "eval", SPILLS.format(n=100000), "--memory", "16M", "--scratch", tmp_path)
+    run.wait_until(lambda: run.open_bytes(tmp_path) > 8 * MiB)
+    run.process.kill()
+    run.end()
+    tessera.ok("eval", SPILLS.format(n=10000), "--memory", "16M", "--scratch", tmp_path)
+    assert left_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("extension", FORMATS)
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_kill_while_writing(tessera, tmp_path, extension, number):
+    out = tmp_path / f"x.{extension}"
+    arguments = ("eval", "x = random.normal(0, 1, size=({}, 1000))", "-o", out, "--chunks", "10,1000")
+    run = Running(tessera, arguments[0], arguments[1].format(200000), *arguments[2:])
+    run.wait_until(lambda: run.open_bytes(tmp_path) > 4 * MiB)
+    assert not out.exists()
+    run.process.send_signal(number)
+    code, error = run.end()
+    assert not out.exists()
+    if number == signal.SIGTERM:
+        assert code == 128 + number, error
+        assert left_in(tmp_path) == []
+    tessera.ok(arguments[0], arguments[1].format(100), *arguments[2:])
+    # A library that opens no file without a name leaves a hidden one when it is killed.
+    hidden = [f".{out.name}.tmp-{run.process.pid}"] if extension == "nc4" and number == signal.SIGKILL else []
+    assert left_in(tmp_path) == hidden + [out.name]
+
+
+LONG = {
+    "computing": ("x = random.normal(0, 1, size=(4000000, 1000)); sin(x).mean()",),
+    "spilling": (SPILLS.format(n=100000), "--memory", "16M", "--scratch", "."),
+    "many small blocks": ("random.normal(0, 1, size=4000000000).sum()", "--chunks", "1"),
+    "nc": ("x = random.normal(0, 1, size=(400000, 1000))", "-o", "x.nc"),
+    "nc4": ("x = random.normal(0, 1, size=(400000, 1000))", "-o", "x.nc4", "--deflate", "4"),
+    "npy": ("x = random.normal(0, 1, size=(400000, 1000))", "-o", "x.npy"),
+}
+
+
+def interrupt_after(tessera, folder, arguments, seconds):
+    """Seconds from the signal to the end."""
+    run = Running(tessera, "eval", *arguments, "-q", cwd=folder)
+    time.sleep(seconds)
+    assert run.process.poll() is None, run.process.stderr.read()
+    start = time.monotonic()
+    run.process.send_signal(signal.SIGINT)
+    code, error = run.end()
+    took = time.monotonic() - start
+    # Before the handler is installed the signal has its usual effect.
+    assert code in (128 + signal.SIGINT, -signal.SIGINT), error
+    assert left_in(folder) == []
+    return took
+
+
+@pytest.mark.parametrize("what", LONG)
+def test_interrupt(tessera, tmp_path, what, record_property):
+    """Ctrl-C ends any work soon, whenever it comes; 0.2 s is the aim, more is allowed for a busy machine."""
+    took = [interrupt_after(tessera, tmp_path, LONG[what], 0.01 * 2**i) for i in range(7)]
+    record_property("seconds", took)
+    print(f"{what}: {', '.join(f'{t:.3f}' for t in took)} s")
+    assert sorted(took)[len(took) // 2] < 0.5 and max(took) < 2
+
+
+# ---- Much more than fits ----------------------------------------------------------------------------------------------
+
+
+def test_many_times_the_budget(tessera, tmp_path):
+    """2 GB of intermediate data with a budget of 64 MB: the memory of the process stays near the budget."""
+    run = Running(tessera, "eval", SPILLS.format(n=250000), "--memory", "64M", "--scratch", tmp_path, "-q")
+    spilled = 0
+    while os.waitid(os.P_PID, run.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        with contextlib.suppress(OSError):
+            spilled = max(spilled, run.open_bytes(tmp_path))
+        time.sleep(0.02)
+    code, peak = run.peak_rss()
+    assert code == 0, run.process.stderr.read()
+    assert spilled > 1500 * MiB
+    assert peak < (64 + 40) * MiB, f"{peak / MiB:.0f} MiB"
+    assert left_in(tmp_path) == []
