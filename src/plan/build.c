@@ -153,10 +153,10 @@ static tsr_status plan_reduction(builder *b, const node_info *first)
     return complete_stage(b, s, x, NULL);
 }
 
-/* SCAN, QUANTILE, and the cuts of very deep elementwise chains. */
+/* SCAN, QUANTILE, the cuts of very deep chains, and sources that are held. */
 static tsr_status plan_single(builder *b, const node_info *info)
 {
-    const tsr_array *node = info->node, *x = node->op == NODE_MAP ? node : node->inputs[0];
+    const tsr_array *node = info->node, *x = node->op == NODE_SCAN || node->op == NODE_QUANTILE ? node->inputs[0] : node;
     body *t;
     int value, slot;
     TRY(body_new(b, x->ndim, x->shape, &t));
@@ -213,12 +213,13 @@ static bool root_is_stage(const builder *b, const tsr_array *node, int *stage_nu
     return true;
 }
 
-static bool hint_fits(const plan_hint *hints, int i, const stage *s) { return !hints || !hints[i].chunk || s->kind == STAGE_MAP; }
+/* Stages that are there before the roots are planned know nothing of hints. */
+static bool has_hint(const plan_hint *hints, int i) { return hints && hints[i].chunk; }
 
 static bool roots_join(const builder *b, const plan_hint *hints, int i, int j)
 {
     const tsr_array *x = b->plan->roots[i].node, *y = b->plan->roots[j].node;
-    if (hints && (hints[i].chunk || hints[j].chunk)) return false;
+    if (has_hint(hints, i) || has_hint(hints, j)) return false;
     return same_shape(x, y) && share_source(b, x, y);
 }
 
@@ -259,7 +260,7 @@ static tsr_status plan_roots(builder *b, const plan_hint *hints)
     for (int i = 0; i < p->n_roots; i++) {
         int number, output;
         p->roots[i].stage = -1;
-        if (root_is_stage(b, p->roots[i].node, &number, &output) && hint_fits(hints, i, &p->stages[number])) {
+        if (!has_hint(hints, i) && root_is_stage(b, p->roots[i].node, &number, &output)) {
             p->roots[i].stage = number;
             p->roots[i].output = output;
             p->stages[number].outputs[output].root = i;
@@ -290,39 +291,53 @@ static void mark_reuse(plan *p)
             if (o->kind != OPERAND_STORE && o->kind != OPERAND_CONCAT) continue;
             for (int j = 0; j < p->n_stages; j++) {
                 for (int m = 0; j != i && m < p->stages[j].body->n_operands; m++)
-                    o->reused |= p->stages[j].body->operands[m].node == o->node;
+                    o->reused |= p->stages[j].body->operands[m].kind == o->kind && p->stages[j].body->operands[m].node == o->node;
             }
         }
     }
 }
 
+/* One plan, with the given sources held. */
+static tsr_status build_stages(plan *p, const plan_hint *hints, const tsr_array *const *held, int n_held)
+{
+    builder b = {.plan = p, .memory = &p->memory, .held = held, .n_held = n_held};
+    p->n_stages = 0;
+    p->stages = NULL;
+    p->roots = ARENA_ARRAY(&p->memory, plan_root, p->n_roots);
+    if (!p->roots) return TSR_ERR_MEMORY;
+    for (int i = 0; i < p->n_roots; i++) p->roots[i] = (plan_root){.node = p->nodes[i], .stage = -1};
+    TRY(builder_collect(&b, p->n_roots, p->nodes));
+    TRY(plan_interior(&b));
+    TRY(plan_roots(&b, hints));
+    for (int i = 0; i < p->n_stages; i++) mark_reads(p, p->stages[i].body);
+    mark_reuse(p);
+    return TSR_OK;
+}
+
 tsr_status plan_build(int n, tsr_array *const *roots, const plan_hint *hints, plan **out)
 {
+    enum { MOST_HELD = 32 };
+    const tsr_array *held[MOST_HELD];
     tsr_status status;
     plan *p = mem_calloc(1, sizeof *p);
     if (!p) return TSR_ERR_MEMORY;
     arena_init(&p->memory);
-    builder b = {.plan = p, .memory = &p->memory};
     p->kernels = roots[0]->session->kernels;
-    p->roots = ARENA_ARRAY(&p->memory, plan_root, n);
-    tsr_array **nodes = ARENA_ARRAY(&p->memory, tsr_array *, n);
-    status = p->roots && nodes ? TSR_OK : TSR_ERR_MEMORY;
-    if (status != TSR_OK) goto done;
-    GUARD(optimize_graph(n, roots, nodes, &p->rewrites));
-    p->nodes = nodes;
-    p->n_roots = n;
-    for (int i = 0; i < n; i++) p->roots[i] = (plan_root){.node = nodes[i], .stage = -1};
-    GUARD(builder_collect(&b, n, nodes));
-    GUARD(plan_interior(&b));
-    GUARD(plan_roots(&b, hints));
-    for (int i = 0; i < p->n_stages; i++) mark_reads(p, p->stages[i].body);
-    mark_reuse(p);
-    plan_predict(p);
-done:
+    p->nodes = mem_calloc((size_t)n, sizeof *p->nodes);
+    status = p->nodes ? optimize_graph(n, roots, p->nodes, &p->rewrites) : TSR_ERR_MEMORY;
+    if (status == TSR_OK) p->n_roots = n;
+    /* Tiles show which sources are better held; with these held the tiles are other ones, so the plan is made again. */
+    for (int n_held = 0; status == TSR_OK; n_held++) {
+        status = build_stages(p, hints, held, n_held);
+        if (status != TSR_OK || n_held == MOST_HELD || !(held[n_held] = plan_find_crossed(p))) break;
+        arena_fini(&p->memory);
+        arena_init(&p->memory);
+    }
     if (status != TSR_OK) {
         plan_free(p);
         return status;
     }
+    plan_predict(p);
     *out = p;
     return TSR_OK;
 }
@@ -330,7 +345,8 @@ done:
 void plan_free(plan *p)
 {
     if (!p) return;
-    for (int i = 0; p->nodes && i < p->n_roots; i++) node_unref(p->nodes[i]);
+    for (int i = 0; i < p->n_roots; i++) node_unref(p->nodes[i]);
+    mem_free(p->nodes);
     arena_fini(&p->memory);
     mem_free(p);
 }

@@ -9,6 +9,8 @@ typedef struct node_info {
     const tsr_array *node;
     int level;         /* stages that must be complete before it can be computed */
     int depth;         /* operations below it in the same stage */
+    int64_t pieces;    /* bodies of gathers below it in the same stage, as often as they are reached */
+    body *piece;       /* its own body, once a gather has it as a piece */
     bool is_stage;     /* its values are made by a stage of its own */
     bool is_read;      /* by another node */
     int stage, output; /* where they are, once planned; -1 before */
@@ -21,14 +23,16 @@ typedef struct builder {
     int n_infos;
     int *table; /* open addressing from node to infos, -1 empty */
     size_t table_size;
-    int capacity; /* of plan->stages */
+    int capacity;                 /* of plan->stages */
+    const tsr_array *const *held; /* sources that get stages of their own, so that others cut tiles from their blocks */
+    int n_held;
 } builder;
 
 node_info *builder_info(const builder *b, const tsr_array *node);
 /* Fills infos from the roots (plan/collect.c). */
 tsr_status builder_collect(builder *b, int n, tsr_array *const *roots) MUST_CHECK;
 
-/* A body that computes `node` over its own shape and stores it in output 0 (plan/lower.c). */
+/* A body that computes `node` over its own shape and stores it in output 0; one for each node (plan/lower.c). */
 tsr_status body_of_node(builder *b, const tsr_array *node, body **out) MUST_CHECK;
 /* An empty body over a domain; values are added with body_lower, then body_finish. */
 tsr_status body_new(builder *b, int ndim, const int64_t *shape, body **out) MUST_CHECK;
@@ -37,6 +41,11 @@ tsr_status body_finish(body *into) MUST_CHECK;
 
 /* Decides the tiles of a stage whose body is complete (plan/tiles.c). `domain` gives the chunks where no operand does. */
 tsr_status stage_choose_tiles(builder *b, stage *s, const tsr_array *domain, const int64_t *output_chunk) MUST_CHECK;
+
+/* Is a part of the source only read by decoding whole chunks? Then their lengths (plan/materialise.c). */
+bool operand_is_chunked(const operand *o, int64_t *chunk);
+/* A source whose chunks the plan would decode again and again, or NULL. */
+const tsr_array *plan_find_crossed(const plan *p);
 
 /* Fills in what explain states before a run (plan/predict.c). */
 void plan_predict(plan *p);

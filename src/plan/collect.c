@@ -1,12 +1,15 @@
 /* The nodes below the roots in topological order, with the level of each: how many stages must be complete before it.
  *
- * Walks with a stack of its own, so that an expression may be as deep as memory allows. Very deep chains of elementwise
+ * Walks with a stack of its own, so that an expression may be as deep as memory allows. Very deep chains of
  * operations are cut into stages, which bounds the recursion of lowering and the length of programs. */
 #include "plan/build.h"
 
 #include "base/vec.h"
 
-enum { DEEPEST_STAGE = 256 /* operations fused below one another */ };
+enum {
+    DEEPEST_STAGE = 256,   /* operations fused below one another */
+    MOST_PIECES = 1 << 17, /* of gathers within gathers: they are walked one by one */
+};
 
 static size_t slot_of(const builder *b, const tsr_array *node) { return (size_t)node->hash.low & (b->table_size - 1); }
 
@@ -39,17 +42,27 @@ static tsr_status table_grow(builder *b, size_t size)
 
 static bool always_a_stage(node_op op) { return op == NODE_REDUCE || op == NODE_SCAN || op == NODE_QUANTILE; }
 
+static bool is_held(const builder *b, const tsr_array *node)
+{
+    for (int i = 0; i < b->n_held; i++)
+        if (b->held[i] == node) return true;
+    return false;
+}
+
 static tsr_status add_info(builder *b, const tsr_array *node)
 {
     node_info info = {.node = node, .stage = -1, .is_stage = always_a_stage(node->op)};
+    bool gathers = node->op == NODE_CONCAT || node->op == NODE_TAKE || node->op == NODE_RESHAPE;
     for (int i = 0; i < node->n_inputs; i++) {
         node_info *input = builder_info(b, node->inputs[i]);
         input->is_read = true;
         int level = input->level + input->is_stage;
         if (level > info.level) info.level = level;
-        if (!input->is_stage && input->depth + 1 > info.depth) info.depth = input->depth + 1;
+        if (input->is_stage) continue;
+        if (input->depth + 1 > info.depth) info.depth = input->depth + 1;
+        if (gathers || i == 0 || node->inputs[i] != node->inputs[i - 1]) info.pieces += input->pieces + gathers;
     }
-    if (info.depth >= DEEPEST_STAGE && node->op == NODE_MAP) info.is_stage = true;
+    if (info.depth >= DEEPEST_STAGE || (info.pieces > MOST_PIECES && info.depth > 1) || is_held(b, node)) info.is_stage = true;
     if ((b->n_infos & (b->n_infos - 1)) == 0) {
         node_info *grown = ARENA_ARRAY(b->memory, node_info, b->n_infos ? b->n_infos * 2 : 1);
         if (!grown) return TSR_ERR_MEMORY;

@@ -264,8 +264,15 @@ tsr_status body_finish(body *into)
 tsr_status body_of_node(builder *b, const tsr_array *node, body **out)
 {
     int value, slot;
+    node_info *info = builder_info(b, node);
+    if (info->piece) { /* many gathers may have the same piece */
+        *out = info->piece;
+        return TSR_OK;
+    }
     TRY(body_new(b, node->ndim, node->shape, out));
     TRY(body_lower(b, *out, node, &value));
     TRY(program_add_store((*out)->prog, value, &slot));
-    return body_finish(*out);
+    TRY(body_finish(*out));
+    info->piece = *out;
+    return TSR_OK;
 }

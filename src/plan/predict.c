@@ -234,41 +234,32 @@ static void predict_files(plan *p, int number)
 
 /* ---- Memory -------------------------------------------------------------------------------------------------------- */
 
-static int64_t body_bytes(const body *t, const box *tile);
+/* How often evaluating `length` indices along the gathered axis evaluates a piece. */
+static double pieces_evaluated(const operand *o, int64_t length)
+{
+    if (o->kind == OPERAND_RESHAPE) return 2;
+    if (o->kind == OPERAND_TAKE) return (double)length;
+    double each = (double)o->edges[o->n_pieces] / (double)o->n_pieces, n = (double)length / each + 2;
+    return n < o->n_pieces ? n : o->n_pieces;
+}
 
-/* Pieces that compute have scratch memory and operands of their own, all until the task ends. */
-static int64_t gather_bytes(const operand *o, const region *source)
+/* Pieces that compute have scratch memory and operands of their own, all until the task ends. Others are read in place, where
+ * that is one run of memory. */
+static double gather_bytes(const operand *o, double elements, double calls)
 {
     const body *piece = o->pieces[0];
-    box part = box_of_shape(piece->ndim, piece->shape);
-    int64_t n = 1, most = 0;
-    for (int i = 0; i < o->n_pieces && i < 4; i++) { /* pieces are alike */
-        if (!o->pieces[i]->passthrough) piece = o->pieces[i];
+    double bytes = 0;
+    for (int i = 0; i < o->n_pieces && i < 4 && piece->passthrough; i++) piece = o->pieces[i]; /* pieces are alike */
+    if (!piece->passthrough) bytes += calls * (double)piece->prog->scratch_bytes;
+    for (int i = 0; i < piece->n_operands; i++) {
+        const operand *x = &piece->operands[i];
+        bool in_place = x->kind == OPERAND_MEMORY || (piece->passthrough && o->axis == 0);
+        if (!in_place) bytes += elements * (double)tsr_dtype_size(x->dtype);
+        if (x->n_pieces == 0) continue;
+        double more = calls * pieces_evaluated(x, x->node->shape[x->axis < x->ndim ? x->axis : 0]);
+        bytes += gather_bytes(x, elements, more < elements ? more : elements);
     }
-    if (piece->passthrough && piece->operands[0].n_pieces == 0) return 0;
-    if (o->kind == OPERAND_RESHAPE) { /* as long as what is wanted, cut into boxes */
-        int64_t wanted = box_size(&source->box), row = 1;
-        for (int d = piece->ndim - 1; d >= 0; d--) {
-            int64_t fit = row >= wanted ? 1 : (wanted + row - 1) / row + 1;
-            if (fit < part.count[d]) part.count[d] = fit;
-            row *= piece->shape[d];
-        }
-        n = 2 + (source->box.ndim > 0 ? 2 * (int64_t)source->box.ndim : 0);
-    } else {
-        int64_t length = source->box.count[o->axis];
-        for (int d = 0; d < part.ndim; d++)
-            if (d != o->axis && source->box.count[d] < part.count[d]) part.count[d] = source->box.count[d];
-        if (o->kind == OPERAND_TAKE) {
-            n = length;
-            part.count[o->axis] = 1;
-        } else {
-            if (length < part.count[o->axis]) part.count[o->axis] = length;
-            n = part.count[o->axis] > 0 ? (length + part.count[o->axis] - 1) / part.count[o->axis] + 1 : 1;
-            if (n > o->n_pieces) n = o->n_pieces;
-        }
-    }
-    most = body_bytes(piece, &part);
-    return n * most;
+    return bytes;
 }
 
 static int64_t operand_bytes(const operand *o, const box *tile)
@@ -276,7 +267,9 @@ static int64_t operand_bytes(const operand *o, const box *tile)
     region domain = region_of_box(tile), source = operand_region(o, &domain);
     if (o->kind == OPERAND_MEMORY) return 0;
     int64_t bytes = box_size(&source.box) * (int64_t)tsr_dtype_size(o->dtype);
-    return o->n_pieces > 0 && bytes > 0 ? bytes + gather_bytes(o, &source) : bytes;
+    if (o->n_pieces == 0 || bytes == 0) return bytes;
+    int64_t length = o->kind == OPERAND_RESHAPE ? 1 : source.box.count[o->axis];
+    return bytes + (int64_t)gather_bytes(o, (double)box_size(&source.box), pieces_evaluated(o, length));
 }
 
 static int64_t body_bytes(const body *t, const box *tile)

@@ -51,8 +51,15 @@ static bool is_rigid(const operand *o)
     return false;
 }
 
-static const grid *operand_grid(const builder *b, const operand *o)
+/* The blocks of an operand, or the chunks that its file decodes whole: `chunks` has room for these. */
+static const grid *operand_grid(const builder *b, const operand *o, grid *chunks)
 {
+    int64_t chunk[TSR_MAX_NDIM];
+    if (o->kind == OPERAND_STORE && operand_is_chunked(o, chunk)) {
+        chunks->ndim = o->ndim;
+        for (int d = 0; d < o->ndim; d++) chunks->axes[d] = axis_grid_regular(o->node->shape[d], chunk[d]);
+        return chunks;
+    }
     return o->kind == OPERAND_STAGE ? &b->plan->stages[o->stage].outputs[o->output].blocks : &o->node->grid;
 }
 
@@ -94,7 +101,8 @@ static tsr_status find_bases(builder *b, const stage *s, const tsr_array *domain
     }
     const operand *o = leading_operand(t);
     if (o && operand_weight(o) * 4 >= shape_size(t->ndim, t->shape)) {
-        const grid *g = operand_grid(b, o);
+        grid chunks;
+        const grid *g = operand_grid(b, o, &chunks);
         for (int d = 0; d < o->ndim; d++) {
             view_axis m = o->map[d];
             if (m.axis < 0 || m.step == 0) continue;

@@ -260,6 +260,26 @@ def test_deep_chains(on, off):
     np.testing.assert_array_equal(got, np.arange(1, 5))
 
 
+@pytest.mark.parametrize("name,link,want", [
+    ("take", lambda s, x: take(s, x, [1, 0, 2, 3], 0), [0, 1, 2, 3]),
+    ("astype", lambda s, x: astype(s, astype(s, x, "float32"), "int64"), [0, 1, 2, 3]),
+    ("concatenate", lambda s, x: s.slice(concat(s, [x, x]), slice(4, 8)), [0, 1, 2, 3]),
+    ("reshape", lambda s, x: s.slice(reshape(s, reshape(s, x, 2, 2), 4), slice(None, None, -1)), [0, 1, 2, 3]),
+    ("cumsum", lambda s, x: s.map("negative", cumsum(s, x, 0)), None),
+])
+def test_deep_chains_of_all_kinds(lib, name, link, want):
+    """Without the rewrites, too: neither planning nor running may need a deep stack."""
+    for optimize in (True, False):
+        s = open_session(lib, optimize=optimize)
+        x = s.array(np.arange(4, dtype=np.int64))
+        for _ in range(300 if name == "cumsum" else 5000):
+            x = link(s, x)
+        got = s.compute(x)
+        if want is not None:
+            np.testing.assert_array_equal(got, want)
+        s.close()
+
+
 # ---- What fusion must achieve -------------------------------------------------------------------------------------------------
 # Peak memory is a session's, so each of these opens its own.
 
@@ -417,6 +437,63 @@ def test_common_subexpressions_are_computed_once(lib):
         assert text.count("sin") == 1 and text.count("exp") == 1, text
 
 
+@pytest.fixture(scope="module")
+def crossed(tmp_path_factory):
+    """100 MB in compressed chunks that lie across each other: maps of one time step, and time series of a few points."""
+    values = np.zeros((400, 250, 250), "f4")
+    values[:, ::7, ::5] = np.random.default_rng(8).normal(size=values[:, ::7, ::5].shape)
+    folder = tmp_path_factory.mktemp("crossed")
+    write_netcdf(folder / "maps.nc", values, "NETCDF4", zlib=True, complevel=1, chunksizes=(1, 250, 250))
+    write_netcdf(folder / "series.nc", values, "NETCDF4", zlib=True, complevel=1, chunksizes=(400, 10, 10))
+    return folder, values
+
+
+def read_of(lib, crossed, build, name="maps.nc"):
+    with fresh(lib) as s:
+        root = build(s, open_file(s, crossed[0] / name))
+        text = s.explain(root)
+        return s.compute(root), s.stats(), text
+
+
+def test_compressed_chunks_are_decoded_once(lib, crossed):
+    values = crossed[1]
+    whole = {name: read_of(lib, crossed, lambda s, x: s.reduce("max", x), name)[1].bytes_read for name in ("maps.nc", "series.nc")}
+    assert all(0 < n < (crossed[0] / name).stat().st_size for name, n in whole.items())
+    # A tile of the median holds all of time: it is cut from maps that were decoded once.
+    got, stats, text = read_of(lib, crossed, lambda s, x: median(s, x, 0))
+    np.testing.assert_allclose(got, np.median(values, 0), atol=1e-6)
+    assert stats.bytes_read == whole["maps.nc"] and "-> file (400, 250, 250)" in text, text
+    # Chunks chosen across those of the file are no reason to decode them twice.
+    got, stats, text = read_of(lib, crossed, lambda s, x: s.reduce("max", rechunk(s, x, 400, 10, 10), (0,)))
+    np.testing.assert_array_equal(got, values.max(0))
+    assert stats.bytes_read == whole["maps.nc"] and stages(text) == 1, text
+    # Two files that are chunked across each other: tiles follow one, the other is held.
+    got, stats, text = read_of(lib, crossed, lambda s, x: s.reduce("max", s.map("add", x, open_file(s, crossed[0] / "series.nc"))))
+    assert got == (values + values).max() and stats.bytes_read == sum(whole.values()), text
+    # Neighbours are cut from the same blocks, which are dropped when both have been.
+    got, stats, text = read_of(lib, crossed, lambda s, x: s.reduce("max", s.map("subtract", s.slice(x, slice(1, None)), s.slice(x, slice(None, -1)))))
+    assert got == np.diff(values, axis=0).max() and stats.bytes_read == whole["maps.nc"], text
+    assert stats.peak_bytes < values.nbytes / 2
+    # What is read in its own chunks is not held.
+    got, stats, text = read_of(lib, crossed, lambda s, x: s.reduce("max", s.map("sqrt", s.map("absolute", s.slice(x, slice(None), slice(3, None)))), (1, 2)))
+    assert stages(text) == 1 and stats.bytes_read == whole["maps.nc"], text
+
+
+def test_a_file_of_other_chunks_is_written_from_held_blocks(lib, crossed, tmp_path):
+    """Chunks of the output lie across those of the input; each is written whole and each input chunk decoded once."""
+    import netCDF4
+    with fresh(lib) as s:
+        turned = s.call("tsr_transpose", open_file(s, crossed[0] / "maps.nc"), numbers((1, 2, 0), I))
+        assert s.lib.tsr_save(P(turned), str(tmp_path / "turned.nc4").encode()) == 0, s.lib.tsr_error_message()
+        stats = s.stats()
+    with fresh(lib) as s:
+        s.compute(s.reduce("max", open_file(s, crossed[0] / "maps.nc")))
+        assert stats.bytes_read <= 1.05 * s.stats().bytes_read
+    with netCDF4.Dataset(tmp_path / "turned.nc4") as f:
+        name, = f.variables
+        np.testing.assert_array_equal(f[name][:], crossed[1].transpose(1, 2, 0))
+
+
 # ---- What explain states, and what then happens ---------------------------------------------------------------------------------
 
 UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -465,8 +542,8 @@ def test_predicted_and_measured_agree(lib, files, what, name):
             assert low * read <= stats.bytes_read <= 1.05 * read, (stats.bytes_read, text)
         held = sum(sizes(text, "makes ")) - result.nbytes  # what goes from stage to stage
         kept = np.prod(SHAPE) * 4 if "kept if memory allows" in text else 0
-        most = threads * max(sizes(text, "at most ")) + sum(sizes(text, "a task, ")) + held + kept
-        assert stats.peak_bytes <= most * 1.15 + 65536, (stats.peak_bytes, text)  # buffers come in classes of size
+        most = threads * max(sizes(text, "at most ")) + threads * sum(sizes(text, "a task, ")) + held + kept
+        assert stats.peak_bytes <= most * 1.25 + 65536, (stats.peak_bytes, text)  # buffers come in classes of size
 
 
 # ---- Random expressions ------------------------------------------------------------------------------------------------------
