@@ -238,8 +238,8 @@ int main(int argc, char **argv)
     double system = seconds_of(after.ru_stime) - seconds_of(before.ru_stime);
     double cpu = system + seconds_of(after.ru_utime) - seconds_of(before.ru_utime);
     if (w->check && w->check(&b, &value) != TSR_OK) return fail(w->name);
-    printf("{\"seconds\": %.9f, \"value\": %.17g, \"cpu\": %.6f, \"system\": %.6f, \"faults\": %ld}\n", seconds, value, cpu, system,
-           after.ru_minflt - before.ru_minflt);
+    printf("{\"seconds\": %.9f, \"value\": %.17g, \"cpu\": %.6f, \"system\": %.6f, \"faults\": %ld}\n", seconds, value, cpu,
+           system, after.ru_minflt - before.ru_minflt);
     tsr_session_close(b.session);
     free(b.data);
     return 0;

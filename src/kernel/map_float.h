@@ -144,7 +144,8 @@ FLOAT_HELPERS(f64, double, , uint64_t, 0x1p52)
             size_t count = n - start < QUOTIENT_ROOM ? n - start : QUOTIENT_ROOM;                                                \
             T room[QUOTIENT_ROOM], *to = (void *)o == a_ ? room : o + start;                                                     \
             int good = quick;                                                                                                    \
-            IVDEP for (size_t k = 0; quick && k < count; k++) {                                                                        \
+            IVDEP for (size_t k = 0; quick && k < count; k++)                                                                    \
+            {                                                                                                                    \
                 T x = a[start + k], size = __builtin_fabs##f(x), q = __builtin_fma##f(x, high, x * low);                         \
                 T exact = __builtin_fma##f(__builtin_fma##f(-q, y, x), high, q);                                                 \
                 to[k] = size == 0 ? x * high : exact;                                                                            \
