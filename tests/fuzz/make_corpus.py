@@ -8,6 +8,7 @@ Each function with the decorator @corpus yields (name, bytes) for the folder of 
 import pathlib
 import struct
 import sys
+import zlib
 
 CORPORA = {}
 
@@ -121,6 +122,179 @@ def netcdf3():
         deep = [(f"d{i}", 1 + i % 2) for i in range(17)]
         yield f"deep{version}", NetCDF3(version, 0, deep, [], [("v", list(range(16)), [], 3)]).encode()
         yield f"too_deep{version}", NetCDF3(version, 0, deep, [], [("v", list(range(17)), [], 3)]).encode()
+
+
+class Dataset:
+    """A dataset's object header, chunk index and chunks, as HDF5 has them, behind the prologue that fuzz_hdf5.c describes.
+
+    Checksums are left zero: the fuzzer sets them."""
+
+    NOWHERE = b"\xff" * 8
+
+    def __init__(self, shape, chunk, most=None, filters=(), item=4):
+        self.shape, self.chunk, self.most, self.filters, self.item = shape, chunk, most or shape, filters, item
+        self.bytes = bytearray(64)
+
+    def put(self, data):
+        """Appends a block; returns its address, packed."""
+        self.bytes += bytes(-len(self.bytes) % 8)
+        address = len(self.bytes)
+        self.bytes += data
+        return struct.pack("<Q", address)
+
+    def grid(self):
+        """The chunks' coordinates in C order."""
+        counts = [-(-n // c) for n, c in zip(self.shape, self.chunk)]
+        places = [[]]
+        for n in counts:
+            places = [p + [i] for p in places for i in range(n)]
+        return places
+
+    def values(self, number):
+        n = self.item
+        for c in self.chunk:
+            n *= c
+        return bytes((i * 7 + number) % 251 for i in range(n))
+
+    def stored(self, number):
+        """A chunk as it is in the file: 1 deflate, 2 shuffle, 3 a checksum."""
+        data = self.values(number)
+        for f in self.filters:
+            if f == 1:
+                data = zlib.compress(data, 6)
+            elif f == 2:
+                data = b"".join(data[j::self.item] for j in range(self.item))
+            else:
+                data += struct.pack("<I", self.fletcher32(data))
+        return data
+
+    @staticmethod
+    def fletcher32(data):
+        a = b = 0
+        data += bytes(len(data) % 2)
+        for i in range(0, len(data), 2):
+            a += data[i] << 8 | data[i + 1]
+            b += a
+        return (b and (b - 1) % 65535 + 1) << 16 | (a and (a - 1) % 65535 + 1)
+
+    def chunks(self):
+        """(address, size, coordinates) of every chunk, put into the file."""
+        return [(self.put(data), len(data), at) for data, at in ((self.stored(i), at) for i, at in enumerate(self.grid()))]
+
+    def elements(self, chunks):
+        """What arrays of chunks hold of each."""
+        return b"".join(a + (struct.pack("<II", size, 0) if self.filters else b"") for a, size, _ in chunks)
+
+    def client(self):
+        return bytes([1, 16] if self.filters else [0, 8])
+
+    def layout3(self, address):
+        dims = b"".join(struct.pack("<I", c) for c in self.chunk)
+        return bytes([3, 2, len(self.chunk) + 1]) + address + dims + struct.pack("<I", self.item)
+
+    def layout4(self, kind, parameters, address, flags=0):
+        dims = b"".join(struct.pack("<H", c) for c in (*self.chunk, self.item))
+        return bytes([4, 2, flags, len(self.chunk) + 1, 2]) + dims + bytes([kind]) + parameters + address
+
+    def header1(self, layout):
+        fill = bytes([2, 2, 2, 1]) + struct.pack("<I", self.item) + bytes(range(self.item))
+        messages = b""
+        for kind, data in ((5, fill), (8, layout)):
+            data += bytes(-len(data) % 8)
+            messages += struct.pack("<HHBxxx", kind, len(data), 0) + data
+        return struct.pack("<BxHIIxxxx", 1, 2, 1, len(messages)) + messages
+
+    def header2(self, layout):
+        """The layout is in a continuation."""
+        fill = bytes([3, 0x2a]) + struct.pack("<I", self.item) + bytes(range(self.item))
+        block = b"OCHK" + struct.pack("<BHB", 8, len(layout), 0) + layout + bytes(4)
+        messages = struct.pack("<BHB", 5, len(fill), 0) + fill
+        messages += struct.pack("<BHB", 16, 16, 0) + self.put(block) + struct.pack("<Q", len(block))
+        return b"OHDR" + struct.pack("<BBH", 2, 1, len(messages)) + messages + bytes(4)
+
+    def seed(self, header):
+        (at,) = struct.unpack("<Q", self.put(header))
+        filters = (list(self.filters) + [0, 0, 0])[:3]
+        dims = b"".join(struct.pack("<IiI", n, m, (c or 1) - 1) for n, m, c in zip(self.shape, self.most, self.chunk))
+        chunked = self.chunk[0] > 0
+        head = bytes([len(self.shape), 2 | chunked, 8, 8, self.item - 1, len(self.filters)] + [f - 1 if f else 0 for f in filters])
+        return head + struct.pack("<BHI", self.item - 1, 0, at) + dims.ljust(48, b"\0") + bytes(self.bytes) + bytes(16)
+
+
+@corpus
+def hdf5():
+    def tree1(d, chunks, level=0):
+        node = b"TREE" + struct.pack("<BBH", 1, level, len(chunks)) + d.NOWHERE * 2
+        for address, size, at in chunks:
+            start = [i * c for i, c in zip(at, d.chunk)]
+            node += struct.pack(f"<II{len(start) + 1}Q", size, 0, *start, 0) + address
+        return d.put(node + bytes(8 + 8 * (len(d.chunk) + 1)))
+
+    def deep_tree1(d):
+        chunks = d.chunks()
+        leaves = [(tree1(d, chunks[i:i + 4]), 0, chunks[i][2]) for i in range(0, len(chunks), 4)]
+        return tree1(d, leaves, 1)
+
+    def fixed(d, page_bits):
+        chunks = d.chunks()
+        body, n, page = d.elements(chunks), len(chunks), 1 << page_bits
+        pages = b""
+        if n > page:
+            width = len(body) // n
+            pages = b"".join(body[i * width:(i + page) * width] + bytes(4) for i in range(0, n, page))
+            body = b"\xff" * ((-(-n // page) + 7) // 8)
+        block = d.put(b"FADB\0" + d.client()[:1] + bytes(8) + body + bytes(4) + pages)
+        return d.put(b"FAHD\0" + d.client() + bytes([page_bits]) + struct.pack("<Q", n) + block + bytes(4))
+
+    def extensible(d):
+        chunks = d.chunks()
+        prefix = d.client()[:1] + bytes(8)
+        first, second = (d.put(b"EADB\0" + prefix + bytes(4) + d.elements(chunks[i:i + 16]).ljust(16 * d.client()[1], b"\xff") + bytes(4))
+                         for i in (4, 20))
+        index = d.put(b"EAIB\0" + prefix + d.elements(chunks[:4]) + first + second + d.NOWHERE * 4 + d.NOWHERE * 25 + bytes(4))
+        return d.put(b"EAHD\0" + d.client() + bytes([32, 4, 16, 4, 10]) + bytes(48) + index + bytes(4))
+
+    def tree2(d, depth):
+        def record(c):
+            return c[0] + (struct.pack("<II", c[1], 0) if d.filters else b"") + struct.pack(f"<{len(c[2])}Q", *c[2])
+
+        def node(name, body):
+            return d.put(name + bytes([0, kind]) + body + bytes(4))
+
+        chunks, kind = d.chunks(), 11 if d.filters else 10
+        width = len(record(chunks[0]))
+        if depth == 0:
+            root, n = node(b"BTLF", b"".join(map(record, chunks))), len(chunks)
+        else:
+            half = len(chunks) // 2
+            left, right = (node(b"BTLF", b"".join(map(record, part))) for part in (chunks[:half], chunks[half + 1:]))
+            root, n = node(b"BTIN", record(chunks[half]) + left + bytes([half]) + right + bytes([len(chunks) - half - 1])), 1
+        return d.put(b"BTHD" + struct.pack("<BBIHHBB", 0, kind, 2048, width, depth, 98, 40) + root + struct.pack("<HQ", n, len(chunks))
+                     + bytes(4))
+
+    for name, filters in (("plain", ()), ("deflate", (1,)), ("shuffle", (2, 1)), ("all", (2, 1, 3)), ("sum", (3,))):
+        d = Dataset((6, 10), (2, 3), filters=filters)
+        yield f"tree1_{name}", d.seed(d.header1(d.layout3(deep_tree1(d))))
+        d = Dataset((6, 10), (2, 3), filters=filters)
+        yield f"fixed_{name}", d.seed(d.header2(d.layout4(3, b"\x0a", fixed(d, 10))))
+        d = Dataset((6, 10), (2, 3), filters=filters)
+        yield f"paged_{name}", d.seed(d.header2(d.layout4(3, b"\x02", fixed(d, 2))))
+        d = Dataset((60, 3), (2, 3), most=(-1, 3), filters=filters)
+        yield f"extensible_{name}", d.seed(d.header2(d.layout4(4, bytes([32, 4, 4, 16, 10]), extensible(d))))
+        for depth in (0, 1):
+            d = Dataset((6, 10), (2, 3), most=(-1, -1), filters=filters)
+            yield f"tree2_{depth}_{name}", d.seed(d.header2(d.layout4(5, struct.pack("<IBB", 2048, 98, 40), tree2(d, depth))))
+    d = Dataset((2, 3), (2, 3))
+    yield "single", d.seed(d.header2(d.layout4(1, b"", d.chunks()[0][0])))
+    d = Dataset((2, 3), (2, 3), filters=(2, 1))
+    (chunk,) = d.chunks()
+    yield "single_filtered", d.seed(d.header2(d.layout4(1, struct.pack("<QI", chunk[1], 0), chunk[0], flags=2)))
+    d = Dataset((6, 9), (2, 3), item=8)
+    yield "implicit", d.seed(d.header2(d.layout4(2, b"", d.chunks()[0][0])))
+    d = Dataset((3, 4), (0, 0), item=8)
+    yield "contiguous", d.seed(d.header1(bytes([3, 1]) + d.put(bytes(range(96))) + struct.pack("<Q", 96)))
+    d = Dataset((5,), (0,), item=2)
+    yield "compact", d.seed(d.header1(bytes([3, 0]) + struct.pack("<H", 10) + bytes(range(10))))
 
 
 @corpus
