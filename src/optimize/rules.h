@@ -17,6 +17,7 @@
     X(DONE_TWICE, "operation that undoes or repeats another", NODE_MAP, done_twice)                                              \
     X(KNOWN_CHOICE, "choice that is known", NODE_MAP, known_choice)                                                              \
     X(CAST_OF_CAST, "cast of a cast", NODE_CAST, cast_of_cast)                                                                   \
+    X(TAKE_OF_MAP, "take of an elementwise operation", NODE_TAKE, take_of_map)                                                   \
     X(TAKE_OF_TAKE, "take of take", NODE_TAKE, take_of_take)                                                                     \
     X(TAKE_OF_A_RANGE, "take of evenly spaced indices", NODE_TAKE, take_of_a_range)                                              \
     X(CONCAT_OF_CONCAT, "concatenate of concatenate", NODE_CONCAT, concat_of_concat)                                             \

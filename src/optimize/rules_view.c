@@ -104,6 +104,47 @@ tsr_status slice_of_take(rewriter *r, tsr_array *node, tsr_array **out)
     return status == TSR_OK ? made(view_of_slice(node, &s, taken), out) : status;
 }
 
+static bool is_broadcast_along(const tsr_array *a, int axis)
+{
+    if (a->op != NODE_VIEW) return false;
+    for (int d = 0; d < a->inputs[0]->ndim; d++)
+        if (a->p.view.axes[d].axis == axis) return false;
+    return true;
+}
+
+static tsr_status take_operand(const tsr_array *node, tsr_array *x, tsr_array **out)
+{
+    int axis = node->p.take.axis;
+    int64_t shape[TSR_MAX_NDIM], *indices;
+    memcpy(shape, x->shape, sizeof shape);
+    shape[axis] = node->shape[axis];
+    if (x->op == NODE_FULL) {
+        tsr_array like = {.dtype = x->dtype, .ndim = x->ndim, .grid = node->grid, .session = x->session};
+        memcpy(like.shape, shape, sizeof like.shape);
+        return made(make_full(&like, x->p.full.value), out);
+    }
+    if (is_broadcast_along(x, axis)) return made(array_view(x->inputs[0], x->ndim, shape, x->p.view.axes), out);
+    indices = mem_alloc(sizeof *indices * (size_t)node->p.take.n);
+    if (!indices) return TSR_ERR_MEMORY;
+    memcpy(indices, node->p.take.indices, sizeof *indices * (size_t)node->p.take.n);
+    return made(make_take(x, axis, node->p.take.n, indices), out);
+}
+
+/* Only what is taken is computed, and the sources are read in place. */
+tsr_status take_of_map(rewriter *r, tsr_array *node, tsr_array **out)
+{
+    tsr_array *x = node->inputs[0], *inputs[3] = {NULL};
+    int64_t n = node->p.take.n, work = n / 64;
+    tsr_status status = TSR_OK;
+    if ((x->op != NODE_MAP && x->op != NODE_CAST) || n == 0 || n > x->shape[node->p.take.axis] || r->budget < work) return TSR_OK;
+    r->budget -= work;
+    for (int i = 0; i < x->n_inputs; i++) GUARD(take_operand(node, x->inputs[i], &inputs[i]));
+    status = made(remake(x, node, inputs), out);
+done:
+    for (int i = 0; i < 3; i++) node_unref(inputs[i]);
+    return status;
+}
+
 tsr_status take_of_take(rewriter *r, tsr_array *node, tsr_array **out)
 {
     tsr_array *x = node->inputs[0];

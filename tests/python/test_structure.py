@@ -166,6 +166,7 @@ RULES = {
     "operation that undoes or repeats another": (lambda s: s.map("floor", s.map("floor", s.map("negative", s.map("negative", s.array(A))))), np.floor(A)),
     "choice that is known": (lambda s: s.map("where", s.map("less", scalar(s, 1), scalar(s, 2)), s.array(A), s.array(A + 1)), A),
     "cast of a cast": (lambda s: astype(s, astype(s, s.array(A.astype("f4")), "f8"), "f4"), A.astype("f4")),
+    "take of an elementwise operation": (lambda s: take(s, s.map("add", s.map("sqrt", s.array(A)), s.array(A[:1])), [7, 3, 3, 0], 0), (np.sqrt(A) + A[:1])[[7, 3, 3, 0]]),
     "take of take": (lambda s: take(s, take(s, s.array(A), [5, 1, 1, 9], 0), [0, 3, 1], 0), A[[5, 9, 1]]),
     "take of evenly spaced indices": (lambda s: take(s, s.array(A), [9, 7, 5, 3], 1), A[:, 9:2:-2]),
     "concatenate of concatenate": (lambda s: concat(s, [concat(s, [s.array(A), s.array(N)]), s.array(A + 1)]), np.concatenate([A, N, A + 1])),
