@@ -72,6 +72,7 @@ static hash128 hash_node(const tsr_array *a)
     for (int d = 0; d < a->ndim; d++) {
         const axis_grid *g = &a->grid.axes[d];
         h = mix_i64(h, g->chunk);
+        if (g->phase) h = mix_i64(h, g->phase);
         if (g->edges) h = hash_mix(h, g->edges, sizeof *g->edges * (size_t)(g->n_blocks + 1));
     }
     for (int i = 0; i < a->n_inputs; i++) h = hash_mix(h, &a->inputs[i]->hash, sizeof a->inputs[i]->hash);

@@ -104,8 +104,14 @@ tsr_status chunks_slice(const axis_grid *in, int64_t start, int64_t step, int64_
         *out = axis_grid_regular(length, length);
         return TSR_OK;
     }
-    if (!in->edges && ((step > 0 && start % in->chunk == 0 && in->chunk % size == 0) || in->chunk <= size)) {
-        *out = axis_grid_regular(length, in->chunk <= size ? 1 : in->chunk / size);
+    if (!in->edges && in->chunk <= size) {
+        *out = axis_grid_regular(length, 1);
+        return TSR_OK;
+    }
+    if (!in->edges && in->chunk % size == 0) { /* borders stay evenly spaced; the first block ends at the first border */
+        int64_t chunk = in->chunk / size, into = (start + in->phase) % in->chunk; /* of start, within its block */
+        int64_t first = step > 0 ? (in->chunk - into + size - 1) / size : into / size + 1;
+        *out = axis_grid_phased(length, chunk, chunk - first);
         return TSR_OK;
     }
     int64_t low = step > 0 ? start : last, high = step > 0 ? last : start;

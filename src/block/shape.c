@@ -52,16 +52,25 @@ axis_grid axis_grid_regular(int64_t length, int64_t chunk)
     return (axis_grid){.length = length, .chunk = chunk, .n_blocks = length > 0 ? (length - 1) / chunk + 1 : 1};
 }
 
+axis_grid axis_grid_phased(int64_t length, int64_t chunk, int64_t phase)
+{
+    phase %= chunk;
+    if (phase == 0 || length <= chunk - phase) return axis_grid_regular(length, chunk);
+    int64_t n_blocks = (length - (chunk - phase) - 1) / chunk + 2;
+    return (axis_grid){.length = length, .chunk = chunk, .n_blocks = n_blocks, .phase = phase};
+}
+
 axis_grid axis_grid_edges(int64_t n_blocks, const int64_t *edges)
 {
     if (n_blocks < 1) return axis_grid_regular(0, 1);
-    int64_t chunk = edges[1] - edges[0], length = edges[n_blocks];
-    bool regular = true;
+    int64_t first = edges[1] - edges[0], length = edges[n_blocks], chunk = n_blocks > 1 ? edges[2] - edges[1] : first;
+    if (n_blocks == 2 && first > chunk) chunk = first;
+    bool regular = first > 0 && first <= chunk;
     for (int64_t i = 1; i < n_blocks && regular; i++) {
         int64_t count = edges[i + 1] - edges[i];
-        regular = count == chunk || (i == n_blocks - 1 && count < chunk);
+        regular = count == chunk || (i == n_blocks - 1 && count > 0 && count < chunk);
     }
-    if (regular) return axis_grid_regular(length, chunk);
+    if (regular) return axis_grid_phased(length, chunk, chunk - first);
     int64_t largest = 1;
     for (int64_t i = 0; i < n_blocks; i++) {
         if (edges[i + 1] - edges[i] > largest) largest = edges[i + 1] - edges[i];
@@ -71,7 +80,10 @@ axis_grid axis_grid_edges(int64_t n_blocks, const int64_t *edges)
 
 int64_t axis_grid_find(const axis_grid *g, int64_t index)
 {
-    if (!g->edges) return index / g->chunk;
+    if (!g->edges)
+        return g->phase == 0                 ? index / g->chunk
+               : index < g->chunk - g->phase ? 0
+                                             : (index - (g->chunk - g->phase)) / g->chunk + 1;
     int64_t low = 0, high = g->n_blocks; /* edges[low] <= index < edges[high] */
     while (high - low > 1) {
         int64_t middle = low + (high - low) / 2;
@@ -120,7 +132,9 @@ box grid_box(const grid *g, int64_t block)
 
 static bool axis_grid_equal(const axis_grid *a, const axis_grid *b)
 {
-    if (a->length != b->length || a->n_blocks != b->n_blocks || a->chunk != b->chunk || !a->edges != !b->edges) return false;
+    if (a->length != b->length || a->n_blocks != b->n_blocks || a->chunk != b->chunk || a->phase != b->phase ||
+        !a->edges != !b->edges)
+        return false;
     return !a->edges || memcmp(a->edges, b->edges, sizeof *a->edges * (size_t)(a->n_blocks + 1)) == 0;
 }
 

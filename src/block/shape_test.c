@@ -58,7 +58,20 @@ static void test_axes(void **state)
     check_axis(axis_grid_edges(1, one));
     check_axis(axis_grid_edges(2, growing));
     assert_non_null(axis_grid_edges(4, uneven).edges);
-    assert_non_null(axis_grid_edges(2, growing).edges);
+    assert_null(axis_grid_edges(2, growing).edges); /* regular but for a shorter first block */
+    static const int64_t phased[] = {0, 1, 5, 9, 11};
+    assert_null(axis_grid_edges(4, phased).edges);
+    assert_int_equal(axis_grid_edges(4, phased).phase, 3);
+    for (int64_t length = 0; length < 20; length++) {
+        for (int64_t chunk = 1; chunk < 8; chunk++) {
+            for (int64_t phase = 0; phase < 10; phase++) {
+                axis_grid g = axis_grid_phased(length, chunk, phase);
+                check_axis(g);
+                for (int64_t i = 1; i < length; i++) /* a border exactly where i + phase is a multiple */
+                    assert_int_equal(axis_grid_find(&g, i) != axis_grid_find(&g, i - 1), (i + phase) % chunk == 0);
+            }
+        }
+    }
     assert_null(axis_grid_edges(3, even).edges); /* regular after all */
     assert_int_equal(axis_grid_edges(3, even).chunk, 4);
     axis_grid empty = axis_grid_regular(0, 5);

@@ -69,9 +69,10 @@ static tsr_status map_base(builder *b, const axis_grid *g, view_axis m, int64_t 
     int64_t step = m.step < 0 ? -m.step : m.step;
     if (!g->edges) {
         if (step == 1 && m.step > 0) {
-            *out = (axis_base){.chunk = g->chunk, .phase = m.start % g->chunk, .rigid = out->rigid};
+            *out = (axis_base){.chunk = g->chunk, .phase = (m.start + g->phase) % g->chunk, .rigid = out->rigid};
         } else if (step == 1) { /* reversed: border where source index start - i + 1 is a multiple */
-            *out = (axis_base){.chunk = g->chunk, .phase = (g->chunk - 1 - m.start % g->chunk) % g->chunk, .rigid = out->rigid};
+            *out = (axis_base){
+                .chunk = g->chunk, .phase = (g->chunk - 1 - (m.start + g->phase) % g->chunk) % g->chunk, .rigid = out->rigid};
         } else {
             out->chunk = g->chunk / step > 1 ? g->chunk / step : 1;
         }
@@ -161,18 +162,8 @@ static tsr_status make_axis(builder *b, const axis_base *base, int64_t length, i
         return TSR_OK;
     }
     if (!base->edges) {
-        int64_t chunk = extent >= base->chunk ? extent / base->chunk * base->chunk : extent;
-        int64_t phase = base->phase % chunk;
-        if (extent < base->chunk || phase == 0) {
-            *out = axis_grid_regular(length, chunk);
-            return TSR_OK;
-        }
-        int64_t *edges = ARENA_ARRAY(b->memory, int64_t, length / chunk + 3), n = 0;
-        if (!edges) return TSR_ERR_MEMORY;
-        edges[n++] = 0;
-        for (int64_t at = chunk - phase; at < length; at += chunk) edges[n++] = at;
-        edges[n] = length;
-        *out = axis_grid_edges(n, edges);
+        *out = extent < base->chunk ? axis_grid_regular(length, extent)
+                                    : axis_grid_phased(length, extent / base->chunk * base->chunk, base->phase);
         return TSR_OK;
     }
     int64_t *edges = ARENA_ARRAY(b->memory, int64_t, base->n_edges + length / extent + 3), n = 0;
