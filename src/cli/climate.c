@@ -182,7 +182,7 @@ tsr_status climate_init(climate *c, int64_t n_lat, int64_t n_lon, uint64_t seed,
     enum { MAX_THREADS = 64 };
     tsr_status status = TSR_OK;
     pthread_t threads[MAX_THREADS];
-    filler fillers[MAX_THREADS];
+    filler fillers[MAX_THREADS] = {{0}};
     size_t n = (size_t)(n_lat * n_lon);
     float *inland = NULL, *scratch = NULL;
     int started = 0;

@@ -91,9 +91,9 @@ static tsr_status run(runner *r)
     TRY(fail_here(&r->e, s->value->at, value_to_variable(&r->e, &last, &v)));
     const char *name;
     TRY(runner_words(r, &name, &style.expression));
-    if (!name) name = tsr_variable_name(v);
     if (option_given(r->call, "histogram")) {
-        TRY(draw_histogram(r, path, &style, v, name[0] ? name : "value"));
+        const char *own = tsr_variable_name(v);
+        TRY(draw_histogram(r, path, &style, v, name ? name : own[0] ? own : "value"));
     } else {
         TRY(reduce_dimensions(r, &v));
         TRY(figure_variable(path, &style, name, v));

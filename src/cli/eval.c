@@ -194,7 +194,7 @@ static tsr_status to_number(evaluator *e, const value *v, tsr_scalar *out)
 
 tsr_status value_to_double(evaluator *e, const value *v, double *out)
 {
-    tsr_scalar n;
+    tsr_scalar n = {0};
     TRY(to_number(e, v, &n));
     if (n.dtype == TSR_C128) return error_set(TSR_ERR_TYPE, "a real number is needed here, found a complex one");
     *out = number_double(n);
@@ -203,7 +203,7 @@ tsr_status value_to_double(evaluator *e, const value *v, double *out)
 
 tsr_status value_to_int(evaluator *e, const value *v, int64_t *out)
 {
-    tsr_scalar n;
+    tsr_scalar n = {0};
     TRY(to_number(e, v, &n));
     if (number_is_integer(n)) {
         *out = number_int(n);
@@ -529,7 +529,7 @@ tsr_status evaluate_attribute(evaluator *e, const ast *node, value *out)
 
 tsr_status value_apply(const char *name, int n, tsr_variable *const *operands, value *out)
 {
-    tsr_array *arrays[3];
+    tsr_array *arrays[3] = {NULL};
     bool has_names = false;
     for (int i = 0; i < n; i++) has_names = has_names || tsr_variable_has_names(operands[i]);
     if (has_names) return value_take(tsr_variable_apply(name, n, operands), out);
@@ -539,8 +539,8 @@ tsr_status value_apply(const char *name, int n, tsr_variable *const *operands, v
 
 static tsr_status evaluate_operator(evaluator *e, const ast *node, value *out)
 {
-    value operands[2];
-    tsr_variable *variables[2];
+    value operands[2] = {{0}};
+    tsr_variable *variables[2] = {NULL};
     bool all_numbers = true, all_strings = true;
     if (strcmp(node->text, "matmul") == 0)
         return fail_here(e, node->token_at,
@@ -598,9 +598,9 @@ static tsr_status evaluate_call(evaluator *e, const ast *node, value *out)
     else
         TRY(evaluate(e, target, &v));
     if (v.kind == VALUE_DTYPE) { /* float32(x) */
-        value x;
-        tsr_array *array;
-        tsr_variable *variable;
+        value x = {0};
+        tsr_array *array = NULL;
+        tsr_variable *variable = NULL;
         if (node->n_items != 2) return fail_here(e, node->token_at, error_set(TSR_ERR_VALUE, "a conversion takes one argument"));
         TRY(evaluate(e, node->items[1], &x));
         if (x.kind == VALUE_NUMBER && v.number.dtype == TSR_I64 && x.number.dtype != TSR_C128 &&
@@ -660,10 +660,12 @@ tsr_status evaluate(evaluator *e, const ast *node, value *out)
 
 /* ---- Statements -------------------------------------------------------------------------------------------------- */
 
-static tsr_status assign(evaluator *e, const char *name, span at, const value *v)
+/* An array takes the name that it is given: z[0] of z = ... is called z in files, pictures and messages. */
+static tsr_status assign(evaluator *e, const char *name, span at, value *v)
 {
     value keyword;
     if (find_keyword(name, &keyword)) return fail_here(e, at, error_set(TSR_ERR_SYNTAX, "'%s' cannot be assigned to", name));
+    if (v->kind == VALUE_VARIABLE) TRY(fail_here(e, at, value_take(tsr_variable_rename(v->variable, name), v)));
     for (size_t i = 0; i < e->names.n; i++)
         if (strcmp(e->names.items[i].name, name) == 0) {
             e->names.items[i].v = *v;

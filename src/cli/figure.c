@@ -212,6 +212,7 @@ static void subtitle_of(tsr_variable *v, const char *expression, char *text, siz
     text[0] = '\0';
     if (length > EXPRESSION_LENGTH) {
         length = EXPRESSION_LENGTH;
+        while (length > EXPRESSION_LENGTH / 2 && expression[length] != ' ') length--;
         while (((unsigned char)expression[length] & 0xc0) == 0x80) length--; /* not inside a character */
         used = (size_t)snprintf(text, size, "%.*s ...", (int)length, expression);
     } else if (length) {
@@ -222,25 +223,29 @@ static void subtitle_of(tsr_variable *v, const char *expression, char *text, siz
         tsr_variable *coord = tsr_variable_coord(v, name);
         int64_t n;
         char label[64], pretty[64];
-        if (!coord || tsr_variable_ndim(coord) > 0 || !tsr_variable_labels(coord, &n) || used > LENGTH) continue;
+        if (!coord || tsr_variable_ndim(coord) > 0 || !tsr_variable_labels(coord, &n)) continue;
         if (tsr_variable_text(coord, "grid_mapping_name")) continue; /* its value means nothing */
         const char *units = tsr_variable_is_time(coord) ? NULL : tsr_variable_text(coord, "units");
         bool has_units = units && units[0] && strcmp(units, "1") != 0;
-        used += (size_t)snprintf(text + used, size - used, "%s%s = %s%s%s", used ? ",  " : "", name,
-                                 tsr_variable_label_text(coord, 0, label, sizeof label), has_units ? " " : "",
-                                 has_units ? units_pretty(units, pretty, sizeof pretty) : "");
+        char one[256];
+        int n_one = snprintf(one, sizeof one, "%s%s = %s%s%s", used ? ",  " : "", name,
+                             tsr_variable_label_text(coord, 0, label, sizeof label), has_units ? " " : "",
+                             has_units ? units_pretty(units, pretty, sizeof pretty) : "");
+        if (used + (size_t)n_one > LENGTH) continue; /* a shorter one may still fit */
+        used += (size_t)snprintf(text + used, size - used, "%s", one);
     }
 }
 
 /* "2 metre temperature", "air temperature", or the bare name. */
-static void describe(tsr_variable *v, const char *name, char *text, size_t size)
+static void describe(tsr_variable *v, char *text, size_t size)
 {
     const char *long_name = tsr_variable_text(v, "long_name"), *standard = tsr_variable_text(v, "standard_name");
-    const char *own = tsr_variable_name(v);
-    bool is_renamed = name && name[0] && strcmp(name, own) != 0;
-    bool has_long = long_name && long_name[0], has_standard = standard && standard[0];
-    snprintf(text, size, "%s", is_renamed ? name : has_long ? long_name : has_standard ? standard : own);
-    for (char *p = text; !is_renamed && !has_long && has_standard && *p; p++)
+    if (long_name && long_name[0]) {
+        snprintf(text, size, "%s", long_name);
+        return;
+    }
+    snprintf(text, size, "%s", standard && standard[0] ? standard : tsr_variable_name(v));
+    for (char *p = text; standard && standard[0] && *p; p++)
         if (*p == '_') *p = ' ';
 }
 
@@ -250,16 +255,14 @@ typedef struct words {
 
 static void find_words(tsr_variable *v, const char *name, bool is_map, plot_style *style, words *w)
 {
-    char pretty[128];
+    char pretty[128], what[256];
     const char *units = tsr_variable_text(v, "units");
     if (units) units = units_pretty(units, pretty, sizeof pretty);
-    describe(v, name, w->title, sizeof w->title);
+    describe(v, what, sizeof what);
     subtitle_of(v, style->expression, w->subtitle, sizeof w->subtitle);
-    bool has_units = units && units[0] && strcmp(units, "1") != 0;
-    if (is_map)
-        snprintf(w->label, sizeof w->label, "%s", has_units ? units : "");
-    else
-        snprintf(w->label, sizeof w->label, has_units ? "%s (%s)" : "%s", w->title, has_units ? units : "");
+    snprintf(w->title, sizeof w->title, "%s", name ? name : what);
+    bool has_units = units && units[0] && strcmp(units, "1") != 0, needs_words = !is_map || strcmp(what, w->title) != 0;
+    snprintf(w->label, sizeof w->label, !needs_words ? "%.0s%s" : has_units ? "%s (%s)" : "%s", what, has_units ? units : "");
     if (!style->title && w->title[0]) style->title = w->title;
     style->subtitle = w->subtitle;
     style->value_label = w->label[0] ? w->label : NULL;
@@ -363,8 +366,8 @@ tsr_status figure_variable(const char *path, const plot_style *given, const char
     plot_style style = *given;
     words w;
     char x_label[256], y_label[256];
-    plot_axis x, y;
-    void *data;
+    plot_axis x = {0}, y = {0};
+    void *data = NULL;
     TRY(drop_single(&v));
     int ndim = tsr_variable_ndim(v);
     if (ndim == 0) return error_set(TSR_ERR_VALUE, "a single number cannot be drawn");

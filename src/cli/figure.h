@@ -18,8 +18,8 @@
 
 /* Reads OPTIONS_FIGURE. TSR_ERR_VALUE for wrong ones. */
 tsr_status figure_options(const invocation *call, plot_style *style) MUST_CHECK;
-/* Computes the variable and draws it: one dimension as a line, two as a map. TSR_ERR_VALUE names the dimensions that are too
- * many. */
+/* Computes the variable and draws it: one dimension as a line, two as a map. `name` is what the user calls it (may be NULL).
+ * TSR_ERR_VALUE names the dimensions that are too many. */
 tsr_status figure_variable(const char *path, const plot_style *style, const char *name, tsr_variable *v) MUST_CHECK;
 /* Counts and edges, as histogram() returns them. */
 tsr_status figure_histogram(const char *path, const plot_style *style, tsr_variable *counts, tsr_variable *edges,

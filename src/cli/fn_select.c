@@ -325,7 +325,7 @@ static tsr_status read_by(fn_call *c, int i, tsr_variable *v, const char **out)
 static tsr_status run_groupby(fn_call *c, value *out)
 {
     tsr_variable *v;
-    const char *by, *reduction = NULL;
+    const char *by = NULL, *reduction = NULL;
     TRY(arg_variable(c, 0, &v));
     TRY(read_by(c, 1, v, &by));
     TRY(arg_text(c, 2, &reduction));
@@ -338,7 +338,7 @@ static tsr_status run_groupby(fn_call *c, value *out)
 static tsr_status run_anomaly(fn_call *c, value *out)
 {
     tsr_variable *v;
-    const char *by, *reduction = "mean";
+    const char *by = NULL, *reduction = "mean";
     TRY(arg_variable(c, 0, &v));
     TRY(arg_text(c, 2, &reduction));
     TRY(read_by(c, 1, v, &by));

@@ -54,9 +54,11 @@ static tsr_status find_limits(const plot_style *style, const float *values, int6
     bool is_diverging = low < 0 && high > 0 && fmin(-low, high) >= 0.1 * (high - low);
     const char *name = style->colours ? style->colours : is_diverging ? "RdBu_r" : "viridis";
     TRY(plot_check_colours(name));
-    if (strncmp(name, "RdBu", 4) == 0 && low < 0 && high > 0) {
-        high = fmax(-low, high);
-        low = -high;
+    /* Such colours mean "more" and "less" only if zero is in the middle, unless all values are far from it. */
+    double far = fmax(fabs(low), fabs(high)), near = low < 0 && high > 0 ? 0 : fmin(fabs(low), fabs(high));
+    if (strncmp(name, "RdBu", 4) == 0 && near <= far / 2) {
+        high = far;
+        low = -far;
     }
     if (style->has_low) low = style->low;
     if (style->has_high) high = style->high;

@@ -200,11 +200,11 @@ tsr_status runner_words(runner *r, const char **name, const char **definition)
     }
     while (is_selection(node)) node = node->items[0];
     if (node->kind != AST_NAME) return (*definition = node_text(r, last->value, NULL)) ? TSR_OK : TSR_ERR_MEMORY;
-    *name = node->text;
     for (int i = p->n_statements - 2; i >= 0; i--) {
         const ast_statement *s = &p->statements[i];
         for (int t = 0; t < s->n_targets; t++) {
-            if (strcmp(s->targets[t], *name) != 0) continue;
+            if (strcmp(s->targets[t], node->text) != 0) continue;
+            *name = node->text;
             if (s->n_targets > 1 || s->update) return TSR_OK;
             return (*definition = node_text(r, s->value, *name)) ? TSR_OK : TSR_ERR_MEMORY;
         }

@@ -20,8 +20,8 @@ tsr_status runner_init(runner *r, const invocation *call) MUST_CHECK;
 void runner_fini(runner *r);
 /* Parses the expressions, opens the files (paths, patterns, or name=PATTERN:variable) and evaluates. */
 tsr_status runner_evaluate(runner *r, const char *source, int n_files, const char *const *files, value *last) MUST_CHECK;
-/* How a result may be called in a picture: `name`, the name that the last statement gives it or selects from (NULL: none), and
- * its definition (NULL where it is nothing but a variable of a file, whole or in part). */
+/* How the result is called in a picture: `name`, the name that it, or what it is a selection of, was assigned to (NULL: none),
+ * and its definition (NULL where it is nothing but a variable of a file, whole or in part). */
 tsr_status runner_words(runner *r, const char **name, const char **definition) MUST_CHECK;
 /* Prints the error, with the place in the expression if there is one; returns the exit code. */
 int runner_complain(runner *r, tsr_status status);
