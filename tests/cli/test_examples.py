@@ -1,0 +1,97 @@
+"""The examples compile as a user would compile them, with warnings as errors, against the installed library, and work."""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+import xarray
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("TESSERA_BUILD", ROOT / "build"))
+C11 = ["cc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O1"]
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory):
+    """The prefix of an installation, and what pkg-config says of it."""
+    if not shutil.which("meson") or not shutil.which("pkg-config"):
+        pytest.skip("meson or pkg-config is not there")
+    root = tmp_path_factory.mktemp("root")
+    subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--destdir", root], check=True)
+    pc = next(root.rglob("tessera.pc"))
+    env = {**os.environ, "PKG_CONFIG_PATH": str(pc.parent), "PKG_CONFIG_SYSROOT_DIR": str(root)}
+    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "tessera"], env=env, check=True, text=True, stdout=subprocess.PIPE)
+    return root, flags.stdout.split(), next(root.rglob("libtessera.so")).parent
+
+
+@pytest.fixture(scope="session")
+def compiled(installed, tmp_path_factory):
+    """Compiles a source and returns a function that runs the program."""
+    _, flags, lib = installed
+    folder = tmp_path_factory.mktemp("bin")
+
+    def compile_source(source, name):
+        subprocess.run([*C11, source, *flags, f"-Wl,-rpath,{lib}", "-o", folder / name], check=True)
+        return lambda *a: subprocess.run([folder / name, *map(str, a)], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    return compile_source
+
+
+def test_what_is_installed(installed):
+    root, _, _ = installed
+    names = {str(p.relative_to(root)).split("/", 3)[-1] for p in root.rglob("*") if not p.is_dir()}
+    names |= {p.name for p in root.rglob("*")}
+    for name in ("tessera", "tessera.h", "libtessera.so", "tessera.pc", "tessera.1", "tessera-eval.1", "_tessera", "tessera.fish"):
+        assert name in names
+    assert [p.name for p in root.rglob("*.h")] == ["tessera.h"]
+
+
+def test_zscore(compiled, era, t2m, tmp_path):
+    run = compiled(ROOT / "examples/zscore.c", "zscore")
+    done = run("t2m", tmp_path / "z.nc", *sorted(era.glob("*.nc")))
+    assert done.returncode == 0, done.stderr
+    assert "100 %" in done.stderr
+    with xarray.open_dataset(tmp_path / "z.nc") as d:
+        np.testing.assert_allclose(d.z, (t2m - t2m.mean("time")) / t2m.std("time"), rtol=1e-10, atol=1e-10)
+    done = run("t2n", tmp_path / "y.nc", *sorted(era.glob("*.nc")))
+    assert done.returncode == 1 and "t2m" in done.stderr and not (tmp_path / "y.nc").exists()
+
+
+def test_stream(compiled):
+    done = compiled(ROOT / "examples/stream.c", "stream")("4e7")
+    assert done.returncode == 0, done.stderr
+    mean, deviation = map(float, re.match(r"mean ([\d.]+), standard deviation ([\d.]+)\n", done.stdout).groups())
+    assert abs(mean - 20) < 0.01 and abs(deviation - 5) < 0.01
+    counts = [int(n) for n in re.findall(r"to +\d+: (\d+)", done.stdout)]
+    assert len(counts) == 8 and 0.999 < sum(counts) / 4e7 < 1
+    assert float(re.search(r"at most ([\d.]+) MB", done.stdout)[1]) < 64
+
+
+def test_the_example_in_the_readme(compiled, tmp_path):
+    source = re.search(r"```c\n(.*?)```", (ROOT / "README.md").read_text(), re.S)[1]
+    (tmp_path / "readme.c").write_text(source.replace("200000000", "2000000"))
+    done = compiled(tmp_path / "readme.c", "readme")()
+    assert done.returncode == 0 and abs(float(done.stdout)) < 0.01
+
+
+def test_the_header_in_cplusplus(installed, tmp_path):
+    if not shutil.which("c++"):
+        pytest.skip("there is no C++ compiler")
+    _, flags, lib = installed
+    (tmp_path / "x.cpp").write_text('#include <tessera.h>\n#include <cstdio>\nint main() { std::puts(tsr_version()); }\n')
+    subprocess.run(["c++", "-Wall", "-Werror", tmp_path / "x.cpp", *flags, f"-Wl,-rpath,{lib}", "-o", tmp_path / "x"], check=True)
+    assert re.match(r"\d+\.\d+\.\d+\n", subprocess.run([tmp_path / "x"], text=True, stdout=subprocess.PIPE, check=True).stdout)
+
+
+def test_the_shell_examples_in_the_readme(tessera, tmp_path):
+    text = (ROOT / "README.md").read_text()
+    examples = re.findall(r"^    (tessera .*)$", text, re.M)
+    assert len(examples) >= 6
+    tessera.ok("sample", tmp_path / "era", "--days", 6, "--grid", "37x72", "-q")
+    for example in examples:
+        command = example.replace("tessera", str(tessera.path), 1).replace("200000000", "200000").replace("2e8", "2e5")
+        done = subprocess.run(command, shell=True, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert done.returncode == 0, f"{example}\n{done.stdout}"
