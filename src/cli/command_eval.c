@@ -245,7 +245,7 @@ static tsr_status draw_results(runner *r, const result_list *results, const char
     if (is_histogram(results))
         return figure_histogram(path, &style, results->items[0].v.variable, results->items[1].v.variable, NULL);
     if (last->v.kind != VALUE_VARIABLE) return error_set(TSR_ERR_VALUE, "%s cannot be drawn", value_words(&last->v));
-    return figure_variable(path, &style, last->name ? last->name : name, last->v.variable);
+    return figure_variable(path, &style, name, last->v.variable);
 }
 
 /* ---- Printing ---------------------------------------------------------------------------------------------------- */
