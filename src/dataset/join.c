@@ -83,27 +83,51 @@ static bool dim_differs(int n, const file_meta *metas, const char *name)
     return false;
 }
 
+static bool is_time_dim(const file_meta *m, const char *name)
+{
+    time_units units;
+    int k = meta_find(m, name);
+    return k >= 0 && meta_time_units(m, k, &units);
+}
+
+static tsr_status several_differ(int n, const file_meta *metas, const char *names)
+{
+    return error_set(TSR_ERR_VALUE,
+                     "'%s' and the other %d files differ along several dimensions (%s): name the one to join along",
+                     metas[0].path, n - 1, names);
+}
+
+/* The unlimited dimension, unless its labels are the same in all files and another one's are not; without one that which differs.
+ * If several differ it is the time: a file whose other dimensions are not as they should be is found, and named, afterwards. */
 static tsr_status choose_dim(join *j, int n, const file_meta *metas)
 {
     const store *s = metas[0].file;
-    const char *unlimited = NULL, *differing = NULL;
-    int n_unlimited = 0, n_differing = 0;
+    const char *unlimited = NULL, *differing = NULL, *time = NULL;
+    int n_unlimited = 0, n_differing = 0, n_times = 0;
+    bool unlimited_differs = false;
+    char names[400] = "";
     for (int d = 0; d < s->n_dims; d++) {
         const char *name = s->dims[d].name;
-        if (s->dims[d].is_unlimited) unlimited = name, n_unlimited++;
-        if (dim_differs(n, metas, name)) differing = name, n_differing++;
+        bool differs = dim_differs(n, metas, name);
+        if (s->dims[d].is_unlimited) unlimited = name, n_unlimited++, unlimited_differs = differs || !dim_labels(&metas[0], name);
+        if (!differs) continue;
+        if (is_time_dim(&metas[0], name)) time = name, n_times++;
+        size_t used = strlen(names);
+        snprintf(names + used, sizeof names - used, "%s%.100s", n_differing ? ", " : "", name);
+        differing = name, n_differing++;
     }
-    if (n_unlimited == 1)
+    if (n_unlimited == 1 && (unlimited_differs || n_differing != 1))
         j->dim = unlimited;
     else if (n_differing == 1)
         j->dim = differing;
-    else if (n_differing == 0)
+    else if (n_times == 1)
+        j->dim = time;
+    else if (n_differing > 1)
+        return several_differ(n, metas, names);
+    else
         return error_set(TSR_ERR_VALUE,
                          "'%s' and the other %d files do not differ in any coordinate: name the dimension to join them along",
                          metas[0].path, n - 1);
-    else
-        return error_set(TSR_ERR_VALUE, "'%s' and the other %d files differ in %d dimensions: name the one to join them along",
-                         metas[0].path, n - 1, n_differing);
     return TSR_OK;
 }
 
@@ -190,14 +214,27 @@ static int sort_variable(const join *j, int n, sort_entry *entries)
     return -1;
 }
 
+/* A value of variable k of the first file, as a date where it is one. */
+static const char *key_text(const file_meta *first, int k, double value, char *text, size_t size)
+{
+    time_units units;
+    instant t;
+    if (meta_time_units(first, k, &units) && time_decode(&units, value, &t) == TSR_OK)
+        return time_format(units.cal, t, text, size);
+    snprintf(text, size, "%.10g", value);
+    return text;
+}
+
 static tsr_status check_overlap(const join *j, int n, const sort_entry *entries, int k, bool down)
 {
-    const char *name = entries[0].meta->file->vars[k].name;
+    const file_meta *first = entries[0].meta;
+    char end[80], begin[80];
     for (int f = 1; f < n; f++) {
-        bool apart = down ? entries[f].first < entries[f - 1].last : entries[f].first > entries[f - 1].last;
-        if (apart) continue;
-        return error_set(TSR_ERR_VALUE, "'%s' and '%s' overlap along %s: the first ends at %s %.10g, the second begins at %.10g",
-                         entries[f - 1].meta->path, entries[f].meta->path, j->dim, name, entries[f - 1].last, entries[f].first);
+        const sort_entry *a = &entries[f - 1], *b = &entries[f];
+        if (down ? b->first < a->last : b->first > a->last) continue;
+        return error_set(TSR_ERR_VALUE, "'%s' and '%s' overlap along %s: the first ends at %s %s, the second begins at %s",
+                         a->meta->path, b->meta->path, j->dim, first->file->vars[k].name,
+                         key_text(first, k, a->last, end, sizeof end), key_text(first, k, b->first, begin, sizeof begin));
     }
     return TSR_OK;
 }
