@@ -208,6 +208,7 @@ def test_interrupt(tessera, tmp_path, what, record_property):
 # ---- Much more than fits ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.skipif("TESSERA_SANITIZED" in os.environ, reason="the sanitizer's own memory counts")
 def test_many_times_the_budget(tessera, tmp_path):
     """2 GB of intermediate data with a budget of 64 MB: the memory of the process stays near the budget."""
     run = Running(tessera, "eval", SPILLS.format(n=250000), "--memory", "64M", "--scratch", tmp_path, "-q")
