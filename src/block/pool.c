@@ -1,6 +1,6 @@
 /* Size classes are powers of two in four steps (1, 1.25, 1.5, 1.75), from 4 KiB. A class has one free list under one lock;
- * a block lives for tens of microseconds at least, so the lock is not felt. Memory of 2 MiB and more is mapped with
- * transparent huge pages asked for. Idle memory is limited to a share of what was in use at the peak, so that the process's
+ * a block lives for tens of microseconds at least, so the lock is not felt. Transparent huge pages are asked for: memory of 2 MiB
+ * and more is a mapping of its own, smaller pieces from 64 KiB on are cut from slabs. Idle memory is limited to a share of what was in use at the peak, so that the process's
  * resident set follows the budget. */
 #define _GNU_SOURCE
 #include "block/pool.h"
@@ -12,11 +12,19 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { SMALLEST_LOG2 = 12, N_CLASSES = 4 * 44, HUGE_PAGE = 2 << 20 };
+enum { SMALLEST_LOG2 = 12, N_CLASSES = 4 * 44, HUGE_PAGE = 2 << 20, SLAB_BYTES = 2 * HUGE_PAGE, LEAST_SLABBED = 64 << 10 };
+
+/* A mapping that smaller buffers are cut from, in order. It goes when the last of them goes. */
+struct slab {
+    char *data;
+    size_t n_cut; /* bytes */
+    int n_pieces; /* that exist, in use or idle */
+};
 
 struct pool {
-    pthread_mutex_t lock; /* guards free_lists */
+    pthread_mutex_t lock; /* guards free_lists and slabs */
     buffer *free_lists[N_CLASSES];
+    slab *open_slab; /* that the next piece is cut from */
     atomic_size_t used_bytes, idle_bytes, peak_bytes;
 };
 
@@ -45,13 +53,16 @@ tsr_status pool_new(pool **out)
     return TSR_OK;
 }
 
-static void *map_bytes(size_t size)
+static void slab_let_go(slab *s)
 {
-    if (mem_fault_now()) return NULL;
-    if (size < HUGE_PAGE) {
-        void *p = NULL;
-        return posix_memalign(&p, 64, size) == 0 ? p : NULL;
-    }
+    if (!s || --s->n_pieces > 0) return;
+    munmap(s->data, SLAB_BYTES);
+    mem_free(s);
+}
+
+/* Whole huge pages, aligned to them. */
+static char *map_huge(size_t size)
+{
     /* Over-map to align to a huge page, then give the ends back. */
     char *raw = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (raw == MAP_FAILED) return NULL;
@@ -63,12 +74,54 @@ static void *map_bytes(size_t size)
     return aligned;
 }
 
-static void unmap_bytes(void *p, size_t size)
+/* Cuts a piece from the open slab, or from a new one. */
+static char *cut(pool *p, size_t size, slab **home)
 {
-    if (size < HUGE_PAGE) {
-        free(p);
+    char *data = NULL;
+    pthread_mutex_lock(&p->lock);
+    slab *s = p->open_slab;
+    if (!s || s->n_cut + size > SLAB_BYTES) {
+        s = mem_calloc(1, sizeof *s);
+        if (s && !(s->data = map_huge(SLAB_BYTES))) {
+            mem_free(s);
+            s = NULL;
+        }
+        if (s) {
+            s->n_pieces = 1; /* the pool's own hold on the open slab */
+            slab_let_go(p->open_slab);
+            p->open_slab = s;
+        }
+    }
+    if (s) {
+        data = s->data + s->n_cut;
+        s->n_cut += size;
+        s->n_pieces++;
+        *home = s;
+    }
+    pthread_mutex_unlock(&p->lock);
+    return data;
+}
+
+static char *map_bytes(pool *p, size_t size, slab **home)
+{
+    void *data = NULL;
+    *home = NULL;
+    if (mem_fault_now()) return NULL;
+    if (size >= HUGE_PAGE) return map_huge(size);
+    if (size >= LEAST_SLABBED) return cut(p, size, home);
+    return posix_memalign(&data, 64, size) == 0 ? data : NULL;
+}
+
+/* The pool's lock is held where the memory is a slab's. */
+static void unmap_bytes(char *data, size_t size, slab *home)
+{
+    if (home) {
+        (void)madvise(data, size, MADV_DONTNEED);
+        slab_let_go(home);
+    } else if (size < HUGE_PAGE) {
+        free(data);
     } else {
-        munmap(p, size);
+        munmap(data, size);
     }
 }
 
@@ -80,7 +133,7 @@ void pool_trim(pool *p, size_t keep_bytes)
             buffer *b = p->free_lists[c];
             p->free_lists[c] = b->next;
             atomic_fetch_sub(&p->idle_bytes, class_size(c));
-            unmap_bytes(b->data, class_size(c));
+            unmap_bytes(b->data, class_size(c), b->home);
             mem_free(b);
         }
     }
@@ -91,6 +144,7 @@ void pool_free(pool *p)
 {
     if (!p) return;
     pool_trim(p, 0);
+    slab_let_go(p->open_slab);
     pthread_mutex_destroy(&p->lock);
     mem_free(p);
 }
@@ -116,7 +170,7 @@ tsr_status buffer_new(pool *p, size_t size_bytes, buffer **out)
     } else {
         b = mem_calloc(1, sizeof *b);
         if (!b) return TSR_ERR_MEMORY;
-        b->data = map_bytes(class_size(c));
+        b->data = map_bytes(p, class_size(c), &b->home);
         if (!b->data) {
             mem_free(b);
             return error_memory(size_bytes);

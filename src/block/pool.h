@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 typedef struct pool pool;
+typedef struct slab slab;
 
 /* A piece of memory. Foreign memory (NumPy, mmap) is wrapped with its own release callback and belongs to no pool. */
 typedef struct buffer {
@@ -19,6 +20,7 @@ typedef struct buffer {
     pool *owner; /* NULL for foreign memory */
     void (*release)(void *context);
     void *context;
+    slab *home;          /* that the memory was cut from, or NULL */
     struct buffer *next; /* in the free list */
 } buffer;
 
