@@ -1,7 +1,7 @@
 /* Size classes are powers of two in four steps (1, 1.25, 1.5, 1.75), from 4 KiB. A class has one free list under one lock;
  * a block lives for tens of microseconds at least, so the lock is not felt. Transparent huge pages are asked for: memory of 2 MiB
- * and more is a mapping of its own, smaller pieces from 64 KiB on are cut from slabs. Idle memory is limited to a share of what was in use at the peak, so that the process's
- * resident set follows the budget. */
+ * and more is a mapping of its own, smaller pieces from 64 KiB on are cut from slabs. Idle memory is limited to a share of what
+ * was in use at the peak, so that the process's resident set follows the budget. */
 #define _GNU_SOURCE
 #include "block/pool.h"
 

@@ -116,22 +116,22 @@ static bool computes_columns(const program *p, const program_binding *b, value *
     return found;
 }
 
-/* Rows and columns of a full patch. Where columns keep their own accumulator cells and rows are folded, several rows share one
- * pass over the cells; the same where rows share values that vary along the columns only. Where operands run in different
+/* Rows and columns of a full patch. Where columns keep their own accumulator cells and rows are folded, rows share one pass over
+ * the cells: the more, the better. Rows also share values that vary along the columns only. Where operands run in different
  * directions (x + x.T), a squarer patch uses every cache line it touches. */
 static void choose_patch(const program *p, const program_binding *b, value *values, int64_t *rows, int64_t *cols)
 {
     int64_t room = p->patch_elements, n_rows = b->count[b->ndim - 2], n_cols = b->count[b->ndim - 1];
-    bool shares_columns = computes_columns(p, b, values), crossing = false;
+    bool folds_rows = false, crossing = false;
     for (int i = 0; i < p->n_accumulators; i++) {
         const int64_t *cells = b->accumulators[i].cells;
-        shares_columns |= cells[b->ndim - 2] == 0 && cells[b->ndim - 1] != 0;
+        folds_rows |= cells[b->ndim - 2] == 0 && cells[b->ndim - 1] != 0;
     }
     for (int i = 0; i < p->n_operands; i++) {
         const int64_t *s = b->operands[i].strides;
         crossing |= n_rows > 1 && n_cols > 1 && s[b->ndim - 2] != 0 && magnitude(s[b->ndim - 2]) < magnitude(s[b->ndim - 1]);
     }
-    int64_t widest = crossing ? 64 : shares_columns ? room / 4 : room;
+    int64_t widest = crossing ? 64 : folds_rows ? room / 8 : computes_columns(p, b, values) ? room / 4 : room;
     *cols = least(n_cols, widest);
     *rows = least(n_rows, room / *cols);
 }
