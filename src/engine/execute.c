@@ -258,6 +258,13 @@ static void copy_out(const delivery *to, const stage_output *o, const box *b, co
     }
 }
 
+/* What leaves every first element as it is: 1, or -0.0, the only number whose sum with -0.0 is -0.0. */
+static element neutral_carry(bool is_product, tsr_dtype dtype)
+{
+    if (is_product || !dtype_is_inexact(dtype)) return element_from_scalar(scalar_int(is_product), dtype);
+    return element_from_scalar(dtype_is_complex(dtype) ? tsr_complex(-0.0, -0.0) : scalar_float(-0.0), dtype);
+}
+
 /* The carry of the chain of tiles along the axis; made with the first tile. */
 static tsr_status chain_carry(worker *w, const stage *s, stage_run *sr, int64_t block, int64_t n_values, char **out)
 {
@@ -272,7 +279,7 @@ static tsr_status chain_carry(worker *w, const stage *s, stage_run *sr, int64_t 
         size_t size = tsr_dtype_size(dtype);
         TRY(buffer_new(w->run->buffers, (size_t)n_values * size, &carry));
         bool is_product = s->params->scan.kind == SCAN_PROD || s->params->scan.kind == SCAN_NANPROD;
-        element first = element_from_scalar(scalar_int(is_product), dtype);
+        element first = neutral_carry(is_product, dtype);
         for (int64_t i = 0; i < n_values; i++) memcpy(carry->data + (size_t)i * size, &first, size);
         sr->carries[chain] = carry;
     }
