@@ -66,30 +66,54 @@ tsr_array *tsr_ravel(tsr_array *a) { return tsr_reshape(a, 1, (int64_t[]){-1}); 
 
 /* ---- Joining ---------------------------------------------------------------------------------------------------------- */
 
-/* Inputs have equal dtypes and fit but for the axis. */
-static tsr_array *concat(int n, tsr_array *const *arrays, int axis)
+/* The borders of all pieces along the axis. Chunks of equal length that fill their pieces need no list, however many there are.
+ * *owned must be mem_freed after the node is made. */
+static tsr_status join_chunks(int n, tsr_array *const *arrays, int axis, axis_grid *out, int64_t **owned)
 {
-    const tsr_array *first = arrays[0];
-    tsr_array proto = {.op = NODE_CONCAT, .dtype = first->dtype, .ndim = first->ndim, .grid = first->grid, .n_inputs = n};
-    int64_t n_blocks = 0, at = 0, k = 0;
-    memcpy(proto.shape, first->shape, sizeof proto.shape);
-    for (int i = 0; i < n; i++) n_blocks += arrays[i]->grid.axes[axis].n_blocks;
+    int64_t chunk = arrays[0]->grid.axes[axis].chunk, n_blocks = 0, length = 0, k = 0;
+    bool regular = true;
+    for (int i = 0; i < n; i++) {
+        const axis_grid *g = &arrays[i]->grid.axes[axis];
+        bool last = i == n - 1, fits = last ? g->n_blocks == 1 && g->length <= chunk : false;
+        regular = regular && (fits || (!g->edges && g->phase == 0 && g->chunk == chunk && (last || g->length % chunk == 0)));
+        n_blocks += g->n_blocks;
+        length += g->length;
+    }
+    *owned = NULL;
+    if (regular) {
+        *out = axis_grid_regular(length, chunk);
+        return TSR_OK;
+    }
     int64_t *edges = mem_alloc(sizeof *edges * (size_t)(n_blocks + 1));
-    if (!edges) return NULL;
+    if (!edges) return TSR_ERR_MEMORY;
     edges[0] = 0;
     for (int i = 0; i < n; i++) {
         const axis_grid *g = &arrays[i]->grid.axes[axis];
         for (int64_t b = 0; b < g->n_blocks; b++) {
             int64_t count = axis_grid_count(g, b);
-            at += count;
-            if (count > 0) edges[++k] = at;
+            if (count == 0) continue;
+            edges[k + 1] = edges[k] + count;
+            k++;
         }
     }
-    proto.shape[axis] = at;
-    proto.grid.axes[axis] = axis_grid_edges(k, edges);
+    *out = axis_grid_edges(k, edges);
+    *owned = edges;
+    return TSR_OK;
+}
+
+/* Inputs have equal dtypes and fit but for the axis. */
+static tsr_array *concat(int n, tsr_array *const *arrays, int axis)
+{
+    const tsr_array *first = arrays[0];
+    tsr_array proto = {.op = NODE_CONCAT, .dtype = first->dtype, .ndim = first->ndim, .grid = first->grid, .n_inputs = n};
+    int64_t *edges;
+    if (n == 1) return node_ref(arrays[0]);
+    if (join_chunks(n, arrays, axis, &proto.grid.axes[axis], &edges) != TSR_OK) return NULL;
+    memcpy(proto.shape, first->shape, sizeof proto.shape);
+    proto.shape[axis] = proto.grid.axes[axis].length;
     proto.inputs = (tsr_array **)(uintptr_t)arrays;
     proto.p.concat.axis = axis;
-    tsr_array *result = n == 1 ? node_ref(arrays[0]) : node_make(first->session, &proto);
+    tsr_array *result = node_make(first->session, &proto);
     mem_free(edges);
     return result;
 }

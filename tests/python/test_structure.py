@@ -547,6 +547,72 @@ def test_predicted_and_measured_agree(lib, files, what, name):
         assert stats.peak_bytes <= most * 1.25 + 65536, (stats.peak_bytes, text)  # buffers come in classes of size
 
 
+# ---- Tasks are implicit ------------------------------------------------------------------------------------------------------------
+
+MILLIONS = 10_000_000
+
+
+def memory_of(line):
+    """A line of /proc/self/status, in bytes."""
+    with open("/proc/self/status") as f:
+        return int(re.search(rf"^{line}:\s+(\d+) kB", f.read(), re.MULTILINE)[1]) * 1024
+
+
+def blocks(s, seed, thick=1):
+    """Ten million blocks of 8 MB."""
+    return normal(s, seed, (MILLIONS * thick, 1000, 1000), (thick, 1000, 1000))
+
+
+def anomaly(s, x, axes):
+    return s.map("subtract", x, s.reduce("mean", x, axes, True))
+
+
+MANY_BLOCKS = {
+    "sums": lambda s: s.reduce("sum", blocks(s, 1), (1, 2)),
+    "elementwise": lambda s: s.map("add", blocks(s, 1), blocks(s, 2)),
+    "reversed": lambda s: s.map("multiply", blocks(s, 1), s.slice(blocks(s, 1), slice(None, None, -1))),
+    "shifted": lambda s: s.map("subtract", s.slice(blocks(s, 1, 10), slice(3, None)), s.slice(blocks(s, 1, 10), slice(None, -3))),
+    "every third": lambda s: s.slice(blocks(s, 1), slice(1, None, 3), slice(5, None)),
+    "transposed": lambda s: transpose(s, blocks(s, 1)),
+    "anomaly of each block": lambda s: s.reduce("max", anomaly(s, blocks(s, 1), (1, 2)), (1, 2)),
+    "anomaly": lambda s: s.reduce("std", anomaly(s, blocks(s, 1), (0,)), (0, 1), ddof=0),
+    "pieces": lambda s: s.slice(concat(s, [normal(s, i, (MILLIONS // 100, 1000, 1000), (1, 1000, 1000)) for i in range(100)]), slice(MILLIONS // 2, None)),
+    "running sum": lambda s: s.slice(cumsum(s, blocks(s, 1), 1), slice(MILLIONS // 2, None)),
+}
+
+
+@pytest.mark.parametrize("what", MANY_BLOCKS)
+def test_millions_of_blocks_are_planned_in_little_memory(lib, what):
+    with fresh(lib) as s:
+        before, size, peak = memory_of("VmData"), memory_of("VmSize"), memory_of("VmPeak")
+        text = s.explain(MANY_BLOCKS[what](s))
+        used = memory_of("VmData") - before
+        assert memory_of("VmPeak") <= max(peak, size + (1 << 30))
+        assert tasks_of(text) >= (64 if what == "anomaly" else 3_000_000), text
+        assert used < 64 << 20, (used, text)
+
+
+def test_bookkeeping_of_a_run_is_small(lib):
+    """Ten million tasks, ended as soon as they begin."""
+    import ctypes
+    with fresh(lib) as s:
+        s.compute(s.reduce("sum", normal(s, 1, (1_000_000,))))  # threads and their memory are there
+        sums = s.reduce("sum", blocks(s, 1), (1, 2))
+        assert tasks_of(s.explain(sums)) >= MILLIONS
+        out = np.empty(MILLIONS)
+        before, seen = memory_of("VmData"), []
+
+        @ctypes.CFUNCTYPE(None, P, P)
+        def progress(context, state):
+            seen.append(memory_of("VmData") - before)
+            lib.tsr_cancel(P(s.s))
+        lib.tsr_set_progress(P(s.s), progress, None, I(1))
+        assert lib.tsr_compute(I(1), (P * 1)(sums), (P * 1)(out.ctypes.data)) == 9  # cancelled
+        lib.tsr_set_progress(P(s.s), None, None, I(0))
+        stacks = 64 << 20
+        assert seen and max(seen) <= 32 * MILLIONS + stacks, max(seen) / MILLIONS
+
+
 # ---- Random expressions ------------------------------------------------------------------------------------------------------
 
 
