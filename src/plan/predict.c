@@ -203,6 +203,15 @@ static void add_file_bytes(void *context, const operand *o, const region *source
     if (o->kind == OPERAND_STORE) *(int64_t *)context += file_bytes(o, source);
 }
 
+static bool same_map(const operand *a, const operand *b)
+{
+    for (int d = 0; d < a->ndim; d++) {
+        if (a->map[d].axis != b->map[d].axis || a->map[d].start != b->map[d].start || a->map[d].step != b->map[d].step)
+            return false;
+    }
+    return true;
+}
+
 /* Does an earlier stage read the same regions, so that what it keeps serves this one? */
 static bool is_read_before(const plan *p, int number, const operand *o)
 {
@@ -211,9 +220,7 @@ static bool is_read_before(const plan *p, int number, const operand *o)
         const stage *other = &p->stages[i];
         for (int k = 0; k < other->body->n_operands; k++) {
             const operand *x = &other->body->operands[k];
-            if (x->node == o->node && memcmp(x->map, o->map, sizeof *o->map * (size_t)o->ndim) == 0 &&
-                grid_equal(&other->tiles, &s->tiles))
-                return true;
+            if (x->node == o->node && same_map(x, o) && grid_equal(&other->tiles, &s->tiles)) return true;
         }
     }
     return false;
