@@ -6,7 +6,7 @@ DESTDIR ?=
 WERROR ?= true
 FUZZ_SECONDS ?= 600
 
-.PHONY: all demo test check bench fuzz lint format coverage install clean distclean help setup
+.PHONY: all demo test check bench fuzz soak lint format coverage install clean distclean help setup
 
 all: build/build.ninja ## the program build/tessera and the library build/libtessera.so
 	@ninja -C build
@@ -35,6 +35,10 @@ bench: all ## measures Tessera, NumPy, Dask, CDO and others side by side and wri
 fuzz: ## every fuzzer for FUZZ_SECONDS (600)
 	@tools/setup test
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tools/run-tests --only fuzz
+
+soak: all ## 20 GB of intermediate data with a budget of 512 MB (minutes, 20 GB of disk)
+	@tools/setup test
+	@TESSERA_SOAK=1 build/venv/bin/python3 -m pytest -q -s -p no:cacheprovider tests/faults -k many_times
 
 lint: ## the static checks alone
 	@tools/setup test

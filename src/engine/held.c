@@ -386,6 +386,10 @@ static tsr_status spill(keeper *k, held_set *set, int64_t block)
         }
     }
     if (status != TSR_OK || c->pins > 0 || c->state != CELL_READY) return status;
+    if (c->uses == 0) { /* its last reader was done while we wrote */
+        free_cell(set, block);
+        return TSR_OK;
+    }
     buffer_unref(c->buf);
     c->buf = NULL;
     c->state = CELL_SPILLED;
