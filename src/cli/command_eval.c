@@ -510,6 +510,8 @@ static tsr_status run(runner *r, result_list *results)
         TRY(status);
     }
     if (!out && !plot && !explains) TRY(print_results(r, results));
+    if (r->trace && !r->e.session && !option_given(r->call, "quiet"))
+        fprintf(stderr, "tessera eval: nothing was computed, so there is no trace to write\n");
     /* The trace is complete with the last computation; a full disk shows here. */
     return r->trace && r->e.session ? tsr_trace_to(r->e.session, NULL) : TSR_OK;
 }

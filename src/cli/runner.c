@@ -6,9 +6,11 @@
 
 #include "base/mem.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Called also where no progress is shown: a signal that came before the computation began finds it here. */
@@ -55,6 +57,16 @@ static tsr_status read_chunks(evaluator *e, const char *text)
     return TSR_OK;
 }
 
+/* Blocks may be spilled hours after the start: a folder that cannot be used is told now. */
+static tsr_status check_scratch(const char *folder)
+{
+    struct stat facts;
+    if (stat(folder, &facts) != 0) return error_errno(errno, "--scratch: cannot use '%s'", folder);
+    if (!S_ISDIR(facts.st_mode)) return error_set(TSR_ERR_VALUE, "--scratch: '%s' is not a folder", folder);
+    if (access(folder, W_OK | X_OK) != 0) return error_errno(errno, "--scratch: cannot use '%s'", folder);
+    return TSR_OK;
+}
+
 tsr_status runner_init(runner *r, const invocation *call)
 {
     tsr_options options = {0};
@@ -70,6 +82,7 @@ tsr_status runner_init(runner *r, const invocation *call)
         return error_set(TSR_ERR_VALUE, "--memory %s is less than 1 MiB; no block fits", option_text(call, "memory"));
     options.n_threads = (int)threads;
     options.scratch_dir = option_text(call, "scratch");
+    if (options.scratch_dir) TRY(check_scratch(options.scratch_dir));
     r->e.options = options;
     TRY(read_chunks(&r->e, option_text(call, "chunks")));
     r->is_usage_error = false;
@@ -109,12 +122,25 @@ static tsr_status open_source(evaluator *e, const char *text)
     return VEC_PUSH(&e->sources, b) ? TSR_OK : TSR_ERR_MEMORY;
 }
 
+/* Words that cannot be files, told before the system says something less helpful. */
+static tsr_status check_file_word(const char *word)
+{
+    if (!word[0]) return error_set(TSR_ERR_VALUE, "the name of a file is empty");
+    if (strcmp(word, "-") == 0)
+        return error_set(TSR_ERR_VALUE, "standard input cannot be read; files must be where any part of them can be reached");
+    const char *equals = strchr(word, '=');
+    if (source_is_named(word) && (!equals[1] || equals[1] == ':'))
+        return error_set(TSR_ERR_VALUE, "'%s' names no file; write name=FILE:variable", word);
+    return TSR_OK;
+}
+
 static tsr_status open_files(evaluator *e, int n, const char *const *files)
 {
     VEC(const char *) paths = {0};
     tsr_session *session;
     tsr_status status = TSR_OK;
     for (int i = 0; i < n && status == TSR_OK; i++) {
+        if ((status = check_file_word(files[i])) != TSR_OK) break;
         if (source_is_named(files[i]))
             status = open_source(e, files[i]);
         else if (!VEC_PUSH(&paths, files[i]))

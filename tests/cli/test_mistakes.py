@@ -165,6 +165,23 @@ def test_sources(mistake, pattern):
     assert "no file matches" in mistake("eval", "a", "a=/nonexistent/*.nc:x").text
 
 
+@pytest.mark.parametrize("word, text", [("", "the name of a file is empty"), ("-", "standard input cannot be read"),
+                                        ("x=", "'x=' names no file"), ("x=:t2m", "'x=:t2m' names no file"),
+                                        ("a" * 300, "File name too long"), ("/dev/zero", "is not a regular file")])
+def test_words_that_are_no_files(mistake, word, text):
+    m = mistake("eval", "x", word)
+    assert m.code == 1 and text in m.text
+
+
+@pytest.mark.parametrize("name", ["with blank.nc", "é [x] *.nc", "-dash.nc", "a:b.nc", "new\nline.nc", "'quote\".nc", "x.nc;rm"])
+def test_odd_file_names(tessera, era, tmp_path, name):
+    (tmp_path / name).write_bytes((era / "2014-01-01.nc").read_bytes())
+    assert tessera.ok("eval", "t2m.shape", name, cwd=tmp_path) == "(4, 37, 72)\n"
+    assert tessera.ok("eval", "v.shape", f"v={name}:t2m", cwd=tmp_path) == "(4, 37, 72)\n"
+    tessera.ok("eval", "ones(3)", "--format", "nc", "-o", tmp_path / f"out {name}", cwd=tmp_path)
+    assert (tmp_path / f"out {name}").read_bytes()[:3] == b"CDF"
+
+
 def test_different_times_do_not_subtract(mistake, era):
     m = mistake("eval", "a - b", f"a={era}/2014-01-01.nc:t2m", f"b={era}/2014-01-02.nc:t2m")
     assert "time" in m.text and "2014-01-01" in m.text and "'a'" in m.text and "'b'" in m.text
@@ -261,6 +278,8 @@ def test_pictures_that_cannot_be(mistake, pattern, tmp_path):
     (["eval", "1", "--chunks", "0"], "--chunks: '0' is not a length"),
     (["eval", "1", "--min", "x"], "--min needs a number, found 'x'"),
     (["eval", "1", "--width", "5"], "--width is 5"),
+    (["eval", "1", "--scratch", "/nonexistent"], "--scratch: cannot use '/nonexistent': No such file or directory"),
+    (["eval", "1", "--scratch", "/dev/null"], "'/dev/null' is not a folder"),
     (["plot"], "a file and a variable are needed"),
     (["plot", "x.nc", "y", "-o", "x.gif"], "'.gif' is not .png, .svg or .pdf"),
     (["plot", "x.nc", "y", "--bins", "5"], "--bins needs --histogram"),
