@@ -17,7 +17,16 @@ static void walk_concat(const operand *o, const region *source, leaf_fn *leaf, v
     int axis = o->axis;
     int64_t start = source->box.start[axis], step = source->step[axis], count = source->box.count[axis];
     region part = *source;
-    for (int k = 0; k < o->n_pieces; k++) {
+    int first = 0, above = o->n_pieces; /* the piece that holds `start` */
+    while (above - first > 1) {
+        int middle = first + (above - first) / 2;
+        if (o->edges[middle] <= start) {
+            first = middle;
+        } else {
+            above = middle;
+        }
+    }
+    for (int k = first; k < o->n_pieces && o->edges[k] <= start + (count - 1) * step; k++) {
         int64_t low = o->edges[k], high = o->edges[k + 1];
         int64_t from = low <= start ? 0 : (low - start + step - 1) / step, to = high <= start ? 0 : (high - 1 - start) / step + 1;
         if (to > count) to = count;
