@@ -129,7 +129,7 @@ tsr_status attrs_set_text(attrs *a, const char *name, const char *text)
 void attrs_remove(attrs *a, const char *name)
 {
     for (int i = 0; i < a->n; i++) {
-        if (strcmp(a->items[i].name, name)) continue;
+        if (strcmp(a->items[i].name, name) != 0) continue;
         clear(&a->items[i]);
         memmove(&a->items[i], &a->items[i + 1], (size_t)(a->n - i - 1) * sizeof *a->items);
         a->n--;
@@ -139,8 +139,8 @@ void attrs_remove(attrs *a, const char *name)
 
 bool attr_equal(const store_attr *a, const store_attr *b)
 {
-    if (strcmp(a->name, b->name) || !a->text != !b->text) return false;
-    if (a->text) return !strcmp(a->text, b->text);
+    if (strcmp(a->name, b->name) != 0 || !a->text != !b->text) return false;
+    if (a->text) return strcmp(a->text, b->text) == 0;
     return a->dtype == b->dtype && a->n_values == b->n_values &&
            !memcmp(a->values, b->values, (size_t)a->n_values * tsr_dtype_size(a->dtype));
 }

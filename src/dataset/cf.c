@@ -77,7 +77,7 @@ static tsr_status read_fills(const store_var *var, const char *name, cf_packing 
         element fill;
         if (!fill_element(attr, i, p->raw, &fill)) continue;
         bool known = false;
-        for (int k = 0; k < p->n_fills; k++) known |= !memcmp(&p->fills[k], &fill, sizeof fill);
+        for (int k = 0; k < p->n_fills; k++) known |= memcmp(&p->fills[k], &fill, tsr_dtype_size(p->raw)) == 0;
         if (known) continue;
         if (p->n_fills == CF_MAX_FILLS)
             return error_set(TSR_ERR_UNSUPPORTED, "variable '%s': attribute %s has %lld values; at most %d are understood",
