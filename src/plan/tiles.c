@@ -4,6 +4,7 @@
  * - borders follow the blocks of the largest operand that has blocks (files, their chunks, other stages' blocks);
  * - small blocks are joined, innermost axis first, until a tile holds about TILE_ELEMENTS elements;
  * - large blocks are split, outermost axis first, unless reading a part costs as much as the whole (compressed chunks);
+ * - a tile evaluates at most MOST_EVALUATIONS pieces that compute (of a concatenation, of a take), as each has memory of its own;
  * - a tile of a reduction covers at most KEPT_CELLS cells of the result, so that its accumulators stay in the second-level cache;
  * - stages over the same domain that read the same files use the same tiles, so that blocks kept from the first serve the second.
  */
@@ -12,6 +13,7 @@
 enum {
     TILE_ELEMENTS = 1 << 18, /* 2 MiB of float64 */
     KEPT_CELLS = 1 << 15,
+    MOST_EVALUATIONS = 1 << 10,
     WANTED_TASKS = 64,        /* of a reduction: enough to balance any number of threads that is common today */
     PARTIALS_BYTES = 32 << 20 /* all partial accumulators of one output block */
 };
@@ -138,9 +140,31 @@ static void shrink(const axis_base *bases, int ndim, int64_t *extent, uint32_t a
     }
 }
 
+static bool computes(const operand *o)
+{
+    for (int i = 0; i < o->n_pieces && i < 4; i++) /* pieces are alike */
+        if (!o->pieces[i]->passthrough) return true;
+    return false;
+}
+
+/* The most indices that a tile may have along each axis. */
+static void find_limits(const body *t, int64_t *limit)
+{
+    for (int d = 0; d < t->ndim; d++) limit[d] = INT64_MAX;
+    for (int i = 0; i < t->n_operands; i++) {
+        const operand *o = &t->operands[i];
+        if ((o->kind != OPERAND_TAKE && o->kind != OPERAND_CONCAT) || !computes(o)) continue;
+        view_axis m = o->map[o->axis];
+        int64_t length = o->kind == OPERAND_TAKE ? 1 : o->edges[o->n_pieces] / o->n_pieces, step = m.step < 0 ? -m.step : m.step;
+        if (m.axis < 0 || step == 0) continue;
+        int64_t most = length < INT64_MAX / MOST_EVALUATIONS ? length * MOST_EVALUATIONS / step : INT64_MAX;
+        if (most < limit[m.axis]) limit[m.axis] = most > 1 ? most : 1;
+    }
+}
+
 /* Joins blocks along the axes of a set, innermost first, while a tile stays within `most` and its kept cells within `most_kept`.
  */
-static void grow(const body *t, int64_t *extent, uint32_t kept, int64_t most, int64_t most_kept)
+static void grow(const body *t, int64_t *extent, const int64_t *limit, uint32_t kept, int64_t most, int64_t most_kept)
 {
     uint32_t all = (uint32_t)((1ull << t->ndim) - 1);
     for (int d = t->ndim - 1; d >= 0; d--) {
@@ -149,6 +173,7 @@ static void grow(const body *t, int64_t *extent, uint32_t kept, int64_t most, in
             int64_t kept_factor = most_kept / product(t->ndim, extent, kept);
             if (kept_factor < factor) factor = kept_factor;
         }
+        if (factor > limit[d] / extent[d]) factor = limit[d] / extent[d];
         if (factor <= 1) continue;
         extent[d] = extent[d] > t->shape[d] / factor ? (t->shape[d] ? t->shape[d] : 1) : extent[d] * factor;
     }
@@ -241,15 +266,17 @@ tsr_status stage_choose_tiles(builder *b, stage *s, const tsr_array *domain, con
     if (s->kind <= STAGE_REDUCE && !output_chunk) TRY(inherit_tiles(b, s, &inherited));
     if (!inherited) {
         axis_base bases[TSR_MAX_NDIM];
-        int64_t extent[TSR_MAX_NDIM];
+        int64_t extent[TSR_MAX_NDIM], limit[TSR_MAX_NDIM];
+        find_limits(t, limit);
         TRY(find_bases(b, s, domain, output_chunk, bases));
         for (int d = 0; d < t->ndim; d++) {
             extent[d] = bases[d].chunk < t->shape[d] ? bases[d].chunk : t->shape[d];
             if (extent[d] < 1) extent[d] = 1;
+            if (extent[d] > limit[d] && !bases[d].rigid) extent[d] = limit[d];
         }
         if (s->kind == STAGE_REDUCE) shrink(bases, t->ndim, extent, kept, KEPT_CELLS);
         shrink(bases, t->ndim, extent, all, 2 * TILE_ELEMENTS);
-        grow(t, extent, kept, TILE_ELEMENTS, most_kept);
+        grow(t, extent, limit, kept, TILE_ELEMENTS, most_kept);
         s->tiles.ndim = t->ndim;
         for (int d = 0; d < t->ndim; d++) TRY(make_axis(b, &bases[d], t->shape[d], extent[d], &s->tiles.axes[d]));
     }

@@ -289,6 +289,22 @@ def test_runs_of_chunks_fold_into_one_accumulator(lib):
         assert s.stats().peak_bytes < 3000 * 60 * 60 * 8 / 16  # what partial sums of all chunks would take, and more
 
 
+def test_pieces_that_compute_share_the_memory_of_a_task(lib):
+    """Each of them has scratch memory until its task ends, so that a task may not have too many."""
+    indices = np.random.default_rng(2).integers(0, 100_000, 20_000)
+    with fresh(lib) as s:
+        numbers_made = normal(s, 1, (100_000,))
+        picked = take(s, numbers_made, [int(i) for i in indices], 0)
+        got = s.compute(picked)
+        assert s.stats().peak_bytes < 160 << 20
+        np.testing.assert_array_equal(got, s.compute(numbers_made)[indices])
+    with fresh(lib) as s:
+        joined = concat(s, [normal(s, i, (3,)) for i in range(5000)])
+        text = s.explain(joined)
+        s.compute(joined)
+        assert s.stats().peak_bytes < 160 << 20, text
+
+
 def test_common_subexpressions_are_computed_once(lib):
     with fresh(lib) as s:
         x = s.array(A)
