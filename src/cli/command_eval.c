@@ -164,6 +164,17 @@ static tsr_status write_npy(runner *r, const result_list *results, const char *p
     return tsr_store(1, &a, NULL, path, "npy");
 }
 
+/* What the files say of themselves as a whole stays true of what was computed from them (CF conventions, section 2.6.2). */
+static tsr_status keep_descriptions(const tsr_dataset *from, tsr_dataset *to)
+{
+    static const char *const attributes[] = {"title", "institution", "source", "references", "comment", "history"};
+    for (size_t i = 0; from && i < sizeof attributes / sizeof *attributes; i++) {
+        const char *text = tsr_dataset_text(from, attributes[i]);
+        if (text) TRY(tsr_dataset_set_text(to, attributes[i], text));
+    }
+    return TSR_OK;
+}
+
 static tsr_status write_dataset(runner *r, const result_list *results, const char *path, const char *format)
 {
     int64_t deflate = 0;
@@ -172,6 +183,7 @@ static tsr_status write_dataset(runner *r, const result_list *results, const cha
     TRY(evaluator_session(&r->e, &session));
     tsr_dataset *d = tsr_dataset_new(session);
     if (!d) return tsr_error_code();
+    TRY(keep_descriptions(r->e.dataset, d));
     for (size_t i = 0; i < results->n; i++) {
         tsr_variable *v;
         TRY(variable_of(&r->e, &results->items[i], &v));

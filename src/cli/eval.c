@@ -406,7 +406,7 @@ static int64_t date_part_value(const tsr_date *d, const char *part)
     if (strcmp(part, "second") == 0) return (int64_t)d->second;
     if (strcmp(part, "dayofyear") == 0) return d->day_of_year;
     if (strcmp(part, "quarter") == 0) return (d->month - 1) / 3 + 1;
-    if (strcmp(part, "season") == 0) return d->month % 12 / 3; /* 0: December to February */
+    if (strcmp(part, "season") == 0) return d->month % 12 / 3 * 3 + 1; /* the month in its middle, as groups have it */
     return d->weekday;
 }
 

@@ -126,12 +126,29 @@ static bool fits(const tsr_variable *coord, const tsr_variable *result)
     return true;
 }
 
+/* Where two coordinates of one length first say something else: numbers, or dates, which may be counted from different moments.
+ */
+static int64_t first_difference(const tsr_variable *a, const tsr_variable *b)
+{
+    char x[64], y[64];
+    for (int64_t i = 0; a->is_time && b->is_time && i < a->labels->n; i++) {
+        variable_label_format(a, a->labels->values[i], x, sizeof x);
+        variable_label_format(b, b->labels->values[i], y, sizeof y);
+        if (strcmp(x, y) != 0) return i;
+    }
+    int64_t i = labels_difference(a->labels, b->labels);
+    return i < 0 ? 0 : i;
+}
+
 static tsr_status labels_disagree(const tsr_variable *a, const tsr_variable *b, const char *in_a, const char *in_b)
 {
     char x[64], y[64];
     if (!a->labels || !b->labels || a->labels->n != b->labels->n)
         return error_set(TSR_ERR_VALUE, "coordinate %s is not the same in '%s' and '%s'", a->name, in_a, in_b);
-    int64_t i = labels_difference(a->labels, b->labels);
+    if (a->is_time && b->is_time && a->time.cal != b->time.cal)
+        return error_set(TSR_ERR_VALUE, "the calendar of %s is %s in '%s' and %s in '%s'", a->name, calendar_name(a->time.cal),
+                         in_a, calendar_name(b->time.cal), in_b);
+    int64_t i = first_difference(a, b);
     return error_set(TSR_ERR_VALUE,
                      "coordinate %s differs: at index %lld it is %s in '%s' and %s in '%s'; select the same part of both",
                      a->name, (long long)i, variable_label_format(a, a->labels->values[i], x, sizeof x), in_a,

@@ -137,6 +137,14 @@ static tsr_status check_operands(const char *ufunc, int n, tsr_variable *const *
     return TSR_OK;
 }
 
+/* Elementwise functions that are no ufuncs to NumPy, but go by the same rules. */
+static tsr_array *apply_arrays(const char *ufunc, int n, tsr_array *const *arrays)
+{
+    if (!strcmp(ufunc, "clip") && n == 3) return tsr_clip(arrays[0], arrays[1], arrays[2]);
+    if (!strcmp(ufunc, "isclose") && n == 2) return tsr_isclose(arrays[0], arrays[1], 1e-5, 1e-8, false);
+    return tsr_map(ufunc, n, arrays);
+}
+
 static tsr_status apply(const char *ufunc, int n, tsr_variable *const *operands, tsr_variable **out)
 {
     tsr_variable *result = NULL;
@@ -154,7 +162,7 @@ static tsr_status apply(const char *ufunc, int n, tsr_variable *const *operands,
         tsr_release(plain);
         GUARD(array_status(arrays[i]));
     }
-    value = tsr_map(ufunc, n, arrays);
+    value = apply_arrays(ufunc, n, arrays);
     GUARD(array_status(value));
     GUARD(variable_new(operands[0]->session, common_name(n, operands), &result));
     for (int d = 0; d < a.ndim; d++) GUARD(variable_add_dim(result, a.dims[d], a.shape[d]));

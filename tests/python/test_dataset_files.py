@@ -94,6 +94,20 @@ def test_time_units_are_converted(s, tmp_path):
         assert [str(t)[:10] for t in f.time.values] == [ds["time"].label_text(i) for i in range(6)]
 
 
+def test_bounds_are_converted(s, tmp_path):
+    """Bounds have no units of their own: they are converted as their coordinate is."""
+    for name, units, times in (("a", "days since 2000-01-01", [0.5]), ("b", "hours since 2000-01-02", [12.0, 36.0])):
+        path = part(tmp_path / f"{name}.nc", times, units=units)
+        with netCDF4.Dataset(path, "a") as f:
+            f.createDimension("bnds", 2)
+            f["time"].bounds = "time_bnds"
+            half = 0.5 if name == "a" else 12.0
+            f.createVariable("time_bnds", "f8", ("time", "bnds"))[:] = np.array([[t - half, t + half] for t in times])
+    ds = datasets.open_files(s, tmp_path / "*.nc")
+    assert ds["time"].labels().tolist() == [0.5, 1.5, 2.5]
+    assert ds["time_bnds"].values().tolist() == [[0, 1], [1, 2], [2, 3]]
+
+
 def test_packing_may_differ(s, tmp_path):
     """Files packed differently are decoded one by one."""
     numbers = np.arange(6, dtype="i2").reshape(2, 3)

@@ -539,7 +539,9 @@ def test_written(made, tmp_path, tessera, case, extension):
                 if dim in original.coords and case not in ("part", "point"):
                     np.testing.assert_array_equal(f[dim].values, original[dim].values)
                     assert f[dim].attrs == original[dim].attrs
-            assert f.attrs["Conventions"].startswith("CF-") and expression in f.attrs["history"]
+            assert f.attrs["Conventions"].startswith("CF-") and f.attrs["title"] == "made up"
+            newest, before = f.attrs["history"].split("\n")
+            assert expression in newest and before == "made"
             if "time" in dims:
                 assert f.time.encoding["calendar"] == "noleap" and f.time.attrs["bounds"] == "time_bnds"
                 assert f.time_bnds.shape == (f.sizes["time"], 2)
