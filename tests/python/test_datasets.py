@@ -1,5 +1,7 @@
 """Datasets against xarray and CDO: every NetCDF file among the shared data, and generated climate data with missing values, in several
 calendars. Decoding of oddities is in test_dataset_cf.py, many files as one in test_dataset_files.py."""
+import os
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -14,9 +16,10 @@ import xarray as xr
 sys.path.insert(0, __file__.rsplit("/", 1)[0])
 import datasets  # noqa: E402
 import tsr  # noqa: E402
-from conftest import SHARED_DATA  # noqa: E402
 
-FILES = sorted(p for p in SHARED_DATA.glob("**/*.nc")) or [None]
+# The same folder as the fixture shared_data's: needed here when tests are collected, a test for each file.
+SHARED = pathlib.Path(os.environ.get("TESSERA_SHARED_DATA", pathlib.Path(__file__).resolve().parents[2] / "../shared/data"))
+FILES = sorted(SHARED.glob("**/*.nc")) or [None]
 pytestmark = pytest.mark.filterwarnings("ignore")
 CFTIME = xr.coders.CFDatetimeCoder(use_cftime=True)
 F4 = np.finfo("f4").eps
