@@ -221,8 +221,9 @@ static bool slice_group(const tsr_array *in, const tsr_array *out, const group *
 
 tsr_status slice_of_reshape(rewriter *r, tsr_array *node, tsr_array **out)
 {
-    tsr_array *x = node->inputs[0], *in = x->n_inputs > 0 ? x->inputs[0] : NULL, *sliced, *shaped;
+    tsr_array *x = node->inputs[0], *sliced, *shaped;
     if (x->op != NODE_RESHAPE || is_empty(node)) return TSR_OK;
+    tsr_array *in = x->inputs[0];
     slice s = slice_of_view(node);
     range axes[TSR_MAX_NDIM], left[TSR_MAX_NDIM];
     int64_t shape[TSR_MAX_NDIM];

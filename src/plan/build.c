@@ -345,7 +345,7 @@ tsr_status plan_build(int n, tsr_array *const *roots, const plan_hint *hints, pl
 void plan_free(plan *p)
 {
     if (!p) return;
-    for (int i = 0; i < p->n_roots; i++) node_unref(p->nodes[i]);
+    for (int i = 0; p->nodes && i < p->n_roots; i++) node_unref(p->nodes[i]);
     mem_free(p->nodes);
     arena_fini(&p->memory);
     mem_free(p);

@@ -16,7 +16,7 @@ bool operand_is_chunked(const operand *o, int64_t *chunk)
 {
     if (o->kind == OPERAND_STORE) {
         const store_var *v = &o->node->p.store.file->vars[o->node->p.store.var];
-        for (int d = 0; d < o->ndim; d++) chunk[d] = v->chunk[d];
+        for (int d = 0; d < o->ndim; d++) chunk[d] = v->chunk[d] > 0 ? v->chunk[d] : 1;
         return v->is_chunked;
     }
     if (o->kind != OPERAND_CONCAT || o->pieces[0]->n_operands == 0) return false;
@@ -112,8 +112,9 @@ static bool are_neighbours(const stage *s, const operand *a, const operand *b, c
         view_axis m = a->map[d], n = b->map[d];
         int64_t apart = m.start < n.start ? n.start - m.start : m.start - n.start;
         if (m.axis != n.axis || m.step != n.step) return false;
-        if (apart == 0 || chunk[d] == 0) continue;
-        if (m.axis < 0 || distance_bytes(s, a, chunk, m.axis) * (double)(apart / chunk[d] + 1) > NEAR_BYTES) return false;
+        if (apart == 0) continue;
+        int64_t chunks = apart / chunk[d] + 1;
+        if (m.axis < 0 || distance_bytes(s, a, chunk, m.axis) * (double)chunks > NEAR_BYTES) return false;
     }
     return true;
 }
@@ -126,6 +127,7 @@ const tsr_array *plan_find_crossed(const plan *p)
         for (int k = 0; k < s->body->n_operands; k++) {
             const operand *o = &s->body->operands[k];
             int64_t chunk[TSR_MAX_NDIM];
+            for (int d = 0; d < TSR_MAX_NDIM; d++) chunk[d] = 1;
             bool itself = s->n_outputs == 1 && s->outputs[0].node == o->node;
             if (itself || shape_size(s->body->ndim, s->body->shape) == 0 || !operand_is_chunked(o, chunk)) continue;
             double times = decodings(s, o, chunk);

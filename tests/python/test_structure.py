@@ -305,6 +305,41 @@ def test_pieces_that_compute_share_the_memory_of_a_task(lib):
         assert s.stats().peak_bytes < 160 << 20, text
 
 
+def test_constructors_give_what_is_there_already(on):
+    """These need no rewriting: equal expressions are equal nodes."""
+    x = on.array(A, (5, 4))
+    same = [transpose(on, transpose(on, x)), on.slice(x, slice(None), slice(None)), astype(on, x, "float64"), rechunk(on, x, 5, 4), concat(on, [x]),
+            on.slice(on.slice(x, slice(None, None, -1)), slice(None, None, -1)), on.call("tsr_broadcast_to", x, I(2), numbers(A.shape))]
+    assert same == [x] * len(same)
+    assert on.slice(on.slice(x, slice(2, 11, 3)), slice(1, None)) == on.slice(x, slice(5, 11, 3))
+
+
+HUGE = {
+    "random": (lambda s: normal(s, 4, (1_000_000, 1_000_000)), None),
+    "constant": (lambda s: full(s, 7, (1_000_000, 1_000_000)), lambda i, j: 7.0 + 0 * i + 0 * j),
+    "range": (lambda s: reshape(s, arange(s, 10**12), 1_000_000, 1_000_000), lambda i, j: i * 1_000_000 + j),
+    "range in columns": (lambda s: transpose(s, reshape(s, arange(s, 10**12), 1_000_000, 1_000_000)), lambda i, j: j * 1_000_000 + i),
+    "diagonal": (lambda s: s.call("tsr_eye", s.s, L(1_000_000), L(1_000_000), L(0), I(tsr.CODES[np.dtype("int8")]), None), lambda i, j: (i == j).astype("int8")),
+}
+
+
+@pytest.mark.parametrize("what", HUGE)
+def test_what_is_generated_is_generated_where_it_is_seen(lib, off, what):
+    """10^12 elements, of which a few are looked at."""
+    build, value = HUGE[what]
+    with fresh(lib) as s:
+        seen = s.slice(build(s), slice(999_990, 999_900, -30), slice(999_900, None, 45))
+        text = s.explain(seen)
+        assert stages(text) == 1 and "#0" not in structure(text), text
+        got = s.compute(seen)
+        assert s.stats().peak_bytes < 1 << 20
+    if value:
+        i, j = np.meshgrid(np.arange(999_990, 999_900, -30), np.arange(999_900, 1_000_000, 45), indexing="ij")
+        np.testing.assert_array_equal(got, value(i, j))
+    if what != "range in columns" and what != "range":  # these are fetched piece by piece there
+        assert equal_bits(got, off.compute(off.slice(build(off), slice(999_990, 999_900, -30), slice(999_900, None, 45))))
+
+
 def test_common_subexpressions_are_computed_once(lib):
     with fresh(lib) as s:
         x = s.array(A)
