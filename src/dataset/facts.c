@@ -42,7 +42,7 @@ tsr_variable *tsr_variable_scalar(tsr_session *session, tsr_scalar value)
 tsr_variable *tsr_variable_like(tsr_variable *v, tsr_array *array)
 {
     if (!v || !array) return NULL;
-    if (array->ndim != v->ndim || memcmp(array->shape, v->shape, (size_t)v->ndim * sizeof *v->shape)) {
+    if (array->ndim != v->ndim || memcmp(array->shape, v->shape, (size_t)v->ndim * sizeof *v->shape) != 0) {
         char a[200], b[200];
         (void)error_set(TSR_ERR_VALUE, "an array of shape %s cannot take the labels of '%s', whose shape is %s",
                         shape_format(array->ndim, array->shape, a, sizeof a), variable_title(v),

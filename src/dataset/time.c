@@ -75,7 +75,7 @@ tsr_status time_units_parse(const char *units, const char *calendar_text, time_u
             units, (int)(n < 40 ? n : 40), p);
     p += n;
     p += strspn(p, " \t");
-    if (strncasecmp(p, "since", 5) || (p[5] != ' ' && p[5] != '\t'))
+    if (strncasecmp(p, "since", 5) != 0 || (p[5] != ' ' && p[5] != '\t'))
         return error_set(TSR_ERR_VALUE, "time units '%.200s' do not say since when; expected for example 'days since 1970-01-01'",
                          units);
     if (timetext_parse_base(out->cal, p + 6, &out->base) != TSR_OK) return error_prefix("time units '%.200s'", units);

@@ -155,7 +155,7 @@ tsr_status variable_add_coord(tsr_variable *v, tsr_variable *coord)
 void variable_remove_coord(tsr_variable *v, const char *name)
 {
     for (int i = 0; i < v->n_coords; i++) {
-        if (strcmp(v->coords[i]->name, name)) continue;
+        if (strcmp(v->coords[i]->name, name) != 0) continue;
         variable_unref(v->coords[i]);
         memmove(&v->coords[i], &v->coords[i + 1], (size_t)(v->n_coords - i - 1) * sizeof(tsr_variable *));
         v->n_coords--;
@@ -310,7 +310,7 @@ bool variable_same(const tsr_variable *a, const tsr_variable *b)
     if (a == b) return true;
     if (a->ndim != b->ndim) return false;
     for (int d = 0; d < a->ndim; d++)
-        if (a->shape[d] != b->shape[d] || !a->dims[d] != !b->dims[d] || (a->dims[d] && strcmp(a->dims[d], b->dims[d])))
+        if (a->shape[d] != b->shape[d] || !a->dims[d] != !b->dims[d] || (a->dims[d] && strcmp(a->dims[d], b->dims[d]) != 0))
             return false;
     if (a->labels && b->labels) return labels_difference(a->labels, b->labels) < 0;
     return a->array && a->array == b->array;

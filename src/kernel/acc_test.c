@@ -267,7 +267,7 @@ static bool same_values(const void *a, const void *b, tsr_dtype dtype, int64_t n
     for (int64_t i = 0; i < n; i++) {
         number x = get(a, dtype, i), y = get(b, dtype, i);
         if (!(is_nan(x) && is_nan(y)) && memcmp((const char *)a + (size_t)i * tsr_dtype_size(dtype),
-                                                (const char *)b + (size_t)i * tsr_dtype_size(dtype), tsr_dtype_size(dtype)))
+                                                (const char *)b + (size_t)i * tsr_dtype_size(dtype), tsr_dtype_size(dtype)) != 0)
             return false;
     }
     return true;

@@ -103,9 +103,13 @@ def test_spilling_beyond_the_file_size_limit(tessera, tmp_path):
 
 @pytest.mark.parametrize("scratch", ["missing", "file", "/proc/self"])
 def test_scratch_folder_that_cannot_be_used(tessera, tmp_path, scratch):
+    """The program looks at the folder it is given at once, the library at TMPDIR when it spills."""
     (tmp_path / "file").write_text("")
-    error = tessera.fails("eval", SPILLS.format(n=10000), "--memory", "16M", "--scratch", tmp_path / scratch)
-    clear(error, "scratch folder")
+    folder = tmp_path / scratch
+    error = tessera.fails("eval", SPILLS.format(n=10000), "--memory", "16M", "--scratch", folder)
+    clear(error, f"'{folder}'")
+    error = tessera.fails("eval", SPILLS.format(n=10000), "--memory", "16M", env={"TMPDIR": str(folder)})
+    clear(error, f"scratch folder '{folder}'")
 
 
 @pytest.mark.parametrize("extension", FORMATS)
