@@ -191,12 +191,27 @@ static void find_needs(plan *p)
 
 /* ---- Files --------------------------------------------------------------------------------------------------------- */
 
-/* Chunks that a region touches, times their average size; or the bytes of the region itself. */
+/* A region of a plain layout: its bytes, and the gaps that are read because leaving them out would cost more (store/layout.c). */
+static int64_t plain_bytes(const operand *o, const region *source)
+{
+    enum { SHORT_GAP_BYTES = 4 << 10 };
+    int64_t row = (int64_t)tsr_dtype_size(o->dtype), bytes = row;
+    bool in_one = true;
+    for (int d = o->ndim - 1; d >= 0; d--) {
+        int64_t count = source->box.count[d], stride = source->step[d] * row;
+        in_one = in_one && (count == 1 || stride - bytes <= SHORT_GAP_BYTES);
+        bytes = in_one ? (count - 1) * stride + bytes : count * bytes;
+        row *= o->node->shape[d];
+    }
+    return bytes;
+}
+
+/* Chunks that a region touches, times their average size. */
 static int64_t file_bytes(const operand *o, const region *source)
 {
     const store_var *v = &o->node->p.store.file->vars[o->node->p.store.var];
     int64_t size = (int64_t)tsr_dtype_size(o->dtype), touched = 1, chunks = 1, chunk_bytes = size;
-    if (!v->is_chunked) return box_size(&source->box) * size;
+    if (!v->is_chunked) return plain_bytes(o, source);
     for (int d = 0; d < o->ndim; d++) {
         int64_t first = source->box.start[d], last = first + (source->box.count[d] - 1) * source->step[d], c = v->chunk[d];
         touched *= source->step[d] > c ? source->box.count[d] : last / c - first / c + 1;
