@@ -194,7 +194,7 @@ tsr_status climate_init(climate *c, int64_t n_lat, int64_t n_lon, uint64_t seed,
     memcpy(inland, c->land, n * sizeof *inland);
     for (int i = 0; i < 3; i++) blur(inland, scratch, n_lat, n_lon, n_lon / 60);
     for (size_t i = 0; i < n; i++) inland[i] *= c->land[i];
-    if (n_threads > MAX_THREADS) n_threads = MAX_THREADS;
+    n_threads = n_threads > MAX_THREADS ? MAX_THREADS : n_threads < 1 ? 1 : n_threads;
     for (int i = 0; i < n_threads; i++) fillers[i] = (filler){c, inland, seed, i, n_threads};
     for (int i = 1; i < n_threads; i++) {
         if (pthread_create(&threads[started], NULL, fill_rows, &fillers[i]) != 0)

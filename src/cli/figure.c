@@ -26,8 +26,10 @@ static tsr_status option_double(const invocation *call, const char *name, bool *
 tsr_status figure_options(const invocation *call, plot_style *style)
 {
     int64_t width = 0;
-    *style = (plot_style){
-        .colours = option_text(call, "cmap"), .title = option_text(call, "title"), .robust = option_given(call, "robust")};
+    *style = (plot_style){.colours = option_text(call, "cmap"),
+                          .title = option_text(call, "title"),
+                          .robust = option_given(call, "robust"),
+                          .is_quiet = option_given(call, "quiet")};
     TRY(option_double(call, "min", &style->has_low, &style->low));
     TRY(option_double(call, "max", &style->has_high, &style->high));
     if (style->has_low && style->has_high && style->low >= style->high)
@@ -166,6 +168,18 @@ static tsr_variable *find_grid(tsr_variable *v, axis_kind kind)
     return NULL;
 }
 
+/* Coordinates of a projected map or a rotated grid. */
+static bool is_distance(tsr_variable *coord)
+{
+    static const char *const known[] = {"m",         "km",         "metre",     "metres",     "meter",  "meters",
+                                        "kilometre", "kilometres", "kilometer", "kilometers", "degree", "degrees"};
+    const char *units = tsr_variable_text(coord, "units"), *standard = tsr_variable_text(coord, "standard_name");
+    bool is_horizontal = standard && (starts_with(standard, "projection_") || starts_with(standard, "grid_l"));
+    for (size_t i = 0; units && i < sizeof known / sizeof *known; i++)
+        if (strcmp(units, known[i]) == 0) return is_horizontal || !tsr_variable_text(coord, "positive");
+    return false;
+}
+
 /* Depths and pressures. */
 static bool rises_downwards(tsr_variable *coord)
 {
@@ -193,6 +207,7 @@ static void read_axis(tsr_variable *v, int d, plot_axis *axis, char *label, size
     axis->values = values;
     axis->kind = kind_of(coord, dim);
     axis->is_down = axis->kind == AXIS_PLAIN && rises_downwards(coord);
+    axis->is_distance = axis->kind == AXIS_PLAIN && is_distance(coord);
     if (axis->kind == AXIS_GIVEN) choose_date_ticks(coord, axis, label, size);
     if (axis->kind == AXIS_LATITUDE || axis->kind == AXIS_LONGITUDE || axis->kind == AXIS_GIVEN) return;
     char pretty[128];
@@ -345,49 +360,84 @@ static tsr_status too_many(tsr_variable *v, const char *name)
                      "");
 }
 
-/* A map on a curvilinear grid. */
-static tsr_status draw_mesh(const char *path, const plot_style *style, tsr_variable *v, tsr_variable *lon, tsr_variable *lat)
+/* A picture that is grey all over has a reason that is easily overlooked. */
+static void remark_missing(const plot_style *style, const float *values, int64_t n)
+{
+    for (int64_t i = 0; values && i < n; i++)
+        if (values[i] == values[i]) return;
+    if (!style->is_quiet)
+        fputs("tessera: every value of the picture is missing (NaN); nanmean, nanstd ... leave missing values out\n", stderr);
+}
+
+/* A map on a curvilinear grid. *drawn is false where the grid lies around a pole and is better drawn as it is. */
+static tsr_status draw_mesh(const char *path, const plot_style *style, tsr_variable *v, const float *values, bool *drawn)
 {
     tsr_status status = TSR_OK;
-    void *values = NULL, *x = NULL, *y = NULL;
-    GUARD(compute_as(v, TSR_F32, &values));
+    void *x = NULL, *y = NULL;
+    tsr_variable *lon = find_grid(v, AXIS_LONGITUDE), *lat = find_grid(v, AXIS_LATITUDE);
+    const int64_t *shape = tsr_variable_shape(v);
+    *drawn = false;
+    if (!lon || !lat) return TSR_OK;
     GUARD(compute_as(lon, TSR_F64, &x));
     GUARD(compute_as(lat, TSR_F64, &y));
-    GUARD(plot_mesh(path, style, tsr_variable_shape(v)[0], tsr_variable_shape(v)[1], x, y, values));
+    if (plot_mesh_is_polar(shape[0], shape[1], x, y)) goto done;
+    *drawn = true;
+    GUARD(plot_mesh(path, style, shape[0], shape[1], x, y, values));
 done:
-    mem_free(values);
     mem_free(x);
     mem_free(y);
     return status;
 }
 
-tsr_status figure_variable(const char *path, const plot_style *given, const char *name, tsr_variable *v)
+static tsr_status draw_map(const char *path, const char *name, const plot_style *given, tsr_variable *v)
 {
     plot_style style = *given;
     words w;
     char x_label[256], y_label[256];
-    plot_axis x = {0}, y = {0};
-    void *data = NULL;
+    plot_axis x, y;
+    void *values = NULL;
+    bool drawn = false;
+    tsr_status status = TSR_OK;
+    bool is_mesh = find_grid(v, AXIS_LONGITUDE) && find_grid(v, AXIS_LATITUDE);
+    if (!is_mesh) TRY(turn_upright(&v));
+    if (!is_mesh) TRY(coarsen(&v));
+    find_words(v, name, true, &style, &w);
+    GUARD(compute_as(v, TSR_F32, &values));
+    remark_missing(&style, values, tsr_variable_shape(v)[0] * tsr_variable_shape(v)[1]);
+    GUARD(draw_mesh(path, &style, v, values, &drawn));
+    if (drawn) goto done;
+    read_axis(v, 1, &x, x_label, sizeof x_label);
+    read_axis(v, 0, &y, y_label, sizeof y_label);
+    GUARD(plot_map(path, &style, &x, &y, values));
+done:
+    mem_free(values);
+    return status;
+}
+
+static tsr_status draw_line(const char *path, const char *name, const plot_style *given, tsr_variable *v)
+{
+    plot_style style = *given;
+    words w;
+    char label[256];
+    plot_axis x;
+    void *values = NULL;
+    find_words(v, name, false, &style, &w);
+    read_axis(v, 0, &x, label, sizeof label);
+    TRY(compute_as(v, TSR_F64, &values));
+    tsr_status status = plot_line(path, &style, &x, values);
+    mem_free(values);
+    return status;
+}
+
+tsr_status figure_variable(const char *path, const plot_style *given, const char *name, tsr_variable *v)
+{
     TRY(drop_single(&v));
     int ndim = tsr_variable_ndim(v);
     if (ndim == 0) return error_set(TSR_ERR_VALUE, "a single number cannot be drawn");
     if (ndim > 2) return too_many(v, name);
     for (int d = 0; d < ndim; d++)
         if (tsr_variable_shape(v)[d] == 0) return error_set(TSR_ERR_VALUE, "an empty array cannot be drawn");
-    tsr_variable *lon = find_grid(v, AXIS_LONGITUDE), *lat = find_grid(v, AXIS_LATITUDE);
-    if (lon && lat) {
-        find_words(v, name, true, &style, &w);
-        return draw_mesh(path, &style, v, lon, lat);
-    }
-    if (ndim == 2) TRY(turn_upright(&v));
-    if (ndim == 2) TRY(coarsen(&v));
-    find_words(v, name, ndim == 2, &style, &w);
-    read_axis(v, ndim - 1, &x, x_label, sizeof x_label);
-    TRY(compute_as(v, ndim == 2 ? TSR_F32 : TSR_F64, &data));
-    if (ndim == 2) read_axis(v, 0, &y, y_label, sizeof y_label);
-    tsr_status status = ndim == 2 ? plot_map(path, &style, &x, &y, data) : plot_line(path, &style, &x, data);
-    mem_free(data);
-    return status;
+    return ndim == 2 ? draw_map(path, name, given, v) : draw_line(path, name, given, v);
 }
 
 tsr_status figure_histogram(const char *path, const plot_style *given, tsr_variable *counts, tsr_variable *edges,

@@ -27,6 +27,7 @@ typedef struct plot_axis {
     int64_t n;
     const double *values; /* n positions, rising or falling; NULL for AXIS_INDEX */
     const char *label;    /* may be NULL */
+    bool is_distance;     /* metres or degrees: two such axes have the same scale */
     bool is_down;         /* depths, pressures: upright it rises downwards */
     int n_ticks;          /* AXIS_GIVEN */
     plot_tick ticks[PLOT_MAX_TICKS];
@@ -37,6 +38,7 @@ typedef struct plot_style {
     const char *expression;       /* what the values are, where the title does not say so; may be NULL */
     const char *value_label;      /* "2 metre temperature (K)"; may be NULL */
     const char *colours;          /* NULL: viridis, or RdBu_r for values on both sides of zero */
+    bool is_quiet;                /* no remarks */
     bool robust;                  /* limits at the 2nd and 98th percentile */
     bool has_low, has_high;
     double low, high;
@@ -49,6 +51,7 @@ tsr_status plot_map(const char *path, const plot_style *style, const plot_axis *
 /* The same on a curvilinear grid: the degrees of every cell's centre, [y * nx + x]. */
 tsr_status plot_mesh(const char *path, const plot_style *style, int64_t ny, int64_t nx, const double *lon, const double *lat,
                      const float *values) MUST_CHECK;
+bool plot_mesh_is_polar(int64_t ny, int64_t nx, const double *lon, const double *lat);
 tsr_status plot_line(const char *path, const plot_style *style, const plot_axis *x, const double *values) MUST_CHECK;
 /* n bars between n + 1 rising edges. */
 tsr_status plot_bars(const char *path, const plot_style *style, int64_t n, const double *edges, const double *heights,

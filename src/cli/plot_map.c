@@ -245,7 +245,8 @@ static double panel_height(const plot_axis *x, const plot_axis *y, const double 
     bool is_geographic = x->kind == AXIS_LONGITUDE && y->kind == AXIS_LATITUDE;
     bool is_image = x->kind == AXIS_INDEX && y->kind == AXIS_INDEX;
     double height = width * 0.6;
-    if (is_geographic || is_image) height = width * fabs((span[3] - span[2]) / (span[1] - span[0]));
+    bool is_plane = x->is_distance && y->is_distance;
+    if (is_geographic || is_image || is_plane) height = width * fabs((span[3] - span[2]) / (span[1] - span[0]));
     if (is_geographic) { /* away from the equator degrees of longitude are shorter */
         double middle = (span[2] + span[3]) / 2 * M_PI / 180;
         if (fabs(span[3] - span[2]) < 120) height /= fmax(cos(middle), 0.35);

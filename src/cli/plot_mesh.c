@@ -59,6 +59,17 @@ static void find_south_north(const mesh *m, double *south, double *north)
     *north = fmin(*north + margin, 90);
 }
 
+/* Around a pole: the grid's own rows and columns make a better map than meridians drawn side by side. */
+bool plot_mesh_is_polar(int64_t ny, int64_t nx, const double *lon, const double *lat)
+{
+    enum { LOWEST = 20 };
+    mesh m = {ny, nx, lon, lat};
+    double west, east, south, north;
+    if (!find_west_east(&m, &west, &east)) return false;
+    find_south_north(&m, &south, &north);
+    return east - west > 359 && (south > LOWEST || north < -LOWEST);
+}
+
 /* ---- Cells ------------------------------------------------------------------------------------------------------- */
 
 /* The centre of a cell, its longitude near `near`; outside the mesh the row or column is continued in a straight line. */

@@ -47,7 +47,8 @@ static int ticks_at_step(double low, double high, double step, plot_tick *out)
 static int ticks_least(double low, double high, int wanted, double least_step, plot_tick *out)
 {
     if (!(high > low) || !isfinite(low) || !isfinite(high)) return 0;
-    double step = fmax(round_step(high - low, wanted < 1 ? 1 : wanted), least_step);
+    enum { MOST = PLOT_MAX_TICKS * 2 / 3 }; /* rounding the step makes up to half as many more */
+    double step = fmax(round_step(high - low, wanted < 1 ? 1 : wanted > MOST ? MOST : wanted), least_step);
     if (!(step > 0) || !isfinite(step)) return 0;
     int n = ticks_at_step(low, high, step, out);
     for (int i = 0; i < n; i++) format_plain(out[i].at, step, fmax(fabs(low), fabs(high)), out[i].text, sizeof out[i].text);

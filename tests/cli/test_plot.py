@@ -239,3 +239,38 @@ def test_plot_command(tessera, era, pattern, tmp_path):
 def test_a_plot_beside_a_file(tessera, pattern, tmp_path):
     tessera.ok("eval", "m = mean(t2m, time)", pattern, "-o", tmp_path / "m.nc", "--plot", tmp_path / "m.png")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m.nc", "m.png"]
+
+
+def test_grids_around_a_pole_are_drawn_as_they_are(tessera, tmp_path):
+    """The pole lies in the middle of the picture, not along its upper edge."""
+    n = 81
+    x, y = np.meshgrid(np.linspace(-2e6, 2e6, n), np.linspace(-2e6, 2e6, n))
+    r = np.hypot(x, y)
+    with netCDF4.Dataset(tmp_path / "p.nc", "w") as d:
+        d.createDimension("y", n)
+        d.createDimension("x", n)
+        for name, values, units in (("lat", 90 - np.degrees(r / 6.371e6), "degrees_north"),
+                                    ("lon", np.degrees(np.arctan2(x, -y)), "degrees_east")):
+            d.createVariable(name, "f8", ("y", "x"))[:] = values
+            d[name].units = units
+        d.createVariable("v", "f8", ("y", "x"))[:] = r < 5e5
+        d["v"].coordinates = "lat lon"
+    tessera.ok("plot", tmp_path / "p.nc", "v", "-o", tmp_path / "x.png", "--width", 400, "--cmap", "gray")
+    picture = panel(tmp_path / "x.png")
+    assert at(picture, 0.5, 0.5) == (255, 255, 255)
+    assert all(at(picture, u, v) == (0, 0, 0) for u, v in ((0.1, 0.1), (0.9, 0.1), (0.5, 0.03), (0.5, 0.9)))
+
+
+def test_ticks_reach_the_end_of_a_tall_colour_bar(tessera, tmp_path):
+    """Labels stand beside the whole bar: there is ink at the right of its upper and of its lower half."""
+    tessera.ok("eval", "arange(120).reshape((120, 1)) * ones((1, 80)) / 120", "--plot", tmp_path / "x.png", "--width", 800, "--cmap", "gray")
+    image = read_png(tmp_path / "x.png")
+    beside = (image[:, 722:780].min(axis=2) < 120).any(axis=1)
+    ink = np.flatnonzero(beside) / len(image)
+    assert ink.min() < 0.15 and ink.max() > 0.85
+
+
+def test_a_remark_on_pictures_without_values(tessera, tmp_path):
+    done = tessera("eval", "full((4, 4), nan)", "--plot", tmp_path / "x.png", "--width", 400)
+    assert done.code == 0 and "every value of the picture is missing" in done.stderr
+    assert tessera("eval", "full((4, 4), nan)", "--plot", tmp_path / "x.png", "--quiet").stderr == ""
