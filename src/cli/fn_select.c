@@ -338,7 +338,7 @@ static tsr_status run_groupby(fn_call *c, value *out)
 static tsr_status run_anomaly(fn_call *c, value *out)
 {
     tsr_variable *v;
-    const char *by = NULL, *reduction = "mean";
+    const char *by = "", *reduction = "mean";
     TRY(arg_variable(c, 0, &v));
     TRY(arg_text(c, 2, &reduction));
     TRY(read_by(c, 1, v, &by));

@@ -73,7 +73,7 @@ static tsr_status run_transpose(fn_call *c, value *out)
 /* Transposes to the order in axes[]. */
 static tsr_status take_order(fn_call *c, tsr_variable *x, const int *axes, value *out)
 {
-    const char *names[TSR_MAX_NDIM];
+    const char *names[TSR_MAX_NDIM] = {NULL};
     int n = tsr_variable_ndim(x);
     for (int d = 0; d < n; d++)
         if (!(names[d] = axis_text(c, axes[d]))) return TSR_ERR_MEMORY;
@@ -84,7 +84,7 @@ static tsr_status run_swapaxes(fn_call *c, value *out)
 {
     tsr_variable *x;
     dim_list a, b;
-    int axes[TSR_MAX_NDIM];
+    int axes[TSR_MAX_NDIM] = {0};
     TRY(arg_variable(c, 0, &x));
     TRY(arg_dims(c, 1, x, &a));
     TRY(arg_dims(c, 2, x, &b));
@@ -292,7 +292,7 @@ static tsr_status run_repeat(fn_call *c, value *out)
 {
     tsr_variable *x;
     dim_list dims;
-    int64_t n, *repeats;
+    int64_t n = 0, *repeats = NULL;
     const char *names[TSR_MAX_NDIM];
     TRY(arg_variable(c, 0, &x));
     TRY(fail_here(c->e, arg_place(c, 1), read_indices(c, 1, &n, &repeats)));

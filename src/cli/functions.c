@@ -446,7 +446,7 @@ static tsr_status dim_of_node(fn_call *c, const ast *node, tsr_variable *of, con
 
 static tsr_status add_dim(fn_call *c, const ast *node, tsr_variable *of, dim_list *out)
 {
-    const char *name;
+    const char *name = NULL;
     if (out->n == TSR_MAX_NDIM) return error_set(TSR_ERR_VALUE, "more than %d dimensions are named", TSR_MAX_NDIM);
     TRY(fail_here(c->e, node->at, dim_of_node(c, node, of, &name)));
     int axis = tsr_variable_axis(of, name);
