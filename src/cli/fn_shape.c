@@ -97,7 +97,7 @@ static tsr_status run_moveaxis(fn_call *c, value *out)
 {
     tsr_variable *x;
     dim_list from, to;
-    int axes[TSR_MAX_NDIM], n;
+    int axes[TSR_MAX_NDIM] = {0}, n;
     bool used[TSR_MAX_NDIM] = {false};
     TRY(arg_variable(c, 0, &x));
     TRY(arg_dims(c, 1, x, &from));
