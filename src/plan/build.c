@@ -132,23 +132,25 @@ static tsr_status add_fold(builder *b, body *t, const tsr_array *node, int *slot
     return program_add_fold(t->prog, node->p.reduce.op, &node->p.reduce.params, value, weight, slot);
 }
 
-static tsr_status plan_reduction(builder *b, const node_info *first)
+/* A reduction and those after it, up to `end`, that can share its pass; all of one level. */
+static tsr_status plan_reduction(builder *b, node_info *const *infos, int end)
 {
+    const node_info *first = infos[0];
     const tsr_array *x = first->node->inputs[0];
     body *t;
     TRY(body_new(b, x->ndim, x->shape, &t));
     stage *s = add_stage(b, STAGE_REDUCE, t, first->level);
     if (!s) return TSR_ERR_MEMORY;
     s->axes = first->node->p.reduce.axes;
-    int from = (int)(first - b->infos), n = 0;
-    for (int i = from; i < b->n_infos; i++) n += b->infos[i].is_stage && (i == from || can_join(b, first, &b->infos[i]));
+    int n = 1;
+    for (int i = 1; i < end; i++) n += can_join(b, first, infos[i]);
     s->outputs = ARENA_ARRAY(b->memory, stage_output, n);
     if (!s->outputs) return TSR_ERR_MEMORY;
-    for (int i = from; i < b->n_infos; i++) {
-        if (!b->infos[i].is_stage || !(i == from || can_join(b, first, &b->infos[i]))) continue;
+    for (int i = 0; i < end && s->n_outputs < n; i++) {
+        if (i > 0 && !can_join(b, first, infos[i])) continue;
         int slot;
-        TRY(add_fold(b, t, b->infos[i].node, &slot));
-        output_init(&s->outputs[s->n_outputs++], b->infos[i].node, slot);
+        TRY(add_fold(b, t, infos[i]->node, &slot));
+        output_init(&s->outputs[s->n_outputs++], infos[i]->node, slot);
     }
     return complete_stage(b, s, x, NULL);
 }
@@ -178,17 +180,37 @@ static tsr_status plan_single(builder *b, const node_info *info)
     return complete_stage(b, s, x, NULL);
 }
 
-static tsr_status plan_interior(builder *b)
+/* The nodes that are stages, by level; within a level in their topological order. */
+static tsr_status sort_by_level(builder *b, node_info ***out, int **level_ends, int *n_levels)
 {
     int deepest = 0;
     for (int i = 0; i < b->n_infos; i++) {
         if (b->infos[i].level > deepest) deepest = b->infos[i].level;
     }
-    for (int level = 0; level <= deepest; level++) {
-        for (int i = 0; i < b->n_infos; i++) {
-            node_info *info = &b->infos[i];
-            if (!info->is_stage || info->stage >= 0 || info->level != level) continue;
-            TRY(info->node->op == NODE_REDUCE ? plan_reduction(b, info) : plan_single(b, info));
+    *n_levels = deepest + 1;
+    int *ends = ARENA_ARRAY(b->memory, int, deepest + 2);
+    node_info **sorted = ARENA_ARRAY(b->memory, node_info *, b->n_infos);
+    if (!ends || !sorted) return TSR_ERR_MEMORY;
+    for (int i = 0; i < b->n_infos; i++) ends[b->infos[i].level + 1] += b->infos[i].is_stage;
+    for (int level = 0; level <= deepest; level++) ends[level + 1] += ends[level]; /* where each level begins */
+    for (int i = 0; i < b->n_infos; i++) {
+        if (b->infos[i].is_stage) sorted[ends[b->infos[i].level]++] = &b->infos[i]; /* now where it ends */
+    }
+    *out = sorted;
+    *level_ends = ends;
+    return TSR_OK;
+}
+
+static tsr_status plan_interior(builder *b)
+{
+    node_info **sorted;
+    int *ends, n_levels, i = 0;
+    TRY(sort_by_level(b, &sorted, &ends, &n_levels));
+    for (int level = 0; level < n_levels; level++) {
+        for (; i < ends[level]; i++) {
+            node_info *info = sorted[i];
+            if (info->stage >= 0) continue;
+            TRY(info->node->op == NODE_REDUCE ? plan_reduction(b, sorted + i, ends[level] - i) : plan_single(b, info));
         }
     }
     return TSR_OK;
@@ -283,16 +305,27 @@ static void mark_reads(plan *p, body *t)
     }
 }
 
-static void mark_reuse(plan *p)
+static node_info *source_info(const builder *b, const operand *o)
 {
+    return o->kind == OPERAND_STORE || o->kind == OPERAND_CONCAT ? builder_info(b, o->node) : NULL;
+}
+
+static void mark_reuse(builder *b)
+{
+    plan *p = b->plan;
+    for (int i = 0; i < p->n_stages; i++) {
+        for (int k = 0; k < p->stages[i].body->n_operands; k++) {
+            node_info *info = source_info(b, &p->stages[i].body->operands[k]);
+            if (!info) continue;
+            info->read_by_several |= info->reader >= 0 && info->reader != i;
+            info->reader = i;
+        }
+    }
     for (int i = 0; i < p->n_stages; i++) {
         for (int k = 0; k < p->stages[i].body->n_operands; k++) {
             operand *o = &p->stages[i].body->operands[k];
-            if (o->kind != OPERAND_STORE && o->kind != OPERAND_CONCAT) continue;
-            for (int j = 0; j < p->n_stages; j++) {
-                for (int m = 0; j != i && m < p->stages[j].body->n_operands; m++)
-                    o->reused |= p->stages[j].body->operands[m].kind == o->kind && p->stages[j].body->operands[m].node == o->node;
-            }
+            const node_info *info = source_info(b, o);
+            o->reused = info && info->read_by_several;
         }
     }
 }
@@ -310,7 +343,7 @@ static tsr_status build_stages(plan *p, const plan_hint *hints, const tsr_array 
     TRY(plan_interior(&b));
     TRY(plan_roots(&b, hints));
     for (int i = 0; i < p->n_stages; i++) mark_reads(p, p->stages[i].body);
-    mark_reuse(p);
+    mark_reuse(&b);
     return TSR_OK;
 }
 

@@ -14,6 +14,8 @@ typedef struct node_info {
     bool is_stage;     /* its values are made by a stage of its own */
     bool is_read;      /* by another node */
     int stage, output; /* where they are, once planned; -1 before */
+    int reader;        /* of a source: the last stage that was seen to read it; -1 before */
+    bool read_by_several;
 } node_info;
 
 typedef struct builder {

@@ -51,7 +51,7 @@ static bool is_held(const builder *b, const tsr_array *node)
 
 static tsr_status add_info(builder *b, const tsr_array *node)
 {
-    node_info info = {.node = node, .stage = -1, .is_stage = always_a_stage(node->op)};
+    node_info info = {.node = node, .stage = -1, .reader = -1, .is_stage = always_a_stage(node->op)};
     bool gathers = node->op == NODE_CONCAT || node->op == NODE_TAKE || node->op == NODE_RESHAPE;
     for (int i = 0; i < node->n_inputs; i++) {
         node_info *input = builder_info(b, node->inputs[i]);

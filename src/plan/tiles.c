@@ -210,7 +210,11 @@ static tsr_status make_axis(builder *b, const axis_base *base, int64_t length, i
 
 static tsr_status inherit_tiles(const builder *b, stage *s, bool *done)
 {
+    bool reads = false;
     *done = false;
+    for (int k = 0; k < s->body->n_operands; k++)
+        reads |= s->body->operands[k].kind == OPERAND_STORE || s->body->operands[k].kind == OPERAND_CONCAT;
+    if (!reads) return TSR_OK;
     for (int i = b->plan->n_stages - 1; i >= 0 && !*done; i--) {
         const stage *other = &b->plan->stages[i];
         bool same = other != s && other->kind <= STAGE_REDUCE && other->body->ndim == s->body->ndim;
