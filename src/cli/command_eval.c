@@ -5,6 +5,7 @@
 #include "cli/output.h"
 #include "cli/print.h"
 #include "cli/runner.h"
+#include "cli/text.h"
 
 #include "base/mem.h"
 #include "base/os.h"
@@ -96,7 +97,7 @@ static tsr_status explain(runner *r, const result_list *results)
     if (option_given(r->call, "explain")) {
         char *text = tsr_explain(n, arrays);
         if (!text) return tsr_error_code();
-        fputs(text, stdout);
+        text_put(stdout, text, true);
         tsr_free(text);
     }
     if (!picture) return TSR_OK;
@@ -223,7 +224,10 @@ static void report_written(runner *r, const result_list *results, const char *pa
     if (r->e.session && tsr_run_stats(r->e.session, &stats) == TSR_OK)
         strbuf_printf(&b, " (read %s, peak memory %s)", size_format((double)stats.bytes_read, read, sizeof read),
                       size_format((double)os_rss_peak_bytes(), peak, sizeof peak));
-    if (b.text) fprintf(stderr, "%s\n", b.text);
+    if (b.text) {
+        text_put(stderr, b.text, false);
+        fputs("\n", stderr);
+    }
     strbuf_fini(&b);
 }
 
@@ -446,7 +450,7 @@ static tsr_status print_results(runner *r, const result_list *results)
     progress_clear(&r->bar);
     format_results(r, results, list, is_json, &out, &is_cut);
     if (!(text = strbuf_take(&out))) GUARD(TSR_ERR_MEMORY);
-    fputs(text, stdout);
+    text_put(stdout, text, true);
     if (is_cut && !option_given(r->call, "quiet")) {
         fflush(stdout);
         fputs("  (too large to print; -o FILE.nc keeps it, --plot FILE.png draws it, x[...] selects a part)\n", stderr);

@@ -4,6 +4,7 @@
 #include "cli/figure.h"
 #include "cli/output.h"
 #include "cli/runner.h"
+#include "cli/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -35,8 +36,11 @@ static tsr_status reduce_dimensions(runner *r, tsr_variable **v)
         *v = tsr_variable_index(*v, dim, 0);
         left--;
     }
-    if (remark.n && *v && !option_given(r->call, "quiet"))
-        fprintf(stderr, "tessera plot: drawing %s; select others with x[...]\n", remark.text);
+    if (remark.n && *v && !option_given(r->call, "quiet")) {
+        fputs("tessera plot: drawing ", stderr);
+        text_put(stderr, remark.text, false);
+        fputs("; select others with x[...]\n", stderr);
+    }
     strbuf_fini(&remark);
     return *v ? TSR_OK : tsr_error_code();
 }

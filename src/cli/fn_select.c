@@ -56,6 +56,17 @@ static tsr_status slice_labels(evaluator *e, tsr_variable *v, const char *dim, c
     return *out ? TSR_OK : tsr_error_code();
 }
 
+/* Arrays without names: the message gives the number of the axis. Others are told by name. */
+static tsr_status check_position(const tsr_variable *v, const char *dim, int64_t index)
+{
+    int axis = tsr_variable_axis(v, dim);
+    if (axis < 0 || tsr_variable_dim(v, axis)) return TSR_OK;
+    int64_t n = tsr_variable_shape(v)[axis];
+    if (index >= -n && index < n) return TSR_OK;
+    return error_set(TSR_ERR_INDEX, "index %lld is out of range for axis %d, which has length %lld", (long long)index, axis,
+                     (long long)n);
+}
+
 static tsr_status take_positions(evaluator *e, tsr_variable *v, const char *dim, const value *list, tsr_variable **out)
 {
     int64_t *indices = ARENA_ARRAY(&e->memory, int64_t, list->n_items ? list->n_items : 1);
@@ -64,6 +75,7 @@ static tsr_status take_positions(evaluator *e, tsr_variable *v, const char *dim,
         if (list->items[i].kind == VALUE_NUMBER && list->items[i].number.dtype == TSR_BOOL)
             return error_set(TSR_ERR_UNSUPPORTED, "masks do not select; use where(condition, x, nan)");
         TRY(value_to_int(e, &list->items[i], &indices[i]));
+        TRY(check_position(v, dim, indices[i]));
     }
     *out = tsr_variable_take(v, dim, list->n_items, indices);
     return *out ? TSR_OK : tsr_error_code();
@@ -130,6 +142,7 @@ tsr_status select_along(evaluator *e, tsr_variable *v, const char *dim, const va
         if (what->kind == VALUE_NUMBER && what->number.dtype == TSR_BOOL)
             return error_set(TSR_ERR_UNSUPPORTED, "masks do not select; use where(condition, x, nan)");
         TRY(value_to_int(e, what, &index));
+        TRY(check_position(v, dim, index));
         *out = tsr_variable_index(v, dim, index);
     }
     return *out ? TSR_OK : tsr_error_code();
@@ -140,6 +153,10 @@ static tsr_status select_keyword(evaluator *e, tsr_variable *v, const ast *keywo
                                  tsr_variable **out)
 {
     value what;
+    if (!tsr_variable_has_names(v))
+        return fail_here(e, keyword->token_at,
+                         error_set(TSR_ERR_NOT_FOUND, "an array without names has no dimension '%s'; select by position: x[0]",
+                                   keyword->text));
     if (tsr_variable_axis(v, keyword->text) < 0) return fail_here(e, keyword->token_at, tsr_error_code());
     TRY(evaluate(e, keyword->items[0], &what));
     by_label = by_label && has_coordinate(v, keyword->text);

@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 #include "cli/json.h"
 #include "cli/output.h"
+#include "cli/text.h"
 
 #include "base/mem.h"
 #include "block/dtype.h"
@@ -263,7 +264,7 @@ static tsr_status describe_file(const char *path, const listing *l)
     strbuf_add(&out, l->is_first ? "" : l->is_json ? ",\n" : "\n");
     GUARD(l->is_json ? describe_json(s, &out) : describe(s, &out));
     if (!(text = strbuf_take(&out))) GUARD(TSR_ERR_MEMORY);
-    fputs(text, stdout);
+    text_put(stdout, text, true);
 done:
     mem_free(text);
     strbuf_fini(&out);

@@ -1,34 +1,21 @@
 /* Writing JSON; see json.h. Stateless. */
 #include "cli/json.h"
 
+#include "cli/text.h"
+
 #include "block/dtype.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Length of the UTF-8 character at p; 0 if it is not one (RFC 3629). */
-static int character_length(const unsigned char *p)
-{
-    int n = p[0] < 0x80                   ? 1
-            : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
-            : p[0] >= 0xe0 && p[0] < 0xf0 ? 3
-            : p[0] >= 0xf0 && p[0] < 0xf5 ? 4
-                                          : 0;
-    for (int i = 1; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80) return 0;
-    if (n == 3 && ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] >= 0xa0))) return 0;
-    if (n == 4 && ((p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] >= 0x90))) return 0;
-    return n;
-}
-
 void json_string(strbuf *out, const char *text)
 {
     strbuf_add(out, "\"");
     for (const unsigned char *p = (const unsigned char *)text; *p;) {
-        int n = character_length(p);
-        if (n == 0)
-            strbuf_add(out, "\xef\xbf\xbd");
+        int n = text_utf8_length(p);
+        if (n == 0) /* Latin-1, as old files write it */
+            strbuf_printf(out, "%c%c", 0xc0 | *p >> 6, 0x80 | (*p & 0x3f));
         else if (*p == '"' || *p == '\\')
             strbuf_printf(out, "\\%c", *p);
         else if (*p == '\n')

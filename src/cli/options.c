@@ -1,6 +1,7 @@
 /* Reading command lines by a command's table. Stateless. */
 #include "cli/ast.h"
 #include "cli/command.h"
+#include "cli/text.h"
 
 #include <errno.h>
 #include <math.h>
@@ -195,7 +196,12 @@ char *seconds_format(double seconds, char *buffer, size_t size)
     return buffer;
 }
 
-void complain(const command *c, const char *text) { fprintf(stderr, "tessera%s%s: %s\n", c ? " " : "", c ? c->name : "", text); }
+void complain(const command *c, const char *text)
+{
+    fprintf(stderr, "tessera%s%s: ", c ? " " : "", c ? c->name : "");
+    text_put(stderr, text, false);
+    fputs("\n", stderr);
+}
 
 int complain_status(const command *c, tsr_status status)
 {

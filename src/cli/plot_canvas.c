@@ -1,5 +1,6 @@
 /* The drawing surface, text and axes. Lengths are layout units: a picture is PLOT_WIDTH of them wide. */
 #include "cli/plot.h"
+#include "cli/text.h"
 
 #include "base/mem.h"
 
@@ -10,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { TEXT_SIZE = 1024 };
 
 static const double INK = 0.2; /* grey level of text and frames */
 
@@ -97,16 +100,18 @@ void canvas_close(plot_canvas *c)
 double canvas_text_width(plot_canvas *c, double size, const char *text)
 {
     cairo_text_extents_t e;
+    char drawable[TEXT_SIZE];
     cairo_set_font_size(c->cr, size);
-    cairo_text_extents(c->cr, text, &e);
+    cairo_text_extents(c->cr, text_drawable(text, drawable, sizeof drawable), &e);
     return e.x_advance;
 }
 
 void canvas_text(plot_canvas *c, double x, double y, double size, text_anchor anchor, const char *text)
 {
+    char drawable[TEXT_SIZE];
     double width = canvas_text_width(c, size, text);
     cairo_move_to(c->cr, anchor == ANCHOR_LEFT ? x : anchor == ANCHOR_RIGHT ? x - width : x - width / 2, y);
-    cairo_show_text(c->cr, text);
+    cairo_show_text(c->cr, text_drawable(text, drawable, sizeof drawable));
 }
 
 void canvas_text_upright(plot_canvas *c, double x, double y, double size, const char *text)

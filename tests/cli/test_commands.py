@@ -213,3 +213,43 @@ def test_the_manual_has_all_of_the_help(tessera, page):
     if page == "tessera.1":
         for word in ("TESSERA_ISA", "TMPDIR", "TESSERA_OPTIMIZE", "130"):
             assert word in shown
+
+
+# ---- Text in files --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hostile(tmp_path):
+    """A file whose texts are Latin-1 and talk to terminals."""
+    path = tmp_path / "hostile.nc"
+    with netCDF4.Dataset(path, "w", format="NETCDF3_CLASSIC") as d:
+        d.createDimension("n", 5)
+        v = d.createVariable("v", "f4", ("n",))
+        v[:] = range(5)
+        v.units = "XXC"
+        v.long_name = "red \x1b[31m and \x07"
+        d.title = "\x1b]0;title\x07"
+    path.write_bytes(path.read_bytes().replace(b"XXC", b"\xb0C\x00"))
+    return path
+
+
+def test_files_do_not_talk_to_the_terminal(tessera, hostile, tmp_path):
+    for arguments in (["info", hostile], ["eval", "v", hostile], ["eval", "v", hostile, "-o", tmp_path / "o.nc"], ["eval", "v + \x1b[31m", hostile],
+                      ["eval", "v", tmp_path / "\x1b[31m.nc"], ["eval", "v", hostile, "--explain"]):
+        done = tessera(*arguments)
+        assert "\x1b" not in done.stdout + done.stderr and "\x07" not in done.stdout + done.stderr
+    assert r"red \x1b[31m and \x07" in tessera.ok("info", hostile)
+
+
+def test_latin_1_is_understood(tessera, hostile, tmp_path):
+    assert json.loads(tessera.ok("eval", "v", hostile, "--json"))["units"] == "\u00b0C"
+    for extension in ("png", "svg", "pdf"):
+        tessera.ok("plot", hostile, "v", "-o", tmp_path / f"x.{extension}")
+
+
+def test_the_mistake_in_the_readme(tessera, era, tmp_path):
+    text = (ROOT / "README.md").read_text()
+    command, shown = re.search(r"^    \$ tessera (.*)\n((?:    .*\n)+)", text, re.M).groups()
+    (tmp_path / "era").symlink_to(era)
+    done = subprocess.run(f"{tessera.path} {command}", shell=True, text=True, cwd=tmp_path, stderr=subprocess.PIPE)
+    assert done.returncode == 1 and done.stderr == re.sub(r"^    ", "", shown, flags=re.M)
