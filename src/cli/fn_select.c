@@ -359,7 +359,7 @@ static tsr_status run_anomaly(fn_call *c, value *out)
     TRY(arg_variable(c, 0, &v));
     TRY(arg_text(c, 2, &reduction));
     TRY(read_by(c, 1, v, &by));
-    int axis = strchr(by, '.') ? -1 : tsr_variable_axis(v, by);
+    int axis = !by || strchr(by, '.') ? -1 : tsr_variable_axis(v, by);
     if (axis < 0) return value_take(tsr_variable_anomaly(v, by, reduction), out);
     tsr_variable *mean = tsr_variable_reduce(v, reduction, 1, &by, 0, false);
     return value_take(tsr_variable_apply("subtract", 2, (tsr_variable *[]){v, mean}), out);
