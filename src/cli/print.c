@@ -40,7 +40,8 @@ static void plain_text(double x, bool is_single, char *text, size_t size)
     snprintf(text, size, "%.*f", decimals < 0 ? 0 : decimals > PRECISION ? PRECISION : decimals, x);
     char *point = strchr(text, '.');
     if (!point) {
-        strcat(text, ".");
+        size_t n = strlen(text);
+        snprintf(text + n, size - n, ".");
         return;
     }
     for (char *end = text + strlen(text) - 1; *end == '0'; end--) *end = '\0';
@@ -105,10 +106,7 @@ static void format_styled(const real_style *s, double x, bool sign, char *out, s
     char text[64];
     int width = s->left + 1 + s->right + (s->is_exponential ? 4 : 0);
     if (!isfinite(x)) {
-        snprintf(out, size, sign ? "%s%*s" : "%s%*s", sign && !signbit(x) ? "+" : "", width,
-                 isnan(x) ? "nan"
-                 : x > 0  ? "inf"
-                          : "-inf");
+        snprintf(out, size, "%s%*s", sign && !signbit(x) ? "+" : "", width, isnan(x) ? "nan" : x > 0 ? "inf" : "-inf");
         return;
     }
     if (s->is_exponential)

@@ -40,9 +40,9 @@ static void figures(progress *p, double fraction, double bytes, double seconds, 
     if (bytes > 0) n = snprintf(text, size, "  %s", volume);
     if (bytes > 0 && p->smooth_rate > 0) n += snprintf(text + n, size - (size_t)n, "  %s/s", rate);
     if (fraction > 0.01 && fraction < 1 && seconds > 0.5)
-        n += snprintf(text + n, size - (size_t)n, "  %s left", left);
+        snprintf(text + n, size - (size_t)n, "  %s left", left);
     else
-        n += snprintf(text + n, size - (size_t)n, "  %s", seconds_format(seconds, left, sizeof left));
+        snprintf(text + n, size - (size_t)n, "  %s", seconds_format(seconds, left, sizeof left));
 }
 
 static void draw_bar(progress *p, double fraction, const char *text, const char *what)
