@@ -36,6 +36,7 @@ static inline float negatedf(float x)
 
 /* The sub-tables of one instruction set, each defined in one file. */
 extern const map_kernel ISA(map_table)[OP_COUNT][TSR_N_DTYPES][N_FORMS];
+extern const chain_kernel ISA(chain_table)[TSR_N_DTYPES];
 extern const cast_kernel ISA(cast_table)[TSR_N_DTYPES][TSR_N_DTYPES];
 extern const gather_kernel ISA(gather_table)[TSR_N_DTYPES][2];
 extern const scatter_kernel ISA(scatter_table)[TSR_N_DTYPES];

@@ -18,6 +18,28 @@ typedef void (*map_kernel)(void *out, const void *a, const void *b, const void *
 /* Forms of a binary kernel: both strips, second operand one value, first operand one value. */
 enum { FORM_VV, FORM_VS, FORM_SV, N_FORMS };
 
+/* A row of elementwise operations on floats, each on the result x of the one before and perhaps on an operand y: out[i] =
+ * ... (first[i] op y0[i]) op y1[i] .... `out` may be any of the operands. */
+typedef enum chain_op {
+    CHAIN_ADD,
+    CHAIN_SUBTRACT,      /* x - y */
+    CHAIN_SUBTRACT_FROM, /* y - x */
+    CHAIN_MULTIPLY,
+    CHAIN_DIVIDE,      /* x / y */
+    CHAIN_DIVIDE_INTO, /* y / x */
+    CHAIN_NEGATIVE,
+    CHAIN_ABSOLUTE,
+    CHAIN_SQUARE,
+    CHAIN_SQRT
+} chain_op;
+enum { CHAIN_MAX_LINKS = 16 };
+typedef struct chain_link {
+    chain_op op;
+    bool is_single;      /* the operand is one value, not a strip */
+    const void *operand; /* NULL: none */
+} chain_link;
+typedef void (*chain_kernel)(void *out, const void *first, const chain_link *links, int n_links, size_t n);
+
 typedef void (*cast_kernel)(void *out, const void *in, size_t n);
 /* out[i] = in[i * stride_bytes] (any stride; unaligned addresses allowed), with the bytes reversed in the swapped form. */
 typedef void (*gather_kernel)(void *out, const void *in, int64_t stride_bytes, size_t n);
@@ -143,6 +165,7 @@ struct kernels {
     const char *isa; /* "x86-64-v4", "generic" */
     const map_kernel (
         *map)[TSR_N_DTYPES][N_FORMS];        /* [op][op_kernel_dtype][form]; unary and ternary in FORM_VV only; NULL: no loop */
+    const chain_kernel *chain;               /* [dtype]: f32, f64 */
     const cast_kernel (*cast)[TSR_N_DTYPES]; /* [from][to] */
     const gather_kernel (*gather)[2];        /* [dtype][swapped] */
     const scatter_kernel *scatter;           /* [dtype] */

@@ -6,6 +6,7 @@ extern const kernels ISA(kernels_table);
 const kernels ISA(kernels_table) = {
     .isa = ISA_NAME,
     .map = ISA(map_table),
+    .chain = ISA(chain_table),
     .cast = ISA(cast_table),
     .gather = ISA(gather_table),
     .scatter = ISA(scatter_table),

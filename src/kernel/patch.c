@@ -177,6 +177,64 @@ static void run_map2(runner *r, const step *s, value *v)
         kernel(s->out + i * r->cols * s->size, a->data + i * step_a, b->data + i * step_b, NULL, (size_t)r->cols, r->faults);
 }
 
+/* ---- Chains -------------------------------------------------------------------------------------------------------- */
+
+/* An operand of a chain, by rows or over the whole patch. */
+typedef struct strip {
+    const char *data;
+    int64_t row_step;
+    bool is_single;
+} strip;
+
+static strip strip_of(const value *v, int64_t size, bool whole)
+{
+    return (strip){v->data, row_step_of(v, size), whole ? v->form == 0 : !(v->form & ALONG_COLS)};
+}
+
+/* The operations from step `chain` to this one. Their forms are equal, so this is like one operation with many operands. */
+static void run_chain(runner *r, const step *s, value *v)
+{
+    chain_link links[CHAIN_MAX_LINKS];
+    strip strips[CHAIN_MAX_LINKS], first = {0};
+    int n = 0, form = 0;
+    bool whole = true;
+    for (int i = s->chain; i >= 0; i = &r->steps[i] == s ? -1 : r->p->instrs[i].feeds)
+        for (int k = 0; k < r->p->instrs[i].n_inputs; k++)
+            if (i == s->chain || r->p->instrs[i].inputs[k] != r->p->instrs[i].fed_by)
+                form |= r->values[r->p->instrs[i].inputs[k]].form;
+    for (int i = s->chain; i >= 0; i = &r->steps[i] == s ? -1 : r->p->instrs[i].feeds) {
+        const instr *in = &r->p->instrs[i];
+        for (int k = 0; k < in->n_inputs; k++) {
+            const value *a = &r->values[in->inputs[k]];
+            if (i == s->chain || in->inputs[k] != in->fed_by)
+                whole = whole && (a->form == 0 || (a->form == form && is_dense(r, a)));
+        }
+    }
+    for (int i = s->chain; i >= 0; i = &r->steps[i] == s ? -1 : r->p->instrs[i].feeds) {
+        const instr *in = &r->p->instrs[i];
+        int from = 0; /* the input that is the result so far */
+        if (i != s->chain) {
+            from = in->inputs[0] != in->fed_by;
+        } else {
+            from = in->n_inputs > 1 && strip_of(&r->values[in->inputs[0]], s->size, whole).is_single;
+            first = strip_of(&r->values[in->inputs[from]], s->size, whole);
+        }
+        links[n] = (chain_link){.operand = NULL};
+        (void)program_chain_op(in, from, &links[n].op);
+        strips[n] = (strip){0};
+        if (in->n_inputs > 1) strips[n] = strip_of(&r->values[in->inputs[!from]], s->size, whole);
+        links[n].is_single = strips[n].is_single;
+        n++;
+    }
+    *v = (value){.data = s->out, .pitch = r->cols, .form = form};
+    int64_t rows = whole ? 1 : r->rows, size = whole ? form_size(r, form) : r->cols;
+    chain_kernel chain = r->p->kernels->chain[s->in->dtype];
+    for (int64_t i = 0; i < rows; i++) {
+        for (int k = 0; k < n; k++) links[k].operand = strips[k].data ? strips[k].data + i * strips[k].row_step : NULL;
+        chain(s->out + i * size * s->size, first.data + i * first.row_step, links, n, (size_t)size);
+    }
+}
+
 static char *spare_strip(const runner *r, int number) { return r->scratch + (size_t)number * PROGRAM_PATCH_BYTES; }
 
 static void run_map3(runner *r, const step *s, value *v)
@@ -337,7 +395,10 @@ void patch_run(runner *r)
         case INSTR_INDEX:
         case INSTR_RANDOM: run_generator(r, s, v); break;
         case INSTR_CAST: run_cast(r, s, v); break;
-        case INSTR_MAP: s->in->n_inputs == 3 ? run_map3(r, s, v) : run_map2(r, s, v); break;
+        case INSTR_MAP:
+            if (s->is_absorbed) continue;
+            (s->chain != i ? run_chain : s->in->n_inputs == 3 ? run_map3 : run_map2)(r, s, v);
+            break;
         case INSTR_STORE: run_store(r, s); break;
         case INSTR_FOLD: run_fold(r, s); break;
         }
@@ -391,5 +452,14 @@ static void resolve(runner *r, const instr *in, step *s)
 
 void patch_prepare(runner *r)
 {
-    for (int i = 0; i < r->p->n_instrs; i++) resolve(r, &r->p->instrs[i], &r->steps[i]);
+    for (int i = 0; i < r->p->n_instrs; i++) {
+        const instr *in = &r->p->instrs[i];
+        step *s = &r->steps[i];
+        resolve(r, in, s);
+        s->chain = i;
+        if (in->kind != INSTR_MAP) continue;
+        /* What varies along one dimension only is not computed along with what varies along both. */
+        s->is_absorbed = in->feeds >= 0 && r->values[i].form == r->values[in->feeds].form;
+        if (in->fed_by >= 0 && r->steps[in->fed_by].is_absorbed) s->chain = r->steps[in->fed_by].chain;
+    }
 }

@@ -28,7 +28,9 @@ typedef struct step {
     int64_t from_size[2];   /* of the first two inputs */
     const int64_t *strides; /* LOAD, STORE: bytes; INDEX, RANDOM: indices */
     int64_t row_stride, col_stride;
-    int64_t pitch; /* LOAD: elements from row to row where rows can be used as they lie in memory, else -1 */
+    int chain;        /* MAP: the first operation of the chain that is run here; itself if there is none */
+    bool is_absorbed; /* MAP: run as a part of a chain */
+    int64_t pitch;    /* LOAD: elements from row to row where rows can be used as they lie in memory, else -1 */
     union {
         gather_kernel gather;    /* LOAD */
         scatter_kernel scatter;  /* STORE */
@@ -52,7 +54,7 @@ typedef struct runner {
     const program *p;
     program_binding *b;
     char *scratch;
-    value *values;
+    value *values; /* before the first patch: with the forms of patches of several rows and columns */
     step *steps;
     int64_t rows, cols;           /* of the current patch */
     int64_t at[TSR_MAX_NDIM];     /* first index of the patch in the box */

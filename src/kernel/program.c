@@ -148,12 +148,62 @@ tsr_status program_add_fold(program *p, monoid op, const acc_params *params, int
     return TSR_OK;
 }
 
+bool program_chain_op(const instr *in, int position, chain_op *op)
+{
+    if (in->kind != INSTR_MAP || in->from != in->dtype || (in->dtype != TSR_F32 && in->dtype != TSR_F64)) return false;
+    switch (in->op) {
+    case OP_ADD: *op = CHAIN_ADD; return true;
+    case OP_SUBTRACT: *op = position == 0 ? CHAIN_SUBTRACT : CHAIN_SUBTRACT_FROM; return true;
+    case OP_MULTIPLY: *op = CHAIN_MULTIPLY; return true;
+    case OP_DIVIDE: *op = position == 0 ? CHAIN_DIVIDE : CHAIN_DIVIDE_INTO; return true;
+    case OP_NEGATIVE: *op = CHAIN_NEGATIVE; return true;
+    case OP_ABSOLUTE: *op = CHAIN_ABSOLUTE; return true;
+    case OP_SQUARE: *op = CHAIN_SQUARE; return true;
+    case OP_SQRT: *op = CHAIN_SQRT; return true;
+    default: return false;
+    }
+}
+
+/* Finds operations in a row, each the only user of the one before. A chain is run at its last operation, so the operands of all
+ * of them are used there. */
+static void find_chains(program *p, int *last_use, int *n_uses)
+{
+    chain_op op;
+    for (int i = 0; i < p->n_instrs; i++) {
+        instr *in = &p->instrs[i];
+        in->feeds = in->fed_by = -1;
+        for (int k = 0; k < in->n_inputs; k++) n_uses[in->inputs[k]]++;
+    }
+    for (int i = 0; i < p->n_instrs; i++) {
+        instr *in = &p->instrs[i];
+        for (int k = 0; k < in->n_inputs && in->fed_by < 0 && program_chain_op(in, k, &op); k++) {
+            instr *before = &p->instrs[in->inputs[k]];
+            int length = 1;
+            for (const instr *b = before; b->fed_by >= 0; b = &p->instrs[b->fed_by]) length++;
+            if (n_uses[in->inputs[k]] != 1 || !program_chain_op(before, 0, &op) || before->dtype != in->dtype ||
+                length == CHAIN_MAX_LINKS)
+                continue;
+            before->feeds = i;
+            in->fed_by = in->inputs[k];
+        }
+    }
+    for (int i = p->n_instrs - 1; i >= 0; i--) {
+        const instr *in = &p->instrs[i];
+        if (in->feeds < 0) continue;
+        int end = in->feeds;
+        while (p->instrs[end].feeds >= 0) end = p->instrs[end].feeds;
+        for (int k = 0; k < in->n_inputs; k++)
+            if (last_use[in->inputs[k]] < end) last_use[in->inputs[k]] = end;
+    }
+}
+
 tsr_status program_finish(program *p)
 {
     int n = p->n_instrs;
     int *last_use = ARENA_ARRAY(p->memory, int, n + 1);
     int *free_regs = ARENA_ARRAY(p->memory, int, n + 1);
-    if (!last_use || !free_regs) return TSR_ERR_MEMORY;
+    int *n_uses = ARENA_ARRAY(p->memory, int, n + 1);
+    if (!last_use || !free_regs || !n_uses) return TSR_ERR_MEMORY;
     size_t widest = 1;
     for (int i = 0; i < n; i++) {
         const instr *in = &p->instrs[i];
@@ -161,16 +211,21 @@ tsr_status program_finish(program *p)
         for (int k = 0; k < in->n_inputs; k++) last_use[in->inputs[k]] = i;
         if (tsr_dtype_size(in->dtype) > widest) widest = tsr_dtype_size(in->dtype);
     }
+    find_chains(p, last_use, n_uses);
     int n_free = 0;
     for (int i = 0; i < n; i++) {
         instr *in = &p->instrs[i];
         if (in->kind != INSTR_STORE && in->kind != INSTR_FOLD && in->kind != INSTR_CONST)
             in->reg = n_free ? free_regs[--n_free] : p->n_regs++;
-        /* Kernels may not write over an operand of another size, so inputs die after the result has its register. */
-        for (int k = 0; k < in->n_inputs; k++) {
-            int v = in->inputs[k];
-            bool repeated = (k > 0 && in->inputs[0] == v) || (k > 1 && in->inputs[1] == v);
-            if (last_use[v] == i && !repeated && p->instrs[v].reg >= 0) free_regs[n_free++] = p->instrs[v].reg;
+        /* Kernels may not write over an operand of another size, so inputs die after the result has its register; those of a
+         * chain with its last operation. */
+        for (const instr *m = in; m; m = m->fed_by >= 0 && in->feeds < 0 ? &p->instrs[m->fed_by] : NULL) {
+            for (int k = 0; k < m->n_inputs; k++) {
+                int v = m->inputs[k];
+                if (last_use[v] != i) continue;
+                last_use[v] = -1;
+                if (p->instrs[v].reg >= 0) free_regs[n_free++] = p->instrs[v].reg;
+            }
         }
     }
     /* A narrow program takes longer strips, so that the cost of a kernel call is spread over as many bytes. */

@@ -40,6 +40,8 @@ typedef struct instr {
     int slot;      /* LOAD: operand. INDEX, RANDOM: generator. STORE: output. FOLD: accumulator */
     bool swapped;  /* LOAD: the operand's bytes are reversed */
     element value; /* CONST */
+    int feeds;     /* MAP: the next operation of a chain, which alone uses this value; -1 if there is none */
+    int fed_by;    /* MAP: the operation of a chain before this one, or -1 */
     int reg;       /* where the value is kept; given by program_finish. Registers are reused when a value is dead */
 } instr;
 
@@ -85,6 +87,8 @@ tsr_status program_add_fold(program *p, monoid op, const acc_params *params, int
                             int *accumulator_slot) MUST_CHECK;
 /* Assigns registers and sizes. After this the program does not change. */
 tsr_status program_finish(program *p) MUST_CHECK;
+/* The operation on the input at `position` as a link of a chain; false if chains do not have it. */
+bool program_chain_op(const instr *in, int position, chain_op *op);
 /* One line of text: "load f32, cast f64, subtract, square, fold mean". */
 void program_describe(const program *p, strbuf *out);
 

@@ -97,29 +97,35 @@ static void normalise(const program *p, program_binding *b)
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* Does the program compute values that vary along the columns only? */
-static bool computes_columns(const program *p, const program_binding *b, value *values)
+/* The form of every value in a patch of several rows and columns. */
+static void find_forms(const program *p, const program_binding *b, value *values)
 {
-    if (b->count[b->ndim - 2] == 1) return false;
-    bool found = false;
     for (int i = 0; i < p->n_instrs; i++) {
         const instr *in = &p->instrs[i];
         const int64_t *s = in->kind == INSTR_LOAD                                ? b->operands[in->slot].strides
                            : in->kind == INSTR_INDEX || in->kind == INSTR_RANDOM ? b->generators[in->slot].strides
                                                                                  : NULL;
         int form = s ? (s[b->ndim - 2] ? ALONG_ROWS : 0) | (s[b->ndim - 1] ? ALONG_COLS : 0) : 0;
-        for (int k = 0; k < in->n_inputs && in->kind != INSTR_FOLD && in->kind != INSTR_STORE; k++)
-            form |= values[in->inputs[k]].form;
+        for (int k = 0; k < in->n_inputs; k++) form |= values[in->inputs[k]].form;
         values[i].form = form;
-        found |= form == ALONG_COLS && in->kind != INSTR_LOAD && in->kind != INSTR_FOLD && in->kind != INSTR_STORE;
     }
-    return found;
+}
+
+/* Are there values to be computed that vary along the columns only? */
+static bool computes_columns(const program *p, const program_binding *b, const value *values)
+{
+    for (int i = 0; i < p->n_instrs; i++) {
+        instr_kind kind = p->instrs[i].kind;
+        bool is_computed = kind != INSTR_CONST && kind != INSTR_LOAD && kind != INSTR_FOLD && kind != INSTR_STORE;
+        if (values[i].form == ALONG_COLS && is_computed) return b->count[b->ndim - 2] > 1;
+    }
+    return false;
 }
 
 /* Rows and columns of a full patch. Where columns keep their own accumulator cells and rows are folded, rows share one pass over
  * the cells: the more, the better. Rows also share values that vary along the columns only. Where operands run in different
  * directions (x + x.T), a squarer patch uses every cache line it touches. */
-static void choose_patch(const program *p, const program_binding *b, value *values, int64_t *rows, int64_t *cols)
+static void choose_patch(const program *p, const program_binding *b, const value *values, int64_t *rows, int64_t *cols)
 {
     int64_t room = p->patch_elements, n_rows = b->count[b->ndim - 2], n_cols = b->count[b->ndim - 1];
     bool folds_rows = false, crossing = false;
@@ -144,6 +150,7 @@ void program_run(const program *p, program_binding *b, void *scratch, unsigned *
     runner r = {.p = p, .b = b, .scratch = scratch, .faults = faults};
     r.steps = (step *)(void *)(r.scratch + (size_t)(p->n_regs + PROGRAM_SPARE_STRIPS) * PROGRAM_PATCH_BYTES);
     r.values = (value *)(void *)(r.steps + p->n_instrs);
+    find_forms(p, b, r.values);
     patch_prepare(&r);
     int row_dim = b->ndim - 2, col_dim = b->ndim - 1;
     int64_t rows, cols;
