@@ -57,13 +57,22 @@ static bool fill_element(const store_attr *attr, int64_t i, tsr_dtype raw, eleme
     } else
         value = scalar_from_element((const char *)attr->values + (size_t)i * tsr_dtype_size(attr->dtype), attr->dtype);
     memset(out, 0, sizeof *out);
+    if (!dtype_is_float(raw) && dtype_is_float(value.dtype)) { /* a whole number within the integers' range, or none of them */
+        if (!(value.f >= -0x1p63 && value.f < (dtype_is_unsigned(raw) ? 0x1p64 : 0x1p63))) return false;
+        *out = element_from_scalar(value, raw);
+        return element_from_scalar(scalar_from_element(out, raw), TSR_F64).f64 == value.f;
+    }
     *out = element_from_scalar(value, raw);
     if (dtype_is_float(raw)) {
         double f = element_from_scalar(value, TSR_F64).f64;
         return !isnan(f);
     }
-    if (!dtype_is_float(value.dtype)) return true; /* integers wrap: 255 means -1 to a signed byte */
-    return value.f == trunc(value.f) && scalar_from_element(out, raw).i == (int64_t)value.f;
+    /* Integers of one size are the same bits, whatever their sign: 255 means -1 to a signed byte. Others must be in range. */
+    if (tsr_dtype_size(value.dtype) == tsr_dtype_size(raw)) return true;
+    tsr_scalar back = scalar_from_element(out, raw);
+    bool is_negative = dtype_is_signed(value.dtype) && value.i < 0, back_is_negative = dtype_is_signed(raw) && back.i < 0;
+    uint64_t magnitude = dtype_is_signed(value.dtype) ? (uint64_t)value.i : value.u;
+    return is_negative == back_is_negative && magnitude == (dtype_is_signed(raw) ? (uint64_t)back.i : back.u);
 }
 
 static tsr_status read_fills(const store_var *var, const char *name, cf_packing *p, bool *has)

@@ -80,7 +80,8 @@ static void test_fills(void **state)
     store_attr list[] = {number("missing_value", TSR_F64, 1, &out)};
     store_var var = packed(TSR_I16, 1, list);
     cf_packing p;
-    const double *none[] = {&out, &fraction, &nan};
+    double huge = 1e300, infinite = INFINITY, edge = 0x1p63;
+    const double *none[] = {&out, &fraction, &nan, &huge, &infinite, &edge};
     for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
         list[0].values = (void *)none[i];
         assert_ok(cf_packing_read(&var, false, &p));

@@ -46,7 +46,7 @@ class Variable:
     @property
     def name(self):
         self.lib.tsr_variable_name.restype = ct.c_char_p
-        return self.lib.tsr_variable_name(P(self.p)).decode()
+        return self.lib.tsr_variable_name(P(self.p)).decode(errors="replace")
 
     @property
     def shape(self):
@@ -57,7 +57,7 @@ class Variable:
     def dims(self):
         self.lib.tsr_variable_dim.restype = ct.c_char_p
         found = [self.lib.tsr_variable_dim(P(self.p), I(d)) for d in range(len(self.shape))]
-        return tuple(d.decode() if d is not None else None for d in found)
+        return tuple(d.decode(errors="replace") if d is not None else None for d in found)
 
     @property
     def dtype(self):
@@ -74,12 +74,12 @@ class Variable:
     def text(self, attribute):
         self.lib.tsr_variable_text.restype = ct.c_char_p
         found = self.lib.tsr_variable_text(P(self.p), attribute.encode())
-        return found.decode() if found is not None else None
+        return found.decode(errors="replace") if found is not None else None
 
     @property
     def coords(self):
         self.lib.tsr_variable_coord_name.restype = ct.c_char_p
-        return [self.lib.tsr_variable_coord_name(P(self.p), I(i)).decode() for i in range(self.lib.tsr_variable_n_coords(P(self.p)))]
+        return [self.lib.tsr_variable_coord_name(P(self.p), I(i)).decode(errors="replace") for i in range(self.lib.tsr_variable_n_coords(P(self.p)))]
 
     def coord(self, name):
         return self.call("tsr_variable_coord", name.encode())
@@ -93,7 +93,7 @@ class Variable:
     def label_text(self, i):
         buffer = ct.create_string_buffer(100)
         self.lib.tsr_variable_label_text.restype = ct.c_char_p
-        return self.lib.tsr_variable_label_text(P(self.p), L(i), buffer, ct.c_size_t(100)).decode()
+        return self.lib.tsr_variable_label_text(P(self.p), L(i), buffer, ct.c_size_t(100)).decode(errors="replace")
 
     def date(self, i):
         out = Date()
@@ -162,7 +162,7 @@ class Dataset:
 
     def _name(self, i):
         self.lib.tsr_dataset_name.restype = ct.c_char_p
-        return self.lib.tsr_dataset_name(P(self.p), I(i)).decode()
+        return self.lib.tsr_dataset_name(P(self.p), I(i)).decode(errors="replace")
 
     @property
     def data_names(self):
@@ -177,7 +177,7 @@ class Dataset:
         self.lib.tsr_dataset_dim.restype = ct.c_char_p
         found, length = {}, L()
         for i in range(self.lib.tsr_dataset_n_dims(P(self.p))):
-            name = self.lib.tsr_dataset_dim(P(self.p), I(i), ct.byref(length)).decode()
+            name = self.lib.tsr_dataset_dim(P(self.p), I(i), ct.byref(length)).decode(errors="replace")
             found[name] = length.value
         return found
 
@@ -192,7 +192,7 @@ class Dataset:
     def describe(self):
         self.lib.tsr_dataset_describe.restype = P
         text = self.session.check(self.lib.tsr_dataset_describe(P(self.p)))
-        result = ct.string_at(text).decode()
+        result = ct.string_at(text).decode(errors="replace")
         self.lib.tsr_free(P(text))
         return result
 

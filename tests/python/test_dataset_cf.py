@@ -188,14 +188,17 @@ def test_fill_of_another_type(s, tmp_path):
     check(s, make(tmp_path / "a.nc", values, {"missing_value": np.float32(-9)}))
     check(s, make(tmp_path / "b.nc", values, {"missing_value": np.int32(7)} | PACKINGS["both64"]))
     check(s, make(tmp_path / "c.nc", values.astype("f4"), {"missing_value": np.float64(7)}))
+    for k, (dtype, missing) in enumerate(itertools.product("u1 u2 u4 u8 i1 i4 i8".split(), (np.float64(9), np.int32(9), np.uint8(9), np.int64(9)))):
+        check(s, make(tmp_path / f"{k}.nc", np.arange(60).astype(dtype), {"missing_value": missing}))
 
 
 def test_missing_value_out_of_range(s, tmp_path):
     """A missing_value that no stored value can equal makes nothing missing, and does not wrap around to another number."""
     values = np.arange(-20, 40, dtype="i2")
-    path = make(tmp_path / "a.nc", values, {"missing_value": np.float64(65536 + 7)})
-    got = datasets.open_files(s, path)["v"].values()
-    np.testing.assert_array_equal(got, values)
+    for k, missing in enumerate((np.float64(65536 + 7), np.int32(65536 + 7), np.int64(-65536 - 7), np.uint32(2**32 - 7), np.float64(7.5), np.float32(1e30))):
+        path = make(tmp_path / f"{k}.nc", values, {"missing_value": missing})
+        got = datasets.open_files(s, path)["v"].values()
+        np.testing.assert_array_equal(got, values, err_msg=str(missing))
 
 
 @pytest.mark.parametrize("attribute", ["valid_range", "valid_min", "valid_max"])
