@@ -16,17 +16,17 @@
  * month for every reader; its name comes from flag_meanings. Units in the singular: CDO takes them for a time axis, xarray for
  * nothing. */
 #define PART_LIST(X)                                                                                                             \
-    X("year", (double)d->year, "year")                                                                                           \
-    X("season", (double)(d->month % 12 / 3 * 3 + 1), "month")                                                                    \
-    X("quarter", (double)((d->month - 1) / 3 + 1), NULL)                                                                         \
-    X("month", (double)d->month, "month")                                                                                        \
-    X("day", (double)d->day, "day")                                                                                              \
-    X("dayofyear", (double)d->day_of_year, "day")                                                                                \
-    X("weekday", (double)d->weekday, NULL)                                                                                       \
-    X("dayofweek", (double)d->weekday, NULL)                                                                                     \
-    X("hour", (double)d->hour, "hour")                                                                                           \
-    X("minute", (double)d->minute, "minute")                                                                                     \
-    X("second", floor(d->second), "second")
+    X("year", d->year, "year")                                                                                                   \
+    X("season", d->month % 12 / 3 * 3 + 1, "month")                                                                              \
+    X("quarter", (d->month - 1) / 3 + 1, NULL)                                                                                   \
+    X("month", d->month, "month")                                                                                                \
+    X("day", d->day, "day")                                                                                                      \
+    X("dayofyear", d->day_of_year, "day")                                                                                        \
+    X("weekday", d->weekday, NULL)                                                                                               \
+    X("dayofweek", d->weekday, NULL)                                                                                             \
+    X("hour", d->hour, "hour")                                                                                                   \
+    X("minute", d->minute, "minute")                                                                                             \
+    X("second", (int64_t)d->second, "second")
 
 static const char *const part_names[] = {
 #define X(name, key, units) name,
@@ -42,12 +42,12 @@ enum { N_PARTS = sizeof part_names / sizeof *part_names };
 
 static double part_key(int part, const tsr_date *d)
 {
-    const double keys[] = {
+    const int64_t keys[] = {
 #define X(name, key, units) key,
         PART_LIST(X)
 #undef X
     };
-    return keys[part];
+    return (double)keys[part];
 }
 
 /* The groups of the positions along an axis. */
