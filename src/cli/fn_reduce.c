@@ -53,6 +53,46 @@ static tsr_status run_array_reduce(fn_call *c, value *out)
     return take_reduced(x, &dims, keepdims, a, out);
 }
 
+/* x minus its mean over the dimensions. */
+static tsr_variable *deviation(tsr_variable *x, const dim_list *dims)
+{
+    return tsr_variable_apply("subtract", 2,
+                              (tsr_variable *[]){x, tsr_variable_reduce(x, "mean", dims->n, dims->names, 0, false)});
+}
+
+/* cov: the mean product of the deviations, n - ddof instead of n; corr: that over both standard deviations (ddof has no part). */
+static tsr_status run_together(fn_call *c, value *out)
+{
+    tsr_variable *x, *y;
+    dim_list dims;
+    double ddof = 1;
+    bool is_corr = strcmp(c->f->name, "corr") == 0;
+    TRY(arg_variable(c, 0, &x));
+    TRY(arg_variable(c, 1, &y));
+    TRY(arg_dims(c, 2, x, &dims));
+    if (!is_corr) TRY(arg_double(c, 3, &ddof));
+    tsr_variable *product = tsr_variable_apply("multiply", 2, (tsr_variable *[]){deviation(x, &dims), deviation(y, &dims)});
+    if (!is_corr) {
+        tsr_variable *sum = tsr_variable_reduce(product, "sum", dims.n, dims.names, 0, false);
+        if (!sum) return tsr_error_code();
+        double n = 1;
+        for (int d = 0; d < tsr_variable_ndim(x); d++) {
+            bool is_reduced = dims.n == 0;
+            for (int k = 0; k < dims.n; k++) is_reduced = is_reduced || dims.axes[k] == d;
+            if (is_reduced) n *= (double)tsr_variable_shape(x)[d];
+        }
+        tsr_session *session;
+        TRY(evaluator_session(c->e, &session));
+        return value_take(
+            tsr_variable_apply("divide", 2, (tsr_variable *[]){sum, tsr_variable_scalar(session, tsr_float(n - ddof))}), out);
+    }
+    tsr_variable *mean = tsr_variable_reduce(product, "mean", dims.n, dims.names, 0, false);
+    tsr_variable *spread = tsr_variable_apply("multiply", 2,
+                                              (tsr_variable *[]){tsr_variable_reduce(x, "std", dims.n, dims.names, 0, false),
+                                                                 tsr_variable_reduce(y, "std", dims.n, dims.names, 0, false)});
+    return value_take(tsr_variable_apply("divide", 2, (tsr_variable *[]){mean, spread}), out);
+}
+
 /* Several quantiles: a new first dimension "quantile", beside the names that are left. */
 static tsr_status take_quantiles(evaluator *e, tsr_variable *x, const dim_list *dims, bool keepdims, tsr_array *a, int64_t n_q,
                                  const double *q, value *out)
@@ -255,6 +295,8 @@ const function reduce_functions[] = {
     {"average", "x, axis|dim=None, weights=None, keepdims=False", "weighted mean in NumPy's order of arguments", run_average},
     {"weighted_mean", "x, weights, axis|dim=None", "sum(x * weights) / sum(weights) over the elements that are not NaN",
      run_weighted_mean},
+    {"cov", "x, y, axis|dim=None, ddof=1", "covariance of two arrays: cov(x, y, time)", run_together},
+    {"corr", "x, y, axis|dim=None", "correlation of two arrays: corr(x, y, time)", run_together},
     {"histogram", "x, bins=10, range=None, density=False, weights=None", "counts and edges", run_histogram},
     {"cumsum", "x, axis|dim=None", "running sum", run_cumulate},
     {"cumprod", "x, axis|dim=None", "running product", run_cumulate},

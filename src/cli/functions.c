@@ -59,7 +59,7 @@ void functions_help(strbuf *out, bool roff)
 {
     static const char *const titles[] = {"Elementwise", "Reductions and statistics", "Shapes and structure",
                                          "Names, labels and groups", "Making arrays"};
-    static const char *const letters = "xyz";
+    static const char *const letters[] = {"", "x", "x, y", "x, y, z"};
     for (int t = 0; t < N_TABLES; t++) {
         strbuf_printf(out, roff ? ".SS \"%s\"\n" : "%s\n", titles[t]);
         for (const function *f = tables[t]; f->name; f++) help_line(out, roff, f->name, f->parameters, f->help);
@@ -68,8 +68,7 @@ void functions_help(strbuf *out, bool roff)
         const char *name;
         for (n = 1; n <= 3; n++) {
             int arity, column = 0;
-            strbuf_printf(out, roff ? ".PP\nOf %d array%s (%.*s):\n" : "  of %d array%s (%.*s):\n", n, n > 1 ? "s" : "", n,
-                          letters);
+            strbuf_printf(out, roff ? ".PP\nOf %d array%s (%s):\n" : "  of %d array%s (%s):\n", n, n > 1 ? "s" : "", letters[n]);
             for (int i = 0; (name = tsr_map_name(i, &arity)); i++) {
                 if (arity != n) continue;
                 if (column + strlen(name) > 84) {

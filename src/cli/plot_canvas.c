@@ -35,6 +35,7 @@ static tsr_status check(plot_canvas *c)
     if (s == CAIRO_STATUS_SUCCESS) s = cairo_surface_status(c->surface);
     if (s == CAIRO_STATUS_SUCCESS) return TSR_OK;
     if (s == CAIRO_STATUS_NO_MEMORY) return error_set(TSR_ERR_MEMORY, "out of memory while drawing '%s'", c->path);
+    if (s == CAIRO_STATUS_WRITE_ERROR && errno) return error_errno(errno, "cannot write '%s'", c->path);
     return error_set(TSR_ERR_IO, "cannot draw '%s': %s", c->path, cairo_status_to_string(s));
 }
 
@@ -70,8 +71,10 @@ done:
 tsr_status canvas_finish(plot_canvas *c)
 {
     TRY(check(c));
+    errno = 0; /* cairo tells only that writing failed; the reason is here */
     if (c->is_png) {
         cairo_status_t s = cairo_surface_write_to_png(c->surface, c->temporary);
+        if (s == CAIRO_STATUS_WRITE_ERROR && errno) return error_errno(errno, "cannot write '%s'", c->path);
         if (s != CAIRO_STATUS_SUCCESS) return error_set(TSR_ERR_IO, "cannot write '%s': %s", c->path, cairo_status_to_string(s));
     } else {
         cairo_show_page(c->cr);

@@ -178,6 +178,12 @@ static bool same_reference(const tsr_variable *a, const tsr_variable *b)
                             instant_compare(a->time.base, b->time.base) == 0));
 }
 
+static bool gives_coord(const tsr_variable *v, const char *name)
+{
+    const tsr_variable *c = variable_find_coord(v, name);
+    return c && c->ndim == 1;
+}
+
 tsr_status align_coords(tsr_variable *result, int n, tsr_variable *const *operands)
 {
     const char *dropped[64]; /* names of coordinates that two operands disagree on */
@@ -188,14 +194,17 @@ tsr_status align_coords(tsr_variable *result, int n, tsr_variable *const *operan
             bool is_dropped = false;
             for (int m = 0; m < n_dropped; m++) is_dropped |= !strcmp(dropped[m], c->name);
             if (is_dropped || !fits(c, result)) continue;
+            /* The time that x[0] still knows is no time of x - x[0]: the dimension's own coordinate stands. */
+            bool is_dim = variable_find_dim(result, c->name) >= 0;
+            if (is_dim && !(c->ndim == 1 && c->dims[0] && !strcmp(c->dims[0], c->name))) continue;
             if (!known) {
                 TRY(variable_add_coord(result, c));
                 continue;
             }
             if ((variable_same(known, c) && same_reference(known, c)) || same_times(known, c)) continue;
-            if (variable_find_dim(result, c->name) >= 0) {
+            if (is_dim) {
                 int giver = 0;
-                while (giver < i && !variable_find_coord(operands[giver], c->name)) giver++;
+                while (giver < i && !gives_coord(operands[giver], c->name)) giver++;
                 return labels_disagree(known, c, variable_title(operands[giver]), variable_title(operands[i]));
             }
             if (n_dropped < 64) dropped[n_dropped++] = c->name;

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+import xarray
 
 # Expression, and the same on the xarray variable.
 SAME = [
@@ -33,6 +34,10 @@ SAME = [
     ("t2m.sel(longitude=[0, 90, 180])[0, 0]", lambda x: x.sel(longitude=[0, 90, 180])[0, 0]),
     ("transpose(t2m[0], (longitude, latitude))[:9]", lambda x: x[0].transpose("longitude", "latitude")[:9]),
     ("(t2m - mean(t2m, time))[3, 4]", lambda x: (x - x.mean("time"))[3, 4]),
+    ("(t2m - t2m[0])[5, 6]", lambda x: (x - x[0].drop_vars("time"))[5, 6]),
+    ("(t2m[3] - t2m).isel(latitude=5, longitude=6)", lambda x: (x[3].drop_vars("time") - x).isel(latitude=5, longitude=6)),
+    ("(t2m - t2m[latitude=30, longitude=10])[5, 6]", lambda x: (x - x.sel(latitude=30, longitude=10).drop_vars(("latitude", "longitude")))[5, 6]),
+    ("(t2m[1] - t2m[0])[5]", lambda x: x[1, 5].drop_vars("time") - x[0, 5].drop_vars("time")),
     ("a = t2m[0, :9]; b = a * 2; b - a", lambda x: x[0, :9] * 2 - x[0, :9]),
     ("a = t2m[0]; a -= 273.15; a[9]", lambda x: x[0, 9] - 273.15),
     ("lo, hi = min(t2m, time), max(t2m, time); (hi - lo)[3]", lambda x: (x.max("time") - x.min("time"))[3]),
@@ -42,6 +47,9 @@ SAME = [
     ("anomaly(t2m, time.day)[5, 6]", lambda x: (x.groupby("time.day") - x.groupby("time.day").mean("time"))[5, 6]),
     ("weighted_mean(t2m, cos(deg2rad(latitude.astype(float64))), (latitude, longitude))",
      lambda x: x.weighted(np.cos(np.deg2rad(x.latitude.astype("f8")))).mean(("latitude", "longitude"))),
+    ("corr(t2m[:, 9], t2m[:, 10], time)", lambda x: xarray.corr(x[:, 9].drop_vars("latitude"), x[:, 10].drop_vars("latitude"), "time")),
+    ("cov(t2m[:, 9, 3], t2m[:, 10, 3], time)", lambda x: xarray.cov(x[:, 9, 3].drop_vars("latitude"), x[:, 10, 3].drop_vars("latitude"), "time")),
+    ("corr(t2m[:, 9], t2m[:, 9, 4], time)[3:5]", lambda x: xarray.corr(x[:, 9], x[:, 9, 4].drop_vars("longitude"), "time")[3:5]),
     ("median(t2m, time)[4]", lambda x: x.median("time")[4]),
     ("cumsum(t2m[:, 0, 0], time)", lambda x: x[:, 0, 0].cumsum("time")),
     ("diff(t2m[:, 0, 0], dim=time)", lambda x: x[:, 0, 0].diff("time")),
