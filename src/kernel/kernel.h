@@ -37,8 +37,9 @@ typedef struct chain_link {
     chain_op op;
     bool is_single;      /* the operand is one value, not a strip */
     const void *operand; /* NULL: none */
+    const char *ahead;   /* like `operand`, of the next call: its memory is asked for. NULL: nothing */
 } chain_link;
-typedef void (*chain_kernel)(void *out, const void *first, const chain_link *links, int n_links, size_t n);
+typedef void (*chain_kernel)(void *out, const void *first, const char *ahead, const chain_link *links, int n_links, size_t n);
 
 typedef void (*cast_kernel)(void *out, const void *in, size_t n);
 /* out[i] = in[i * stride_bytes] (any stride; unaligned addresses allowed), with the bytes reversed in the swapped form. */

@@ -94,7 +94,9 @@ static void run_load(runner *r, const step *s, value *v)
         for (int64_t i = 0; i < r->rows; i++)
             s->kernel.gather(s->out + i * r->cols * s->size, data + i * s->row_stride, s->col_stride, (size_t)r->cols);
     }
+    int n_ahead = r->n_ahead;
     if (form) plan_ahead(r, s, data);
+    if (v->data == data && r->n_ahead > n_ahead) v->ahead = r->n_ahead;
 }
 
 static void run_generator(runner *r, const step *s, value *v)
@@ -181,57 +183,73 @@ static void run_map2(runner *r, const step *s, value *v)
 
 /* An operand of a chain, by rows or over the whole patch. */
 typedef struct strip {
-    const char *data;
+    const char *data, *ahead;
     int64_t row_step;
     bool is_single;
 } strip;
 
-static strip strip_of(const value *v, int64_t size, bool whole)
+/* The kernel asks for the memory of the next patch, so nobody else does. */
+static strip strip_of(runner *r, const value *v, int64_t size, bool whole)
 {
-    return (strip){v->data, row_step_of(v, size), whole ? v->form == 0 : !(v->form & ALONG_COLS)};
+    strip s = {.data = v->data, .row_step = row_step_of(v, size), .is_single = whole ? v->form == 0 : !(v->form & ALONG_COLS)};
+    if (v->ahead > 0 && v->ahead <= r->n_ahead && r->ahead[v->ahead - 1].at == 0) {
+        s.ahead = r->ahead[v->ahead - 1].row;
+        r->ahead[v->ahead - 1].rows = 0;
+    }
+    return s;
 }
 
-/* The operations from step `chain` to this one. Their forms are equal, so this is like one operation with many operands. */
+/* The operations of a chain, up to step s. */
+static int chain_members(const runner *r, const step *s, const instr **members)
+{
+    int n = 0;
+    for (const instr *in = &r->p->instrs[s->chain];; in = &r->p->instrs[in->feeds]) {
+        members[n++] = in;
+        if (in == s->in) return n;
+    }
+}
+
+/* The operations from s->chain to s. Their forms are equal, so this is like one operation with many operands. */
 static void run_chain(runner *r, const step *s, value *v)
 {
+    const instr *members[CHAIN_MAX_LINKS];
     chain_link links[CHAIN_MAX_LINKS];
-    strip strips[CHAIN_MAX_LINKS], first = {0};
-    int n = 0, form = 0;
+    strip first = {0}, strips[CHAIN_MAX_LINKS] = {{0}};
+    int n = chain_members(r, s, members), form = 0;
     bool whole = true;
-    for (int i = s->chain; i >= 0; i = &r->steps[i] == s ? -1 : r->p->instrs[i].feeds)
-        for (int k = 0; k < r->p->instrs[i].n_inputs; k++)
-            if (i == s->chain || r->p->instrs[i].inputs[k] != r->p->instrs[i].fed_by)
-                form |= r->values[r->p->instrs[i].inputs[k]].form;
-    for (int i = s->chain; i >= 0; i = &r->steps[i] == s ? -1 : r->p->instrs[i].feeds) {
-        const instr *in = &r->p->instrs[i];
-        for (int k = 0; k < in->n_inputs; k++) {
-            const value *a = &r->values[in->inputs[k]];
-            if (i == s->chain || in->inputs[k] != in->fed_by)
-                whole = whole && (a->form == 0 || (a->form == form && is_dense(r, a)));
+    for (int m = 0; m < n; m++)
+        for (int k = 0; k < members[m]->n_inputs; k++)
+            if (m == 0 || members[m]->inputs[k] != members[m]->fed_by) form |= r->values[members[m]->inputs[k]].form;
+    for (int m = 0; m < n; m++) {
+        for (int k = 0; k < members[m]->n_inputs; k++) {
+            const value *a = &r->values[members[m]->inputs[k]];
+            bool is_operand = m == 0 || members[m]->inputs[k] != members[m]->fed_by;
+            if (is_operand && a->form != 0 && (a->form != form || !is_dense(r, a))) whole = false;
         }
     }
-    for (int i = s->chain; i >= 0; i = &r->steps[i] == s ? -1 : r->p->instrs[i].feeds) {
-        const instr *in = &r->p->instrs[i];
-        int from = 0; /* the input that is the result so far */
-        if (i != s->chain) {
-            from = in->inputs[0] != in->fed_by;
-        } else {
-            from = in->n_inputs > 1 && strip_of(&r->values[in->inputs[0]], s->size, whole).is_single;
-            first = strip_of(&r->values[in->inputs[from]], s->size, whole);
+    for (int m = 0; m < n; m++) {
+        const instr *in = members[m];
+        int from = m > 0 && in->inputs[0] != in->fed_by; /* the input that is the result so far */
+        if (m == 0) {
+            const value *a = &r->values[in->inputs[0]];
+            from = in->n_inputs > 1 && (whole ? a->form == 0 : !(a->form & ALONG_COLS));
+            first = strip_of(r, &r->values[in->inputs[from]], s->size, whole);
         }
-        links[n] = (chain_link){.operand = NULL};
-        (void)program_chain_op(in, from, &links[n].op);
-        strips[n] = (strip){0};
-        if (in->n_inputs > 1) strips[n] = strip_of(&r->values[in->inputs[!from]], s->size, whole);
-        links[n].is_single = strips[n].is_single;
-        n++;
+        links[m] = (chain_link){.operand = NULL};
+        (void)program_chain_op(in, from, &links[m].op);
+        if (in->n_inputs > 1) strips[m] = strip_of(r, &r->values[in->inputs[!from]], s->size, whole);
+        links[m].is_single = strips[m].is_single;
     }
     *v = (value){.data = s->out, .pitch = r->cols, .form = form};
     int64_t rows = whole ? 1 : r->rows, size = whole ? form_size(r, form) : r->cols;
     chain_kernel chain = r->p->kernels->chain[s->in->dtype];
     for (int64_t i = 0; i < rows; i++) {
-        for (int k = 0; k < n; k++) links[k].operand = strips[k].data ? strips[k].data + i * strips[k].row_step : NULL;
-        chain(s->out + i * size * s->size, first.data + i * first.row_step, links, n, (size_t)size);
+        for (int m = 0; m < n; m++) {
+            links[m].operand = strips[m].data ? strips[m].data + i * strips[m].row_step : NULL;
+            links[m].ahead = strips[m].ahead ? strips[m].ahead + i * strips[m].row_step : NULL;
+        }
+        chain(s->out + i * size * s->size, first.data + i * first.row_step, first.ahead ? first.ahead + i * first.row_step : NULL,
+              links, n, (size_t)size);
     }
 }
 
@@ -383,32 +401,24 @@ static void run_fold(runner *r, const step *s)
 
 void patch_run(runner *r)
 {
-    int n = r->p->n_instrs, n_shares = n;
-    int64_t share = 0;
+    int n_left = r->n_calls;
     r->n_ahead = 0;
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < r->p->n_instrs; i++) {
         const step *s = &r->steps[i];
         value *v = &r->values[i];
+        if (s->is_absorbed) continue;
         switch (s->in->kind) {
-        case INSTR_CONST: *v = (value){.data = (const char *)&s->in->value}; break;
-        case INSTR_LOAD: run_load(r, s, v); break;
+        case INSTR_CONST: *v = (value){.data = (const char *)&s->in->value}; continue;
+        case INSTR_LOAD: run_load(r, s, v); continue;
         case INSTR_INDEX:
         case INSTR_RANDOM: run_generator(r, s, v); break;
         case INSTR_CAST: run_cast(r, s, v); break;
-        case INSTR_MAP:
-            if (s->is_absorbed) continue;
-            (s->chain != i ? run_chain : s->in->n_inputs == 3 ? run_map3 : run_map2)(r, s, v);
-            break;
+        case INSTR_MAP: (s->chain != i ? run_chain : s->in->n_inputs == 3 ? run_map3 : run_map2)(r, s, v); break;
         case INSTR_STORE: run_store(r, s); break;
         case INSTR_FOLD: run_fold(r, s); break;
         }
-        if (r->n_ahead > 0 && (s->in->kind != INSTR_LOAD || i + 1 == n)) {
-            if (share == 0) {
-                n_shares = n - i;
-                share = lines_ahead(r) / n_shares + 1;
-            }
-            ask_ahead(r, share);
-        }
+        if (r->n_ahead > 0) ask_ahead(r, n_left > 1 ? lines_ahead(r) / n_left : INT64_MAX);
+        n_left--;
     }
 }
 
@@ -457,9 +467,11 @@ void patch_prepare(runner *r)
         step *s = &r->steps[i];
         resolve(r, in, s);
         s->chain = i;
+        r->n_calls += in->kind != INSTR_CONST && in->kind != INSTR_LOAD;
         if (in->kind != INSTR_MAP) continue;
         /* What varies along one dimension only is not computed along with what varies along both. */
         s->is_absorbed = in->feeds >= 0 && r->values[i].form == r->values[in->feeds].form;
+        r->n_calls -= s->is_absorbed;
         if (in->fed_by >= 0 && r->steps[in->fed_by].is_absorbed) s->chain = r->steps[in->fed_by].chain;
     }
 }

@@ -18,6 +18,7 @@ typedef struct value {
     const char *data;
     int64_t pitch; /* FULL only: elements from row to row; equal to the columns when dense */
     int form;
+    int ahead; /* number of the memory ahead where it lies as this value does, plus 1; 0: none */
 } value;
 
 /* An instruction with all that is the same for every patch of the box. */
@@ -61,6 +62,7 @@ typedef struct runner {
     int64_t next_rows, next_cols; /* from this patch to the next, both 0 at the end of a plane */
     ahead ahead[MAX_AHEAD];
     int n_ahead;
+    int n_calls;    /* instructions of a patch that do something, between which the memory ahead is asked for */
     element filled; /* what fills the strip of run_fold */
     int64_t n_filled;
     unsigned *faults;
