@@ -209,11 +209,24 @@ tsr_status held_pin(held_set *set, int64_t block, buffer **out)
     return TSR_OK;
 }
 
+/* Frees the memory of a block that is in the scratch file. */
+static void forget(held_set *set, cell *c, size_t bytes)
+{
+    buffer_unref(c->buf);
+    c->buf = NULL;
+    c->state = CELL_SPILLED;
+    set->owner->held_bytes -= bytes;
+}
+
 void held_unpin(held_set *set, int64_t block)
 {
     keeper *k = set->owner;
+    cell *c = &set->cells[block];
     pthread_mutex_lock(&k->lock);
-    set->cells[block].pins--;
+    c->pins--;
+    /* What was read back for this reader goes at once where the budget is short: reading back is not admitted beforehand. */
+    bool is_short = k->held_bytes + k->admitted_bytes > k->budget_bytes;
+    if (is_short && c->pins == 0 && c->state == CELL_READY && c->spill_at >= 0) forget(set, c, held_block_bytes(set, block));
     pthread_cond_broadcast(&k->changed);
     pthread_mutex_unlock(&k->lock);
 }
@@ -390,10 +403,7 @@ static tsr_status spill(keeper *k, held_set *set, int64_t block)
         free_cell(set, block);
         return TSR_OK;
     }
-    buffer_unref(c->buf);
-    c->buf = NULL;
-    c->state = CELL_SPILLED;
-    k->held_bytes -= bytes;
+    forget(set, c, bytes);
     return TSR_OK;
 }
 
