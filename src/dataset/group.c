@@ -120,6 +120,8 @@ static tsr_status group_by_date(const tsr_variable *v, const char *by, const cha
     tsr_status status = TSR_OK;
     for (int64_t i = 0; i < n; i++) {
         instant t;
+        keys[i] = NAN;
+        if (isnan(c->labels->values[i])) continue; /* no date: in no group */
         GUARD(time_decode(&c->time, c->labels->values[i], &t));
         tsr_date d = time_date(c->time.cal, t);
         keys[i] = part_key(part, &d);

@@ -3,6 +3,8 @@
 
 #include "dataset/dataset_testing.h"
 
+#include <math.h>
+
 enum { N = 7 };
 static const double values[N] = {10, 11, 12, 13, 14, 15, 16}, places[N] = {80, 60, 40, 20, 0, -20, -40};
 
@@ -124,6 +126,21 @@ static void test_dates(void **state)
     assert_failed(tsr_variable_select(v, "time", (tsr_label){"1999", 0}, false), "goes from 2001-01-01 to 2002-02-05");
 }
 
+/* A date that is missing is in no range. */
+static void test_missing_dates(void **state)
+{
+    static const double days[] = {0, NAN, 31, 40};
+    tsr_variable *v = line(*state, "v", "time", 4, (double[]){0, 1, 2, 3});
+    v = made(tsr_variable_set_coord(v, "time", axis_of(*state, "time", 4, days, "days since 2001-01-01")));
+    tsr_label january = {"2001-01", 0}, february = {"2001-02", 0};
+    assert_values(tsr_variable_select(v, "time", january, false), 1, (double[]){0});
+    assert_values(tsr_variable_select_range(v, "time", &january, NULL), 3, (double[]){0, 2, 3});
+    assert_values(tsr_variable_select_range(v, "time", NULL, &february), 3, (double[]){0, 2, 3});
+    assert_values(tsr_variable_select_list(v, "time", 1, &february, false), 1, (double[]){2});
+    assert_values(tsr_variable_group(v, "time.month", "sum"), 2, (double[]){0, 5});
+    assert_failed(tsr_variable_anomaly(v, "time.month", "mean"), "label 1 along time is NaN");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +149,7 @@ int main(void)
         cmocka_unit_test(test_takes_and_indices),
         cmocka_unit_test(test_labels),
         cmocka_unit_test(test_dates),
+        cmocka_unit_test(test_missing_dates),
     };
     return cmocka_run_group_tests(tests, open_session, close_session);
 }

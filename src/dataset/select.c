@@ -66,13 +66,23 @@ static tsr_status label_interval(const tsr_variable *c, tsr_label label, interva
     return TSR_OK;
 }
 
+/* A label that is NaN is no moment, and in no interval. */
+#define NO_DAY INT64_MIN
+
+static bool is_within(instant t, const instant *first, const instant *end)
+{
+    return t.day != NO_DAY && (!first || instant_compare(t, *first) >= 0) && (!end || instant_compare(t, *end) < 0);
+}
+
 static tsr_status all_instants(const tsr_variable *c, instant **out)
 {
     const labels *l = c->labels;
     instant *t = mem_alloc((size_t)l->n * sizeof *t);
     if (!t) return TSR_ERR_MEMORY;
     for (int64_t i = 0; i < l->n; i++)
-        if (time_decode(&c->time, l->values[i], &t[i]) != TSR_OK) {
+        if (isnan(l->values[i]))
+            t[i] = (instant){NO_DAY, 0};
+        else if (time_decode(&c->time, l->values[i], &t[i]) != TSR_OK) {
             mem_free(t);
             return error_prefix("coordinate %s, label %lld", c->name, (long long)i);
         }
@@ -85,7 +95,7 @@ static time_resolution labels_resolution(calendar cal, const instant *t, int64_t
 {
     time_resolution finest = RESOLUTION_DAY;
     for (int64_t i = 0; i < n && finest < RESOLUTION_SECOND; i++) {
-        time_resolution r = time_resolution_of(cal, t[i]);
+        time_resolution r = t[i].day == NO_DAY ? RESOLUTION_DAY : time_resolution_of(cal, t[i]);
         if (r > finest) finest = r;
     }
     return finest;
@@ -140,8 +150,9 @@ static tsr_status find_one(const tsr_variable *v, const tsr_variable *c, tsr_lab
         number = time_encode(&c->time, range.first);
         for (*at = 0; !nearest && *at < c->labels->n; ++*at) {
             instant t;
+            if (isnan(c->labels->values[*at])) continue;
             TRY(time_decode(&c->time, c->labels->values[*at], &t));
-            if (instant_compare(t, range.first) >= 0 && instant_compare(t, range.end) < 0) return TSR_OK;
+            if (is_within(t, &range.first, &range.end)) return TSR_OK;
         }
     }
     for (*at = 0; !nearest && !label.text && *at < c->labels->n; ++*at)
@@ -191,8 +202,7 @@ static tsr_status flag_dates(const tsr_variable *c, const tsr_label *first, cons
         b = swap;
     }
     TRY(all_instants(c, &t));
-    for (int64_t i = 0; i < c->labels->n; i++)
-        flags[i] = (!first || instant_compare(t[i], a.first) >= 0) && (!last || instant_compare(t[i], b.end) < 0);
+    for (int64_t i = 0; i < c->labels->n; i++) flags[i] = is_within(t[i], first ? &a.first : NULL, last ? &b.end : NULL);
     mem_free(t);
     return TSR_OK;
 }
@@ -264,7 +274,7 @@ static tsr_status select_date(const tsr_variable *v, int axis, const tsr_variabl
     GUARD(all_instants(c, &t));
     flags = mem_calloc((size_t)n, sizeof *flags);
     if (!flags) GUARD(TSR_ERR_MEMORY);
-    for (int64_t i = 0; i < n; i++) flags[i] = instant_compare(t[i], range.first) >= 0 && instant_compare(t[i], range.end) < 0;
+    for (int64_t i = 0; i < n; i++) flags[i] = is_within(t[i], &range.first, &range.end);
     GUARD(flagged(flags, n, &list, &p));
     if (p.n == 0) GUARD(outside(v, c, label_title(label, what, sizeof what)));
     p.drops = p.n == 1 && range.resolution >= labels_resolution(c->time.cal, t, n);
