@@ -20,9 +20,37 @@ static void check_error(const char *source, size_t n, span at)
     mem_free(snippet);
 }
 
+static tsr_variable *make_coord(tsr_session *session, const char *name, int64_t n, const char *units)
+{
+    static const double values[] = {0, 6, 12, 18, 24, 30, 36, 42};
+    tsr_array *a = tsr_from_memory(session, values, TSR_F64, 1, &n, NULL, NULL, NULL, NULL);
+    return tsr_variable_set_text(tsr_variable_new(name, a, &name), "units", units);
+}
+
+/* A variable as files have them, so that names, labels, dates and groups are reached. */
+static tsr_variable *make_variable(tsr_session *session)
+{
+    static const char *const dims[] = {"time", "latitude", "longitude"};
+    static const char *const units[] = {"hours since 2000-01-01", "degrees_north", "degrees_east"};
+    const int64_t shape[] = {8, 3, 5};
+    tsr_variable *v = tsr_variable_new("t2m", tsr_ones(session, TSR_F32, 3, shape, NULL), dims);
+    for (int d = 0; d < 3; d++) v = tsr_variable_set_coord(v, dims[d], make_coord(session, dims[d], shape[d], units[d]));
+    return tsr_variable_set_text(v, "units", "K");
+}
+
+static bool add_sources(evaluator *e, tsr_variable *v)
+{
+    static const char *const names[] = {"time", "latitude", "longitude"};
+    bool ok = VEC_PUSH(&e->sources, (binding){"t2m", {.kind = VALUE_VARIABLE, .variable = v}});
+    for (int d = 0; d < 3 && ok; d++)
+        ok = VEC_PUSH(&e->sources, (binding){names[d], {.kind = VALUE_VARIABLE, .variable = tsr_variable_coord(v, names[d])}});
+    return ok;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static tsr_session *session; /* reused: opening one costs more than an expression */
+    static tsr_variable *variable;
     static int runs;
     const char *source = (const char *)data;
     evaluator e;
@@ -33,10 +61,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (runs++ % RUNS_PER_SESSION == 0) {
         tsr_session_close(session);
         session = tsr_session_open(NULL, &e.options);
-        if (!session) abort();
+        if (!session || !(variable = make_variable(session))) abort();
     }
     e.session = session;
     e.may_compute = false;
+    if (!add_sources(&e, variable)) abort();
     tsr_error_clear();
     if (parse_program(&e.memory, source, size, &program, &at) != TSR_OK)
         check_error(source, size, at);
