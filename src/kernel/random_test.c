@@ -239,7 +239,7 @@ static void moments_of(const kernels *k, form f, double moment[4], double *pair,
         }
     }
     for (int i = 0; i < 4; i++) moment[i] /= M;
-    *pair /= M / 2, *lag /= M / 2;
+    *pair /= 0.5 * M, *lag /= 0.5 * M;
 }
 
 static void test_statistics(void **context)
