@@ -20,13 +20,13 @@ setup:
 demo: setup all ## a month of sample data, its z-score and latitude profile, with pictures, into build/demo
 	@tools/demo
 
-test: ## everything continuous integration runs: checks, tests, the same under the sanitizers, clang-tidy, short fuzzing
-	@tools/setup test
-	@tools/run-tests
-
-check: ## what is worth running before each commit: the checks and the tests of the normal build
+test: ## everything continuous integration runs: checks, and the tests of library and program
 	@tools/setup test
 	@tools/run-tests --only lint,unit,python,cli
+
+check: ## that and more: the tests under the sanitizers, clang-tidy, short fuzzing (long)
+	@tools/setup test
+	@tools/run-tests
 
 bench: all ## measures Tessera, NumPy, Dask, CDO and others side by side and writes docs/performance.md
 	@tools/setup bench
