@@ -131,6 +131,9 @@ def environment(python):
             ("Tools", f"{first(['cdo', '--version'])}; {first(['ncra', '--version'])}")]
 
 
+NOTES = pathlib.Path(__file__).resolve().parent / "notes.md"  # what profiling found, written by hand
+
+
 def markdown(options, results, machine, about):
     lines = [INTRODUCTION.format(repeat=options.repeat, threads=options.threads)]
     if options.scale != 1.0:
@@ -157,7 +160,7 @@ def markdown(options, results, machine, about):
               f"Measured in the same run with {options.threads} threads on {1.6 * min(1, options.scale):.1f} GB (`bench/limits.c`): reading "
               f"{machine['read'] / 1e9:.1f} GB/s, copying {machine['copy'] / 1e9:.1f} GB/s (bytes read plus bytes written). A share of the "
               "limit is the traffic that the workload cannot avoid, divided by its time and by that bandwidth.", "", *notes,
-              "", "## Made with", "", "| | |", "| --- | --- |"]
+              "", NOTES.read_text().rstrip(), "", "## Made with", "", "| | |", "| --- | --- |"]
     lines += [f"| {key} | {value} |" for key, value in about]
     lines += [f"| Date | {time.strftime('%Y-%m-%d')} |", f"| Command | `{'make bench' if options.scale == 1 else 'bench/run.py'}` |", "",
               "## Commands", "", "```"]
