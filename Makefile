@@ -20,9 +20,9 @@ setup:
 demo: setup all ## a month of sample data, its z-score and latitude profile, with pictures, into build/demo
 	@tools/demo
 
-test: ## everything continuous integration runs: checks, and the tests of library and program
+test: ## everything continuous integration runs: checks, the tests of library and program, those of threads under the sanitizer
 	@tools/setup test
-	@tools/run-tests --only lint,unit,python,cli
+	@tools/run-tests --only lint,unit,python,cli,tsan
 
 check: ## that and more: the tests under the sanitizers, clang-tidy, short fuzzing (long)
 	@tools/setup test
