@@ -407,6 +407,21 @@ static tsr_status spill(keeper *k, held_set *set, int64_t block)
     return TSR_OK;
 }
 
+void keeper_hold(keeper *k, size_t bytes)
+{
+    pthread_mutex_lock(&k->lock);
+    k->held_bytes += bytes;
+    pthread_mutex_unlock(&k->lock);
+}
+
+void keeper_let_go(keeper *k, size_t bytes)
+{
+    pthread_mutex_lock(&k->lock);
+    k->held_bytes -= bytes;
+    pthread_cond_broadcast(&k->changed);
+    pthread_mutex_unlock(&k->lock);
+}
+
 size_t keeper_budget_bytes(const keeper *k) { return k->budget_bytes; }
 
 tsr_status keeper_reserve(keeper *k, size_t bytes, const atomic_bool *stop)

@@ -51,6 +51,10 @@ void held_unpin(held_set *set, int64_t block);
 /* One of the reads to come is done; with the last the block is freed. */
 void held_used(held_set *set, int64_t block);
 
+/* Counts memory that is held without being a block; never waits. */
+void keeper_hold(keeper *k, size_t bytes);
+void keeper_let_go(keeper *k, size_t bytes);
+
 /* Admission: waits until `bytes` more fit the budget, dropping and spilling as needed; release gives them back. A task that needs
  * more than the whole budget is refused with TSR_ERR_MEMORY. `stop` ends the wait early. */
 tsr_status keeper_reserve(keeper *k, size_t bytes, const atomic_bool *stop) MUST_CHECK;

@@ -406,14 +406,20 @@ static void *work(void *argument)
 
 /* ---- Setting up and taking down ----------------------------------------------------------------------------------- */
 
-/* A small output lies in one piece until the run ends: its readers take any region of it without copies. */
+/* A small output lies in one piece until the run ends: its readers take any region of it without copies. It cannot be spilled, so
+ * all of them together leave room in the budget for every task. */
 static tsr_status make_whole(run *r, const stage_output *o, buffer **out)
 {
-    int64_t bytes = shape_size(o->ndim, o->shape) * (int64_t)tsr_dtype_size(o->dtype);
-    if (o->root >= 0 || bytes > SMALL_SET_BYTES || (size_t)bytes > keeper_budget_bytes(r->keeper) / 16) return TSR_OK;
-    TRY(keeper_reserve(r->keeper, (size_t)bytes, &r->stop));
-    r->whole_bytes += (size_t)bytes;
-    return buffer_new(r->buffers, (size_t)bytes, out);
+    size_t bytes = (size_t)shape_size(o->ndim, o->shape) * tsr_dtype_size(o->dtype), budget = keeper_budget_bytes(r->keeper);
+    size_t largest_task = 0;
+    for (int i = 0; i < r->plan->n_stages; i++)
+        if ((size_t)r->plan->stages[i].task_bytes > largest_task) largest_task = (size_t)r->plan->stages[i].task_bytes;
+    if (o->root >= 0 || bytes > SMALL_SET_BYTES || r->whole_bytes + bytes > budget / 8) return TSR_OK;
+    if (r->whole_bytes + bytes + largest_task > budget) return TSR_OK;
+    TRY(buffer_new(r->buffers, bytes, out));
+    keeper_hold(r->keeper, bytes);
+    r->whole_bytes += bytes;
+    return TSR_OK;
 }
 
 static tsr_status init_stage(run *r, int number)
@@ -491,7 +497,7 @@ static void run_fini(run *r)
         VEC_FINI(&w->events);
         pthread_mutex_destroy(&w->lock);
     }
-    keeper_release(r->keeper, r->whole_bytes);
+    keeper_let_go(r->keeper, r->whole_bytes);
     keeper_cache_clear(r->keeper);
     mem_free(r->workers);
     mem_free(r->stages);

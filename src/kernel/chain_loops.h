@@ -24,7 +24,7 @@ static ALWAYS_INLINE V NAME(magnitude)(V x) { return (V)((VI)x & ~(VI)(SPLAT(-(T
 /* One operation on n vectors at element `at`. */
 static ALWAYS_INLINE void NAME(step)(V *acc, const int n, const chain_link *link, size_t at)
 {
-    const T *b = (const T *)link->operand + at;
+    const T *b = link->operand ? (const T *)link->operand + at : NULL;
     const V y = SPLAT(link->is_single ? *(const T *)link->operand : 0);
     switch (2 * (int)link->op + link->is_single) {
         BINARY(CHAIN_ADD, x + STRIP, x + y)

@@ -192,7 +192,7 @@ typedef struct strip {
 static strip strip_of(runner *r, const value *v, int64_t size, bool whole)
 {
     strip s = {.data = v->data, .row_step = row_step_of(v, size), .is_single = whole ? v->form == 0 : !(v->form & ALONG_COLS)};
-    if (v->ahead > 0 && v->ahead <= r->n_ahead && r->ahead[v->ahead - 1].at == 0) {
+    if (v->ahead > 0 && v->ahead <= r->n_ahead && r->ahead[v->ahead - 1].rows > 0 && r->ahead[v->ahead - 1].at == 0) {
         s.ahead = r->ahead[v->ahead - 1].row;
         r->ahead[v->ahead - 1].rows = 0;
     }

@@ -309,3 +309,17 @@ def test_operations_straight_on_a_file(s, tmp_path, extension):
         same(s.compute(s.call("tsr_reshape", c, tsr.I(2), tsr.numbers((90, 16)))), want.reshape(90, 16))
         same(s.compute(s.call("tsr_cumsum", s.call("tsr_take", c, tsr.L(4), tsr.numbers((3, 3, 40, 0)), tsr.I(0)), tsr.I(1))),
              np.cumsum(want.take([3, 3, 40, 0], 0), 1), rtol=1e-12)
+
+
+def test_many_small_results_leave_room_for_tasks(lib):
+    """Results that other stages read are kept in one piece only as far as every task still fits the budget beside them."""
+    a = np.random.default_rng(3).normal(size=(10, 50000))
+    with_budget = tsr.Session(lib, memory=16 << 20, threads=2)
+    x = with_budget.array(a, (5, 25000))
+    total, want = None, 0
+    for k in range(1, 31):
+        scaled = with_budget.map("multiply", x, with_budget.array(np.array(float(k))))
+        y = with_budget.map("subtract", x, with_budget.reduce("mean", scaled, (0,)))
+        total, want = y if total is None else with_budget.map("add", total, y), want + (a - (a * k).mean(0))
+    np.testing.assert_allclose(with_budget.compute(total), want, atol=1e-9)
+    with_budget.close()
