@@ -443,6 +443,8 @@ TSR_API tsr_array *tsr_repeat(tsr_array *a, int64_t n, const int64_t *repeats, i
 TSR_API tsr_array *tsr_tile(tsr_array *a, int n, const int64_t *repeats);
 /* The same array in other chunks. */
 TSR_API tsr_array *tsr_rechunk(tsr_array *a, const int64_t *chunks);
+/* The same in chunks of any lengths: n_chunks[d] of them along axis d; `sizes` holds the lengths of axis 0, then of axis 1 ... */
+TSR_API tsr_array *tsr_rechunk_sizes(tsr_array *a, const int64_t *n_chunks, const int64_t *sizes);
 /* The n-th difference along an axis. */
 TSR_API tsr_array *tsr_diff(tsr_array *a, int n, int axis);
 /* Zero above (tril) or below (triu) the k-th diagonal of the last two axes. */

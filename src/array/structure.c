@@ -335,15 +335,68 @@ tsr_array *tsr_roll(tsr_array *a, int n_axes, const int64_t *shifts, const int *
     return result;
 }
 
+/* grid.axes[].edges stay the caller's. */
+static tsr_array *rechunk(tsr_array *a, const grid *chunks)
+{
+    tsr_array *input = a->op == NODE_RECHUNK ? a->inputs[0] : a;
+    tsr_array proto = {.op = NODE_RECHUNK, .dtype = a->dtype, .ndim = a->ndim, .n_inputs = 1, .inputs = &input, .grid = *chunks};
+    memcpy(proto.shape, a->shape, sizeof proto.shape);
+    if (grid_equal(chunks, &a->grid)) return node_ref(a);
+    return node_make(a->session, &proto);
+}
+
 tsr_array *tsr_rechunk(tsr_array *a, const int64_t *chunks)
 {
+    grid wanted = {0};
+    if (!a || chunks_choose(a->session, a->dtype, a->ndim, a->shape, chunks, NULL, &wanted) != TSR_OK) return NULL;
+    return rechunk(a, &wanted);
+}
+
+/* The borders between chunks of these lengths, which must fill the axis; edges has room for n_chunks + 1. */
+static tsr_status edges_of_sizes(int axis, int64_t length, int64_t n_chunks, const int64_t *sizes, int64_t *edges, axis_grid *out)
+{
+    int64_t n = 0;
+    edges[0] = 0;
+    for (int64_t i = 0; i < n_chunks; i++) {
+        if (sizes[i] < 0 || sizes[i] > length - edges[n])
+            return error_set(TSR_ERR_VALUE, "rechunk: chunks do not fit axis %d of length %" PRId64, axis, length);
+        if (sizes[i] == 0) continue;
+        edges[n + 1] = edges[n] + sizes[i];
+        n++;
+    }
+    if (edges[n] != length) {
+        return error_set(TSR_ERR_VALUE, "rechunk: the chunks of axis %d are %" PRId64 " long together, the axis %" PRId64, axis,
+                         edges[n], length);
+    }
+    *out = length ? axis_grid_edges(n, edges) : axis_grid_regular(0, 0);
+    return TSR_OK;
+}
+
+tsr_array *tsr_rechunk_sizes(tsr_array *a, const int64_t *n_chunks, const int64_t *sizes)
+{
+    grid wanted = {0};
+    int64_t n_edges = 0;
+    tsr_array *result = NULL;
     if (!a) return NULL;
-    tsr_array *input = a->op == NODE_RECHUNK ? a->inputs[0] : a;
-    tsr_array proto = {.op = NODE_RECHUNK, .dtype = a->dtype, .ndim = a->ndim, .n_inputs = 1, .inputs = &input};
-    memcpy(proto.shape, a->shape, sizeof proto.shape);
-    if (chunks_choose(a->session, a->dtype, a->ndim, a->shape, chunks, NULL, &proto.grid) != TSR_OK) return NULL;
-    if (grid_equal(&proto.grid, &a->grid)) return node_ref(a);
-    return node_make(a->session, &proto);
+    for (int d = 0; d < a->ndim; d++) {
+        if (n_chunks[d] < 0) {
+            (void)error_set(TSR_ERR_VALUE, "rechunk: %" PRId64 " chunks along axis %d", n_chunks[d], d);
+            return NULL;
+        }
+        n_edges += n_chunks[d] + 1;
+    }
+    int64_t *edges = mem_alloc(sizeof *edges * (size_t)(n_edges + 1)), *free_edges = edges;
+    if (!edges) return NULL;
+    wanted.ndim = a->ndim;
+    for (int d = 0; d < a->ndim; d++) {
+        if (edges_of_sizes(d, a->shape[d], n_chunks[d], sizes, free_edges, &wanted.axes[d]) != TSR_OK) goto done;
+        free_edges += n_chunks[d] + 1;
+        sizes += n_chunks[d];
+    }
+    result = rechunk(a, &wanted);
+done:
+    mem_free(edges);
+    return result;
 }
 
 tsr_array *tsr_diff(tsr_array *a, int n, int axis)

@@ -1,0 +1,41 @@
+"""Writes the C source of the module tessera._tessera, for cffi's API mode.
+
+    build_ffi.py include/tessera.h python/glue.h python/glue.c OUTPUT.c
+
+The declarations are read from the headers; none are copied by hand.
+"""
+import pathlib
+import re
+import sys
+
+import cffi
+
+# Functions of Python that C calls (cffi acquires the GIL): python/tessera/_session.py and _source.py define them.
+CALLBACKS = """
+extern "Python" void glue_progress(void *context, const tsr_progress *progress);
+extern "Python" void glue_release(void *context);
+"""
+
+
+def declarations(header):
+    """The declarations of a C header as cffi's parser reads them: no comments, no preprocessor, no attributes."""
+    text = re.sub(r"/\*.*?\*/", " ", header, flags=re.DOTALL)
+    text = re.sub(r"//[^\n]*", "", text)
+    text = re.sub(r"\\\n", " ", text)
+    text = re.sub(r'#\s*ifdef __cplusplus.*?#\s*endif', "", text, flags=re.DOTALL)
+    text = re.sub(r"^\s*#.*$", "", text, flags=re.MULTILINE)
+    return re.sub(r"\bTSR_API\b", "", text)
+
+
+def main():
+    header, glue_header, glue_source, output = map(pathlib.Path, sys.argv[1:])
+    ffi = cffi.FFI()
+    ffi.cdef(declarations(header.read_text()))
+    ffi.cdef(declarations(glue_header.read_text()))
+    ffi.cdef(CALLBACKS)
+    ffi.set_source("tessera._tessera", f'#include "tessera.h"\n{glue_header.read_text()}\n{glue_source.read_text()}')
+    ffi.emit_c_code(str(output))
+
+
+if __name__ == "__main__":
+    main()

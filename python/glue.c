@@ -1,0 +1,67 @@
+/* The extension's own C: numbers beside arrays without an object for each, and Ctrl-C while the library computes.
+ * The handler of SIGINT is installed by the main thread only, so its state needs no lock. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+static tsr_array *apply(glue_binary op, tsr_array *a, tsr_scalar value, bool reflected)
+{
+    tsr_array *number = tsr_scalar_like(a, value);
+    tsr_array *result = reflected ? op(number, a) : op(a, number);
+    tsr_release(number);
+    return result;
+}
+
+tsr_array *glue_with_bool(glue_binary op, tsr_array *a, bool value, bool reflected)
+{
+    return apply(op, a, tsr_bool(value), reflected);
+}
+
+tsr_array *glue_with_int(glue_binary op, tsr_array *a, int64_t value, bool reflected)
+{
+    return apply(op, a, tsr_int(value), reflected);
+}
+
+tsr_array *glue_with_float(glue_binary op, tsr_array *a, double value, bool reflected)
+{
+    return apply(op, a, tsr_float(value), reflected);
+}
+
+tsr_array *glue_with_complex(glue_binary op, tsr_array *a, double real, double imag, bool reflected)
+{
+    return apply(op, a, tsr_complex(real, imag), reflected);
+}
+
+/* ---- Ctrl-C -------------------------------------------------------------------------------------------------------- */
+
+static tsr_session *volatile interrupted;
+static struct sigaction before;
+
+/* Python's own handler notes the signal, so that KeyboardInterrupt is raised once the library has returned. */
+static void on_interrupt(int number, siginfo_t *info, void *context)
+{
+    int saved = errno;
+    tsr_cancel(interrupted);
+    if (before.sa_flags & SA_SIGINFO)
+        before.sa_sigaction(number, info, context);
+    else if (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN)
+        before.sa_handler(number);
+    errno = saved;
+}
+
+void glue_interrupts_begin(tsr_session *session)
+{
+    struct sigaction ours;
+    memset(&ours, 0, sizeof ours);
+    ours.sa_sigaction = on_interrupt;
+    ours.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    sigemptyset(&ours.sa_mask);
+    interrupted = session;
+    sigaction(SIGINT, &ours, &before);
+}
+
+void glue_interrupts_end(void)
+{
+    sigaction(SIGINT, &before, NULL);
+    interrupted = NULL;
+}

@@ -1,0 +1,13 @@
+/* What the extension adds to tessera.h: the same functions with arguments that Python hands over quickly, and Ctrl-C. */
+
+typedef tsr_array *(*glue_binary)(tsr_array *, tsr_array *);
+
+/* op(a, value), or op(value, a) if `reflected`, where the number takes the dtype it has beside `a` (tsr_scalar_like). */
+tsr_array *glue_with_bool(glue_binary op, tsr_array *a, bool value, bool reflected);
+tsr_array *glue_with_int(glue_binary op, tsr_array *a, int64_t value, bool reflected);
+tsr_array *glue_with_float(glue_binary op, tsr_array *a, double value, bool reflected);
+tsr_array *glue_with_complex(glue_binary op, tsr_array *a, double real, double imag, bool reflected);
+
+/* Between the two, an interrupt (SIGINT) cancels what the session computes, besides what it did before. Main thread only. */
+void glue_interrupts_begin(tsr_session *session);
+void glue_interrupts_end(void);

@@ -1,0 +1,66 @@
+"""Settings of engines: from arguments, `config.set`, environment variables (TESSERA_THREADS ...) and a file, in this order.
+
+The file is $TESSERA_CONFIG or ~/.config/tessera.ini, with a section [tessera]:
+
+    [tessera]
+    threads = 4
+    memory = 2GiB
+    scratch = /scratch/me
+"""
+from __future__ import annotations
+
+import os
+import re
+
+from ._lib import ffi
+
+NAMES = ("threads", "memory", "scratch", "isa")
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+_set: dict[str, object] = {}
+
+
+def parse_bytes(size: int | float | str) -> int:
+    """Bytes from a number or a text such as "2GiB", "500 MB" or "1e9".
+
+    >>> parse_bytes("2KiB"), parse_bytes("1.5 MB")
+    (2048, 1500000)
+    """
+    if not isinstance(size, str):
+        return int(size)
+    match = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*([kmgt]?i?)b?\s*", size, re.IGNORECASE)
+    if not match or match[2].lower() not in UNITS:
+        raise ValueError(f"'{size}' is no size; write a number with a unit, such as '2GiB'")
+    return int(float(match[1]) * UNITS[match[2].lower()])
+
+
+def _file() -> dict[str, str]:
+    import configparser
+
+    path = os.environ.get("TESSERA_CONFIG") or os.path.join(os.path.expanduser("~"), ".config", "tessera.ini")
+    parser = configparser.ConfigParser()
+    parser.read(path)
+    return dict(parser["tessera"]) if "tessera" in parser else {}
+
+
+def get(name: str, default=None):
+    """A setting as it was given, or `default`."""
+    if name not in NAMES:
+        raise KeyError(f"there is no setting '{name}'; the settings are {', '.join(NAMES)}")
+    if name in _set:
+        return _set[name]
+    return os.environ.get(f"TESSERA_{name.upper()}") or _file().get(name, default)
+
+
+def engine_settings(**given) -> dict[str, object]:
+    """What the arguments say, completed from the other places."""
+    return {name: get(name) if given.get(name) is None else given[name] for name in NAMES}
+
+
+def options(settings: dict):
+    """The settings as tsr_options, and what must stay alive while they are used."""
+    texts = {name: ffi.new("char[]", os.fsencode(settings[name])) if settings[name] else ffi.NULL for name in ("scratch", "isa")}
+    made = ffi.new("tsr_options *")
+    made.n_threads = int(settings["threads"] or 0)
+    made.memory_bytes = parse_bytes(settings["memory"] or 0)
+    made.scratch_dir, made.isa = texts["scratch"], texts["isa"]
+    return made, texts

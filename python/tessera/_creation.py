@@ -1,0 +1,236 @@
+"""Arrays from nothing, from memory and from things that are read by slices."""
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+
+from . import _chunks
+from ._core import Node, asnode, from_numpy, is_array_like, make
+from ._lib import dtype_code, ffi, lib
+from ._session import current
+
+
+def shape_of(shape) -> tuple[int, ...]:
+    """A shape from an int or a sequence of ints."""
+    try:
+        return (operator.index(shape),)
+    except TypeError:
+        return tuple(operator.index(length) for length in shape)
+
+
+def created(p, session, items):
+    """A new array; chunks of different lengths are applied now."""
+    array = make(p, session)
+    return make(_chunks.rechunk(array._p, items), session) if items and any(isinstance(i, tuple) for i in items) else array
+
+
+def _filled(value, dtype, shape, chunks):
+    shape, session = shape_of(shape), current()
+    items = _chunks.parse(chunks, len(shape))
+    return created(lib.tsr_full(session.handle(), value, dtype_code(dtype), len(shape), shape, _chunks.regular(items)), session, items)
+
+
+def zeros(shape, dtype=float, *, chunks="auto"):
+    """Zeros of this shape.
+
+    >>> import tessera as ts
+    >>> ts.zeros((2, 3), chunks=(1, 3)).numblocks
+    (2, 1)
+    """
+    return _filled(lib.tsr_int(0), dtype, shape, chunks)
+
+
+def ones(shape, dtype=float, *, chunks="auto"):
+    """Ones of this shape.
+
+    >>> import tessera as ts
+    >>> ts.ones(3).compute()
+    array([1., 1., 1.])
+    """
+    return _filled(lib.tsr_int(1), dtype, shape, chunks)
+
+
+def empty(shape, dtype=float, *, chunks="auto"):
+    """An array whose values do not matter; they are zeros here.
+
+    >>> import tessera as ts
+    >>> ts.empty((2, 2)).shape
+    (2, 2)
+    """
+    return zeros(shape, dtype, chunks=chunks)
+
+
+def full(shape, fill_value, dtype=None, *, chunks="auto"):
+    """An array of one value, which broadcasts to the shape.
+
+    >>> import tessera as ts
+    >>> ts.full((2, 2), 7).compute()
+    array([[7, 7],
+           [7, 7]])
+    """
+    value = asnode(fill_value)
+    if dtype is not None:
+        value = make(lib.tsr_astype(value._p, dtype_code(dtype)), value._s)
+    shape = shape_of(shape)
+    array = make(lib.tsr_broadcast_to(value._p, len(shape), shape), value._s)
+    return make(_chunks.rechunk(array._p, _chunks.parse(chunks, len(shape))), value._s)
+
+
+def _like(a, dtype, chunks, shape):
+    """What the *_like functions take from their argument."""
+    a = asnode(a)
+    same = shape is None
+    return (a.shape if same else shape), (a.dtype if dtype is None else dtype), (a.chunks if chunks is None and same else chunks)
+
+
+def zeros_like(a, dtype=None, order="K", subok=True, shape=None, *, chunks=None):
+    """Zeros with the shape, dtype and chunks of `a`.
+
+    >>> import tessera as ts
+    >>> ts.zeros_like(ts.arange(3)).compute()
+    array([0, 0, 0])
+    """
+    shape, dtype, chunks = _like(a, dtype, chunks, shape)
+    return zeros(shape, dtype, chunks=chunks)
+
+
+def ones_like(a, dtype=None, order="K", subok=True, shape=None, *, chunks=None):
+    """Ones with the shape, dtype and chunks of `a`.
+
+    >>> import tessera as ts
+    >>> ts.ones_like([[1.5, 2.5]]).compute()
+    array([[1., 1.]])
+    """
+    shape, dtype, chunks = _like(a, dtype, chunks, shape)
+    return ones(shape, dtype, chunks=chunks)
+
+
+def empty_like(a, dtype=None, order="K", subok=True, shape=None, *, chunks=None):
+    """`empty` with the shape, dtype and chunks of `a`.
+
+    >>> import tessera as ts
+    >>> ts.empty_like(ts.ones((2, 3))).shape
+    (2, 3)
+    """
+    return zeros_like(a, dtype, order, subok, shape, chunks=chunks)
+
+
+def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, chunks=None):
+    """`full` with the shape, dtype and chunks of `a`.
+
+    >>> import tessera as ts
+    >>> ts.full_like(ts.arange(3), 2).compute()
+    array([2, 2, 2])
+    """
+    shape, dtype, chunks = _like(a, dtype, chunks, shape)
+    return full(shape, fill_value, dtype, chunks="auto" if chunks is None else chunks)
+
+
+def arange(start, /, stop=None, step=1, dtype=None, *, like=None, chunks="auto"):
+    """start, start + step, ... before stop.
+
+    >>> import tessera as ts
+    >>> ts.arange(1, 10, 3).compute()
+    array([1, 4, 7])
+    """
+    if stop is None:
+        start, stop = 0, start
+    whole = all(isinstance(v, (int, np.integer)) for v in (start, stop, step))
+    dtype = np.dtype((np.int64 if whole else np.float64) if dtype is None else dtype)
+    session, items = current(), _chunks.parse(chunks, 1)
+    function = lib.tsr_arange_int if whole else lib.tsr_arange
+    return created(function(session.handle(), start, stop, step, dtype_code(dtype), _chunks.regular(items)), session, items)
+
+
+def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, *, chunks="auto"):
+    """`num` evenly spaced numbers from start to stop.
+
+    >>> import tessera as ts
+    >>> ts.linspace(0, 1, 5).compute()
+    array([0.  , 0.25, 0.5 , 0.75, 1.  ])
+    """
+    num, session, items = operator.index(num), current(), _chunks.parse(chunks, 1)
+    array = created(lib.tsr_linspace(session.handle(), start, stop, num, endpoint, dtype_code(float if dtype is None else dtype),
+                                     _chunks.regular(items)), session, items)
+    return (array, (stop - start) / (num - 1 if endpoint else num)) if retstep else array
+
+
+def eye(N, M=None, k=0, dtype=float, *, chunks="auto"):
+    """Ones on the k-th diagonal of an N x M array of zeros.
+
+    >>> import tessera as ts
+    >>> ts.eye(2, dtype=int).compute()
+    array([[1, 0],
+           [0, 1]])
+    """
+    session, items = current(), _chunks.parse(chunks, 2)
+    return created(lib.tsr_eye(session.handle(), N, -1 if M is None else M, k, dtype_code(dtype), _chunks.regular(items)), session, items)
+
+
+def identity(n, dtype=float, *, chunks="auto"):
+    """The n x n identity.
+
+    >>> import tessera as ts
+    >>> ts.identity(3).sum().compute()
+    np.float64(3.0)
+    """
+    return eye(n, dtype=dtype, chunks=chunks)
+
+
+def from_array(x, chunks="auto", name=None, lock=False, asarray=None, **ignored):
+    """An array that reads `x`: a NumPy array (without a copy: do not change it afterwards), or anything with `shape`, `dtype` and
+    `__getitem__`, such as a variable of h5py, zarr or netCDF4, which is read block by block when needed.
+
+    Parameters
+    ----------
+    x : array_like
+        What is read.
+    chunks : int, tuple, dict or "auto"
+        How the array is cut.
+    name, lock, asarray : optional
+        Accepted for programs written for Dask; things that are no NumPy arrays are always read by one thread at a time.
+
+    Examples
+    --------
+    >>> import numpy as np, tessera as ts
+    >>> ts.from_array(np.arange(6), chunks=2).chunks
+    ((2, 2, 2),)
+    """
+    if isinstance(x, Node):
+        return x if chunks == "auto" else x.rechunk(chunks)
+    if is_array_like(x):
+        from ._source import from_slices
+
+        return from_slices(x, chunks)
+    values = np.asarray(x)
+    items = _chunks.parse(chunks, values.ndim)
+    array = from_numpy(values, _chunks.regular(items) if items else None)
+    return created(lib.tsr_retain(array._p), array._s, items)
+
+
+def asarray(a, dtype=None, order=None, *, copy=None, chunks="auto", **ignored):
+    """An array from an array, a number, nested lists, or what `from_array` takes.
+
+    >>> import tessera as ts
+    >>> ts.asarray([1, 2.5]).dtype
+    dtype('float64')
+    """
+    array = from_array(a, chunks=chunks)
+    return array if dtype is None else make(lib.tsr_astype(array._p, dtype_code(dtype)), array._s)
+
+
+def array(object, dtype=None, *, copy=True, order=None, ndmin=0, chunks="auto", **ignored):
+    """Like `asarray`, of a copy of the values where they are in memory.
+
+    >>> import tessera as ts
+    >>> ts.array([[1, 2]], ndmin=3).shape
+    (1, 1, 2)
+    """
+    if not isinstance(object, Node) and not is_array_like(object):
+        object = np.array(object, dtype, copy=True, ndmin=ndmin)
+    made = asarray(object, dtype, chunks=chunks)
+    return made if made.ndim >= ndmin else made[(None,) * (ndmin - made.ndim)]
+
+
+asanyarray = asarray

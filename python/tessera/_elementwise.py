@@ -1,0 +1,214 @@
+"""NumPy's ufuncs and Python's operators, made from the list that the library itself gives (tsr_map_name)."""
+from __future__ import annotations
+
+import numpy as np
+
+from ._core import Node, asnode, common, is_number, make, operand, scalar_like
+from ._lib import DTYPES, dtype_code, failure, ffi, lib
+
+
+def replace(target: Node, result: Node) -> Node:
+    """Puts the result into `target` as NumPy's out= and in-place operators do: the same shape, the dtype by "same_kind"."""
+    if result.shape != target.shape:
+        raise ValueError(f"non-broadcastable output operand with shape {target.shape} doesn't match the broadcast shape {result.shape}")
+    if result.dtype != target.dtype:
+        if not np.can_cast(result.dtype, target.dtype, "same_kind"):
+            raise TypeError(f"cannot put a result of dtype {result.dtype} into an array of dtype {target.dtype} with casting rule 'same_kind'")
+        result = make(lib.tsr_astype(result._p, dtype_code(target.dtype)), result._s)
+    old, target._p = target._p, lib.tsr_retain(result._p)
+    lib.tsr_release(old)
+    return target
+
+
+def deliver(result: Node, out):
+    """`out=` of functions: None, one of our arrays (replaced), or a NumPy array (computed into)."""
+    if isinstance(out, tuple):
+        (out,) = out
+    if out is None:
+        return result
+    if isinstance(out, Node):
+        return replace(out, result)
+    np.copyto(out, result.compute(), casting="same_kind")
+    return out
+
+
+class Ufunc:
+    """An elementwise function with NumPy's name, arguments and results that stays lazy.
+
+    Parameters of a call are arrays, numbers or what `tessera.asarray` takes; shapes broadcast. `out=` takes one of our arrays, whose
+    value is replaced, or a NumPy array, which is computed into. With `where=` the other elements come from `out` (or are 0).
+
+    Examples
+    --------
+    >>> import tessera as ts
+    >>> ts.hypot(ts.asarray([3.0, 5.0]), [4.0, 12.0]).compute()
+    array([ 5., 13.])
+    """
+
+    def __init__(self, name: str, parts: tuple[str, ...], nin: int) -> None:
+        self.__name__ = name
+        self.nin, self.nout = nin, len(parts)
+        self._parts = tuple(getattr(lib, "tsr_" + part, None) or _by_name(part) for part in parts)
+        arguments = ", ".join(f"x{i + 1}" for i in range(nin)) if nin > 1 else "x"
+        self.__doc__ = f"{name}({arguments}, /, *, out=None, where=True, dtype=None): numpy.{name}, lazily."
+
+    def __repr__(self) -> str:
+        return f"<tessera function {self.__name__}>"
+
+    def __call__(self, *args, out=None, where=True, dtype=None, casting="same_kind", order="K", subok=True, signature=None):
+        if len(args) > self.nin:  # outputs by position
+            args, out = args[: self.nin], args[self.nin:]
+        if len(args) < self.nin:
+            raise TypeError(f"{self.__name__}() takes {self.nin} argument{'s' * (self.nin > 1)}, {len(args)} given")
+        nodes = common(args)
+        if dtype is not None:
+            nodes = [make(lib.tsr_astype(node._p, dtype_code(dtype)), node._s) for node in nodes]
+        pointers = [node._p for node in nodes]
+        results = tuple(make(part(*pointers), nodes[0]._s) for part in self._parts)
+        outs = out if isinstance(out, tuple) else (out,) * 1 if self.nout == 1 else out or (None,) * self.nout
+        results = tuple(_choose(where, r, o) if where is not True else r for r, o in zip(results, outs))
+        results = tuple(map(deliver, results, outs))
+        return results if self.nout > 1 else results[0]
+
+    def outer(self, a, b, /, **options):
+        """The function of every pair of elements: shape a.shape + b.shape."""
+        a, b = asnode(a), asnode(b)
+        axes = list(range(a.ndim, a.ndim + b.ndim))
+        return self(make(lib.tsr_expand_dims(a._p, len(axes), axes), a._s), b, **options)
+
+    def _fold(self, table: dict, what: str, a, options):
+        from . import _reductions
+
+        if self.__name__ not in table:
+            raise NotImplementedError(f"{self.__name__} has no {what}; those that have are {', '.join(table)}")
+        return getattr(_reductions, table[self.__name__])(a, **options)
+
+    def reduce(self, array, axis=0, dtype=None, out=None, keepdims=False, **options):
+        """numpy.ufunc.reduce for the functions that are reductions: add, multiply, maximum, minimum, logical_and, logical_or."""
+        extra = {} if dtype is None else {"dtype": dtype}
+        return self._fold(REDUCE, "reduce", array, {"axis": axis, "out": out, "keepdims": keepdims, **extra, **options})
+
+    def accumulate(self, array, axis=0, dtype=None, out=None):
+        """numpy.ufunc.accumulate for add and multiply."""
+        return self._fold(ACCUMULATE, "accumulate", array, {"axis": axis, "dtype": dtype, "out": out})
+
+
+REDUCE = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logical_and": "all", "logical_or": "any"}
+ACCUMULATE = {"add": "cumsum", "multiply": "cumprod"}
+# Functions of two results, by the functions of one that the library has.
+PAIRS = {"divmod": ("floor_divide", "remainder"), "modf": ("modf_fraction", "modf_integer"), "frexp": ("frexp_mantissa", "frexp_exponent")}
+# In the library's list, but no functions of arrays alone in NumPy: _functions.py spells them.
+OTHERS = {"where", "nan_to_num", "real", "imag"}
+
+
+def _by_name(name: str):
+    """The function of a name that is only an alias in the library."""
+    encoded = name.encode()
+    return lambda *pointers: lib.tsr_map(encoded, len(pointers), pointers)
+
+
+def _choose(where, result: Node, out) -> Node:
+    """result where the mask holds, elsewhere `out`, or 0 when there is none."""
+    mask = asnode(where, result._s)
+    other = scalar_like(result, 0) if out is None else asnode(out, result._s)
+    return make(lib.tsr_where(mask._p, result._p, other._p), result._s)
+
+
+def _make_ufuncs() -> dict[str, Ufunc]:
+    arity, found, index = ffi.new("int *"), {}, 0
+    while name := lib.tsr_map_name(index, arity):
+        text = ffi.string(name).decode()
+        if text not in OTHERS and not text.startswith(("modf_", "frexp_")):
+            found[text] = Ufunc(text, (text,), arity[0])
+        index += 1
+    for name, parts in PAIRS.items():
+        found[name] = Ufunc(name, parts, 2 if name == "divmod" else 1)
+    return found
+
+
+UFUNCS: dict[str, Ufunc] = _make_ufuncs()
+
+# ---- Operators ----------------------------------------------------------------------------------------------------------
+
+BINARY = {"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "floordiv": "floor_divide", "mod": "remainder",
+          "pow": "power", "lshift": "left_shift", "rshift": "right_shift", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor"}
+COMPARE = {"eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}
+UNARY = {"neg": "negative", "pos": "positive", "abs": "absolute", "invert": "invert"}
+
+
+def _beyond(name: str, array: Node, value: int, reflected: bool) -> Node:
+    """An integer that the array's dtype cannot hold: as in NumPy an error, but comparisons know the answer."""
+    if name not in COMPARE.values() or array.dtype.kind not in "iu":
+        return UFUNCS[name](*((value, array) if reflected else (array, value)))  # fails with the reason
+    lib.tsr_error_clear()
+    sign = 1 if value > 0 else -1
+    answer = bool(getattr(np, name)(*((sign, 0) if reflected else (0, sign))))
+    return make(lib.tsr_full(array._s.handle(), lib.tsr_bool(answer), lib.TSR_BOOL, array.ndim, array.shape, ffi.NULL), array._s)
+
+
+def _binary(name: str, reflected: bool = False):
+    function, pointer = getattr(lib, "tsr_" + name), ffi.addressof(lib, "tsr_" + name)
+    with_int, with_float, with_bool, with_complex = lib.glue_with_int, lib.glue_with_float, lib.glue_with_bool, lib.glue_with_complex
+
+    def method(self, other):
+        kind = type(other)
+        if kind is type(self):
+            p = function(other._p, self._p) if reflected else function(self._p, other._p)
+        elif kind is int:
+            try:
+                p = with_int(pointer, self._p, other, reflected)
+            except OverflowError:
+                p = None
+            if not p and lib.tsr_error_code() in (lib.TSR_OK, lib.TSR_ERR_VALUE) and self._p:
+                return _beyond(name, self, other, reflected)
+        elif kind is float:
+            p = with_float(pointer, self._p, other, reflected)
+        elif kind is bool:
+            p = with_bool(pointer, self._p, other, reflected)
+        elif kind is complex:
+            p = with_complex(pointer, self._p, other.real, other.imag, reflected)
+        else:
+            other = operand(other, self)
+            if other is None:
+                return NotImplemented
+            p = function(other._p, self._p) if reflected else function(self._p, other._p)
+        return make(p, self._s)
+
+    return method
+
+
+def _inplace(name: str):
+    operator = _binary(name)
+
+    def method(self, other):
+        result = operator(self, other)
+        return NotImplemented if result is NotImplemented else replace(self, result)
+
+    return method
+
+
+def _unary(name: str):
+    function = getattr(lib, "tsr_" + name)
+    return lambda self: make(function(self._p), self._s)
+
+
+def _divmod(self, other):
+    return UFUNCS["divmod"](self, other)
+
+
+def _rdivmod(self, other):
+    return UFUNCS["divmod"](other, self)
+
+
+def operators() -> dict:
+    """Python's special methods for arithmetic, comparison and bits."""
+    methods = {"__divmod__": _divmod, "__rdivmod__": _rdivmod}
+    for short, name in BINARY.items():
+        methods[f"__{short}__"] = _binary(name)
+        methods[f"__r{short}__"] = _binary(name, reflected=True)
+        methods[f"__i{short}__"] = _inplace(name)
+    methods.update({f"__{short}__": _binary(name) for short, name in COMPARE.items()})
+    methods.update({f"__{short}__": _unary(name) for short, name in UNARY.items()})
+    for name, method in methods.items():
+        method.__name__ = name
+    return methods

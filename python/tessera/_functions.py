@@ -1,0 +1,175 @@
+"""The package's public functions: those of NumPy, and the few that evaluate."""
+from __future__ import annotations
+
+import numpy as np
+
+from ._core import Node, asnode, common, make
+from ._creation import (arange, array, asanyarray, asarray, empty, empty_like, eye, from_array, full, full_like, identity, linspace, ones,
+                        ones_like, zeros, zeros_like)
+from ._lib import ffi, lib
+from ._manipulation import (append, array_split, atleast_1d, atleast_2d, atleast_3d, block, broadcast_arrays, broadcast_to, column_stack,
+                            concat, concatenate, diagonal, diff, dsplit, dstack, expand_dims, flip, fliplr, flipud, hsplit, hstack,
+                            matrix_transpose, moveaxis, pad, permute_dims, ravel, repeat, reshape, roll, rollaxis, rot90, row_stack, split,
+                            squeeze, stack, swapaxes, take, tile, transpose, tril, triu, unstack, vsplit, vstack)
+from ._reductions import (all, any, argmax, argmin, average, count_nonzero, cumprod, cumsum, histogram, histogram_bin_edges, max, mean,
+                          median, min, nanargmax, nanargmin, nancumprod, nancumsum, nanmax, nanmean, nanmedian, nanmin, nanpercentile,
+                          nanprod, nanquantile, nanstd, nansum, nanvar, percentile, prod, ptp, quantile, std, sum, var)
+from ._elementwise import deliver
+
+amax, amin = max, min
+
+
+def compute(*arrays):
+    """Computes several arrays together, sharing the work they have in common; what is no array of ours is passed through.
+
+    >>> import tessera as ts
+    >>> x = ts.arange(5)
+    >>> ts.compute(x.sum(), x.max())
+    (np.int64(10), np.int64(4))
+    """
+    lazy = [a for a in arrays if isinstance(a, Node)]
+    outs = [np.empty(a.shape, a.dtype) for a in lazy]
+    if lazy:
+        lazy[0]._s.run(lib.tsr_compute, len(lazy), [a._p for a in lazy], [ffi.from_buffer(out) for out in outs])
+    results = iter([out if out.ndim else out[()] for out in outs])
+    return tuple(next(results) if isinstance(a, Node) else a for a in arrays)
+
+
+def persist(*arrays):
+    """Computes several arrays together and keeps their blocks in the session: arrays that read them.
+
+    >>> import tessera as ts
+    >>> x, y = ts.persist(ts.ones(3), ts.zeros(3))
+    >>> (x + y).compute()
+    array([1., 1., 1.])
+    """
+    nodes = [asnode(a) for a in arrays]
+    results = ffi.new("tsr_array *[]", len(nodes))
+    if nodes:
+        nodes[0]._s.run(lib.tsr_persist, len(nodes), [n._p for n in nodes], results)
+    return tuple(make(p, nodes[0]._s) for p in results)
+
+
+def where(condition, x=None, y=None, /):
+    """x where the condition is true, y elsewhere.
+
+    >>> import tessera as ts
+    >>> ts.where(ts.arange(4) > 1, ts.arange(4), -1).compute()
+    array([-1, -1,  2,  3])
+    """
+    if x is None or y is None:
+        raise ValueError("either both or neither of x and y should be given")
+    condition = asnode(condition)
+    x, y = common((x, y))
+    return make(lib.tsr_where(condition._p, x._p, y._p), x._s)
+
+
+def clip(a, /, a_min=None, a_max=None, out=None, *, min=None, max=None):
+    """Between two bounds, either of which may be None.
+
+    >>> import tessera as ts
+    >>> ts.clip([1, 5, 9], 2, 8).compute()
+    array([2, 5, 8])
+    """
+    from ._elementwise import UFUNCS
+
+    low, high = a_min if min is None else min, a_max if max is None else max
+    result = asnode(a)
+    if low is not None:
+        result = UFUNCS["maximum"](result, low)
+    if high is not None:
+        result = UFUNCS["minimum"](result, high)
+    return deliver(result, out)
+
+
+def round(a, decimals=0, out=None):
+    """To so many places, halves to even.
+
+    >>> import tessera as ts
+    >>> ts.round([1.25, 2.5], 1).compute()
+    array([1.2, 2.5])
+    """
+    a = asnode(a)
+    return deliver(make(lib.tsr_round(a._p, decimals), a._s), out)
+
+
+around = round
+
+
+def real(val):
+    """The real part.
+
+    >>> import tessera as ts
+    >>> ts.real([1 + 2j]).compute()
+    array([1.])
+    """
+    val = asnode(val)
+    return make(lib.tsr_real(val._p), val._s)
+
+
+def imag(val):
+    """The imaginary part.
+
+    >>> import tessera as ts
+    >>> ts.imag([1 + 2j]).compute()
+    array([2.])
+    """
+    val = asnode(val)
+    return make(lib.tsr_imag(val._p), val._s)
+
+
+def angle(z, deg=False):
+    """The argument of complex numbers.
+
+    >>> import tessera as ts
+    >>> ts.angle([1j], deg=True).compute()
+    array([90.])
+    """
+    z = asnode(z)
+    return make(lib.tsr_angle(z._p, deg), z._s)
+
+
+def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
+    """NaN and the infinities replaced: by 0 and the dtype's largest and smallest numbers, or by those given.
+
+    >>> import tessera as ts
+    >>> ts.nan_to_num([1.0, float("nan")]).compute()
+    array([1., 0.])
+    """
+    x = asnode(x)
+    if x.dtype.kind != "f":
+        return make(lib.tsr_nan_to_num(x._p), x._s)
+    largest = float(np.finfo(x.dtype).max)
+    return make(lib.tsr_nan_to_num_with(x._p, nan, largest if posinf is None else posinf, -largest if neginf is None else neginf), x._s)
+
+
+def isclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
+    """Whether elements agree within a tolerance: abs(a - b) <= atol + rtol * abs(b).
+
+    >>> import tessera as ts
+    >>> ts.isclose([1.0, 1.1], 1.0).compute()
+    array([ True, False])
+    """
+    a, b = common((a, b))
+    return make(lib.tsr_isclose(a._p, b._p, rtol, atol, equal_nan), a._s)
+
+
+def allclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
+    """Whether all elements agree within a tolerance, as a lazy bool.
+
+    >>> import tessera as ts
+    >>> bool(ts.allclose([1.0, 2.0], [1.0, 2.0 + 1e-12]))
+    True
+    """
+    return all(isclose(a, b, rtol, atol, equal_nan))
+
+
+def copy(a, order="K", subok=False):
+    """The array itself, which never changes, as another object.
+
+    >>> import tessera as ts
+    >>> ts.copy([1, 2]).compute()
+    array([1, 2])
+    """
+    a = asnode(a)
+    return make(lib.tsr_retain(a._p), a._s)

@@ -1,0 +1,503 @@
+"""Reductions, running sums, order statistics and histograms, with NumPy's signatures.
+
+`split_every=`, which Dask has, is accepted where it can stand and means nothing here: the library chooses how it adds up.
+"""
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+
+from ._core import Node, asnode, make
+from ._creation import full_like
+from ._elementwise import UFUNCS, deliver
+from ._lib import dtype_code, ffi, lib
+
+_UNSET = np._NoValue
+# What leaves a reduction as it is, and the function that combines two of its results.
+_NEUTRAL = {"sum": 0, "nansum": 0, "prod": 1, "nanprod": 1, "any": False, "all": True, "count_nonzero": 0}
+_COMBINE = {"sum": "add", "nansum": "add", "prod": "multiply", "nanprod": "multiply", "min": "minimum", "max": "maximum", "nanmin": "fmin",
+            "nanmax": "fmax"}
+
+
+def axes_of(axis):
+    """axis=None, an int or a tuple as (n_axes, axes)."""
+    if axis is None:
+        return 0, ffi.NULL
+    try:
+        return 1, [operator.index(axis)]
+    except TypeError:
+        axes = [operator.index(a) for a in axis]
+        return len(axes), axes or ffi.new("int[1]")
+
+
+def cast(array: Node, dtype) -> Node:
+    """The array in this dtype; None leaves it."""
+    return array if dtype is None or array.dtype == dtype else make(lib.tsr_astype(array._p, dtype_code(dtype)), array._s)
+
+
+def _masked(name: str, array: Node, where, initial) -> Node:
+    """The array with values that do not count where the mask does not hold."""
+    value = _NEUTRAL.get(name, initial)
+    if value is _UNSET:
+        raise ValueError(f"reduction operation '{name}' does not have an identity, so to use a where mask one has to specify 'initial'")
+    mask, other = asnode(where, array._s), asnode(np.asarray(value).astype(array.dtype), array._s)
+    return make(lib.tsr_where(mask._p, array._p, other._p), array._s)
+
+
+def _reduce(name, a, axis, dtype=None, out=None, keepdims=False, initial=_UNSET, where=_UNSET, ddof=None):
+    a = cast(asnode(a), dtype)
+    if where is not _UNSET and where is not True:
+        a = _masked(name, a, where, initial)
+    function, extra = getattr(lib, "tsr_" + name), () if ddof is None else (ddof,)
+    if initial is not _UNSET and initial is not None and a.size == 0 and name not in _NEUTRAL:
+        # Without elements there is only the initial value: one element of it stands for them.
+        a = asnode(np.full([n or 1 for n in a.shape], initial, a.dtype), a._s)
+    n_axes, axes = axes_of(axis)
+    if axis is not None and n_axes == 0:  # axis=(): each element by itself
+        a, n_axes, axes, keepdims = make(lib.tsr_expand_dims(a._p, 1, [a.ndim]), a._s), 1, [-1], False
+    result = cast(make(function(a._p, n_axes, axes, bool(keepdims and keepdims is not _UNSET), *extra), a._s), dtype)
+    if initial is not _UNSET and initial is not None:
+        result = cast(UFUNCS[_COMBINE[name]](result, initial), result.dtype)
+    return deliver(result, out)
+
+
+def sum(a, axis=None, dtype=None, out=None, keepdims=_UNSET, initial=_UNSET, where=_UNSET, *, split_every=None):
+    """Sum over axes. Integers and bool give 64 bits; float32 is accumulated in float64.
+
+    >>> import tessera as ts
+    >>> ts.sum([[1, 2], [3, 4]], axis=0).compute()
+    array([4, 6])
+    """
+    return _reduce("sum", a, axis, dtype, out, keepdims, initial, where)
+
+
+def prod(a, axis=None, dtype=None, out=None, keepdims=_UNSET, initial=_UNSET, where=_UNSET, *, split_every=None):
+    """Product over axes.
+
+    >>> import tessera as ts
+    >>> ts.prod([2, 3, 4]).compute()
+    np.int64(24)
+    """
+    return _reduce("prod", a, axis, dtype, out, keepdims, initial, where)
+
+
+def nansum(a, axis=None, dtype=None, out=None, keepdims=_UNSET, initial=_UNSET, where=_UNSET, *, split_every=None):
+    """Sum over axes, leaving out NaN.
+
+    >>> import tessera as ts
+    >>> ts.nansum([1.0, float('nan'), 2.0]).compute()
+    np.float64(3.0)
+    """
+    return _reduce("nansum", a, axis, dtype, out, keepdims, initial, where)
+
+
+def nanprod(a, axis=None, dtype=None, out=None, keepdims=_UNSET, initial=_UNSET, where=_UNSET, *, split_every=None):
+    """Product over axes, leaving out NaN.
+
+    >>> import tessera as ts
+    >>> ts.nanprod([3.0, float('nan'), 2.0]).compute()
+    np.float64(6.0)
+    """
+    return _reduce("nanprod", a, axis, dtype, out, keepdims, initial, where)
+
+
+def min(a, axis=None, out=None, keepdims=_UNSET, initial=_UNSET, where=_UNSET, *, split_every=None):
+    """Least element over axes; NaN if there is one.
+
+    >>> import tessera as ts
+    >>> ts.min([[3, 1], [2, 5]], axis=1).compute()
+    array([1, 2])
+    """
+    return _reduce("min", a, axis, None, out, keepdims, initial, where)
+
+
+def max(a, axis=None, out=None, keepdims=_UNSET, initial=_UNSET, where=_UNSET, *, split_every=None):
+    """Greatest element over axes; NaN if there is one.
+
+    >>> import tessera as ts
+    >>> ts.max([3, 1, 2]).compute()
+    np.int64(3)
+    """
+    return _reduce("max", a, axis, None, out, keepdims, initial, where)
+
+
+def nanmin(a, axis=None, out=None, keepdims=_UNSET, initial=_UNSET, where=_UNSET, *, split_every=None):
+    """Least element over axes, leaving out NaN.
+
+    >>> import tessera as ts
+    >>> ts.nanmin([3.0, float('nan'), 2.0]).compute()
+    np.float64(2.0)
+    """
+    return _reduce("nanmin", a, axis, None, out, keepdims, initial, where)
+
+
+def nanmax(a, axis=None, out=None, keepdims=_UNSET, initial=_UNSET, where=_UNSET, *, split_every=None):
+    """Greatest element over axes, leaving out NaN.
+
+    >>> import tessera as ts
+    >>> ts.nanmax([3.0, float('nan'), 2.0]).compute()
+    np.float64(3.0)
+    """
+    return _reduce("nanmax", a, axis, None, out, keepdims, initial, where)
+
+
+def any(a, axis=None, out=None, keepdims=_UNSET, *, where=_UNSET, split_every=None):
+    """Whether any element over axes is true.
+
+    >>> import tessera as ts
+    >>> ts.any([0, 1]).compute()
+    np.True_
+    """
+    return _reduce("any", a, axis, None, out, keepdims, where=where)
+
+
+def all(a, axis=None, out=None, keepdims=_UNSET, *, where=_UNSET, split_every=None):
+    """Whether all elements over axes are true.
+
+    >>> import tessera as ts
+    >>> ts.all([0, 1]).compute()
+    np.False_
+    """
+    return _reduce("all", a, axis, None, out, keepdims, where=where)
+
+
+def ptp(a, axis=None, out=None, keepdims=_UNSET):
+    """Greatest minus least element over axes.
+
+    >>> import tessera as ts
+    >>> ts.ptp([3, 8, 5]).compute()
+    np.int64(5)
+    """
+    return _reduce("ptp", a, axis, None, out, keepdims)
+
+
+def count_nonzero(a, axis=None, *, keepdims=False):
+    """How many elements over axes are not zero.
+
+    >>> import tessera as ts
+    >>> ts.count_nonzero([0, 7, 0, 2]).compute()
+    np.int64(2)
+    """
+    return _reduce("count_nonzero", a, axis, None, None, keepdims)
+
+
+def mean(a, axis=None, dtype=None, out=None, keepdims=_UNSET, *, split_every=None):
+    """Arithmetic mean over axes.
+
+    >>> import tessera as ts
+    >>> ts.mean([[1.0, 2.0], [3.0, 4.0]], axis=0).compute()
+    array([2., 3.])
+    """
+    return _reduce("mean", a, axis, dtype, out, keepdims)
+
+
+def nanmean(a, axis=None, dtype=None, out=None, keepdims=_UNSET, *, split_every=None):
+    """Arithmetic mean over axes, leaving out NaN.
+
+    >>> import tessera as ts
+    >>> ts.nanmean([1.0, float('nan'), 3.0]).compute()
+    np.float64(2.0)
+    """
+    return _reduce("nanmean", a, axis, dtype, out, keepdims)
+
+
+def var(a, axis=None, dtype=None, out=None, ddof=0, keepdims=_UNSET, *, correction=_UNSET, split_every=None):
+    """Variance over axes; the divisor is n - ddof.
+
+    >>> import tessera as ts
+    >>> ts.var([1, 2, 3, 4]).compute()
+    np.float64(1.25)
+    """
+    return _reduce("var", a, axis, dtype, out, keepdims, ddof=ddof if correction is _UNSET else correction)
+
+
+def std(a, axis=None, dtype=None, out=None, ddof=0, keepdims=_UNSET, *, correction=_UNSET, split_every=None):
+    """Standard deviation over axes; the divisor is n - ddof.
+
+    >>> import tessera as ts
+    >>> ts.std([1, 3]).compute()
+    np.float64(1.0)
+    """
+    return _reduce("std", a, axis, dtype, out, keepdims, ddof=ddof if correction is _UNSET else correction)
+
+
+def nanvar(a, axis=None, dtype=None, out=None, ddof=0, keepdims=_UNSET, *, correction=_UNSET, split_every=None):
+    """Variance over axes, leaving out NaN.
+
+    >>> import tessera as ts
+    >>> ts.nanvar([1.0, float('nan'), 3.0]).compute()
+    np.float64(1.0)
+    """
+    return _reduce("nanvar", a, axis, dtype, out, keepdims, ddof=ddof if correction is _UNSET else correction)
+
+
+def nanstd(a, axis=None, dtype=None, out=None, ddof=0, keepdims=_UNSET, *, correction=_UNSET, split_every=None):
+    """Standard deviation over axes, leaving out NaN.
+
+    >>> import tessera as ts
+    >>> ts.nanstd([1.0, float('nan'), 3.0]).compute()
+    np.float64(1.0)
+    """
+    return _reduce("nanstd", a, axis, dtype, out, keepdims, ddof=ddof if correction is _UNSET else correction)
+
+
+def argmin(a, axis=None, out=None, *, keepdims=False, split_every=None):
+    """Index of the least element along an axis, or in the flattened array.
+
+    >>> import tessera as ts
+    >>> ts.argmin([3, 1, 2]).compute()
+    np.int64(1)
+    """
+    return _reduce("argmin", a, axis, None, out, keepdims)
+
+
+def argmax(a, axis=None, out=None, *, keepdims=False, split_every=None):
+    """Index of the greatest element along an axis, or in the flattened array.
+
+    >>> import tessera as ts
+    >>> ts.argmax([[3, 1], [2, 4]], axis=0).compute()
+    array([0, 1])
+    """
+    return _reduce("argmax", a, axis, None, out, keepdims)
+
+
+def nanargmin(a, axis=None, out=None, *, keepdims=False, split_every=None):
+    """argmin, leaving out NaN.
+
+    >>> import tessera as ts
+    >>> ts.nanargmin([float('nan'), 1.0]).compute()
+    np.int64(1)
+    """
+    return _reduce("nanargmin", a, axis, None, out, keepdims)
+
+
+def nanargmax(a, axis=None, out=None, *, keepdims=False, split_every=None):
+    """argmax, leaving out NaN.
+
+    >>> import tessera as ts
+    >>> ts.nanargmax([float('nan'), 1.0]).compute()
+    np.int64(1)
+    """
+    return _reduce("nanargmax", a, axis, None, out, keepdims)
+
+
+def median(a, axis=None, out=None, overwrite_input=False, keepdims=False):
+    """Median over axes, which are brought into one chunk.
+
+    >>> import tessera as ts
+    >>> ts.median([3.0, 1.0, 2.0]).compute()
+    np.float64(2.0)
+    """
+    return _reduce("median", a, axis, None, out, keepdims)
+
+
+def nanmedian(a, axis=None, out=None, overwrite_input=False, keepdims=False):
+    """Median over axes, leaving out NaN.
+
+    >>> import tessera as ts
+    >>> ts.nanmedian([3.0, float('nan'), 2.0]).compute()
+    np.float64(2.5)
+    """
+    return _reduce("nanmedian", a, axis, None, out, keepdims)
+
+
+def _quantile(name, a, q, axis, out, keepdims, method, scale=1.0):
+    if method != "linear":
+        raise NotImplementedError(f"{name}: method '{method}'; there is only 'linear'")
+    q = np.asarray(q, np.float64) / scale
+    if not ((q >= 0) & (q <= 1)).all():
+        raise ValueError("Quantiles must be in the range [0, 1]" if scale == 1 else "Percentiles must be in the range [0, 100]")
+    a = asnode(a)
+    flat = q.ravel()
+    result = make(getattr(lib, "tsr_" + name)(a._p, flat.size, list(flat), *axes_of(axis), bool(keepdims)), a._s)
+    shape = q.shape + result.shape[1:]
+    return deliver(make(lib.tsr_reshape(result._p, len(shape), shape), a._s), out)
+
+
+def quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False):
+    """Quantiles (between 0 and 1) over axes, interpolated linearly; the axes of q come first.
+
+    >>> import tessera as ts
+    >>> ts.quantile([1.0, 2.0, 3.0], [0.25, 0.5]).compute()
+    array([1.5, 2. ])
+    """
+    return _quantile("quantile", a, q, axis, out, keepdims, method)
+
+
+def nanquantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False):
+    """Quantiles over axes, leaving out NaN.
+
+    >>> import tessera as ts
+    >>> ts.nanquantile([1.0, float('nan'), 3.0], 0.5).compute()
+    np.float64(2.0)
+    """
+    return _quantile("nanquantile", a, q, axis, out, keepdims, method)
+
+
+def percentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False):
+    """Percentiles (between 0 and 100) over axes.
+
+    >>> import tessera as ts
+    >>> ts.percentile([1.0, 2.0, 3.0], 50).compute()
+    np.float64(2.0)
+    """
+    return _quantile("quantile", a, q, axis, out, keepdims, method, 100.0)
+
+
+def nanpercentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False):
+    """Percentiles over axes, leaving out NaN.
+
+    >>> import tessera as ts
+    >>> ts.nanpercentile([1.0, float('nan'), 3.0], 50).compute()
+    np.float64(2.0)
+    """
+    return _quantile("nanquantile", a, q, axis, out, keepdims, method, 100.0)
+
+
+def _scan(name, a, axis, dtype, out):
+    a = asnode(a)
+    if dtype is None and a.dtype.kind in "biu" and a.dtype.itemsize < 8:
+        dtype = np.uint64 if a.dtype.kind == "u" else np.int64
+    a = cast(a, dtype)
+    if axis is None:
+        a, axis = make(lib.tsr_ravel(a._p), a._s), 0
+    return deliver(cast(make(getattr(lib, "tsr_" + name)(a._p, operator.index(axis)), a._s), dtype), out)
+
+
+def cumsum(a, axis=None, dtype=None, out=None, *, method=None):
+    """Running sum along an axis, or of the flattened array.
+
+    >>> import tessera as ts
+    >>> ts.cumsum([1, 2, 3]).compute()
+    array([1, 3, 6])
+    """
+    return _scan("cumsum", a, axis, dtype, out)
+
+
+def cumprod(a, axis=None, dtype=None, out=None, *, method=None):
+    """Running product along an axis, or of the flattened array.
+
+    >>> import tessera as ts
+    >>> ts.cumprod([1, 2, 3]).compute()
+    array([1, 2, 6])
+    """
+    return _scan("cumprod", a, axis, dtype, out)
+
+
+def nancumsum(a, axis=None, dtype=None, out=None, *, method=None):
+    """Running sum, NaN counting as zero.
+
+    >>> import tessera as ts
+    >>> ts.nancumsum([1.0, float('nan'), 3.0]).compute()
+    array([1., 1., 4.])
+    """
+    return _scan("nancumsum", a, axis, dtype, out)
+
+
+def nancumprod(a, axis=None, dtype=None, out=None, *, method=None):
+    """Running product, NaN counting as one.
+
+    >>> import tessera as ts
+    >>> ts.nancumprod([2.0, float('nan'), 3.0]).compute()
+    array([2., 2., 6.])
+    """
+    return _scan("nancumprod", a, axis, dtype, out)
+
+
+def average(a, axis=None, weights=None, returned=False, *, keepdims=_UNSET):
+    """Weighted mean over axes; with `returned` also the sum of the weights.
+
+    >>> import tessera as ts
+    >>> ts.average([1.0, 4.0], weights=[3, 1]).compute()
+    np.float64(1.75)
+    """
+    a, keepdims = asnode(a), bool(keepdims and keepdims is not _UNSET)
+    if weights is None:
+        result = _reduce("mean", a, axis, keepdims=keepdims)
+        scale = full_like(result, a.size / (result.size or 1), result.dtype) if returned else None
+    else:
+        weights = asnode(weights, a._s)
+        result = make(lib.tsr_average(a._p, weights._p, *axes_of(axis), keepdims), a._s)
+        scale = _weight_sum(a, weights, axis, keepdims, result) if returned else None
+    return (result, scale) if returned else result
+
+
+def _weight_sum(a, weights, axis, keepdims, result):
+    if weights.shape != a.shape:  # the weights run along the one axis that is reduced
+        total = _reduce("sum", weights, None)
+        return cast(make(lib.tsr_broadcast_to(total._p, result.ndim, result.shape), a._s), result.dtype)
+    return cast(_reduce("sum", weights, axis, keepdims=keepdims), result.dtype)
+
+
+def _bins(a, bins, range):
+    """A tsr_bins, and what must stay alive beside it."""
+    made = ffi.new("tsr_bins *")
+    if np.ndim(bins):
+        edges = np.ascontiguousarray(bins, np.float64)
+        if edges.ndim != 1 or (np.diff(edges) < 0).any():
+            raise ValueError("`bins` must increase monotonically, when an array")
+        kept = ffi.from_buffer("double[]", edges)
+        made.n, made.edges = len(edges) - 1, kept
+        return made, kept
+    made.n = operator.index(bins)
+    if made.n < 1:
+        raise ValueError("`bins` must be positive, when an integer")
+    if range is None:
+        both = _compute_range(a)
+    else:
+        both = tuple(map(float, range))
+    if not np.isfinite(both).all():
+        raise ValueError(f"supplied range of {list(both)} is not finite" if range is not None else f"autodetected range of {list(both)} is not finite")
+    if both[0] > both[1]:
+        raise ValueError("max must be larger than min in range parameter.")
+    made.low, made.high = both if both[0] < both[1] else (both[0] - 0.5, both[1] + 0.5)
+    return made, None
+
+
+def _compute_range(a) -> tuple[float, float]:
+    """The least and the greatest element: the one thing here that is computed at once, because the edges depend on it."""
+    if a.size == 0:
+        return 0.0, 1.0
+    from ._functions import compute
+
+    low, high = compute(_reduce("min", a, None), _reduce("max", a, None))
+    return float(low), float(high)
+
+
+def histogram_bin_edges(a, bins=10, range=None, weights=None):
+    """The edges that `histogram` uses, as a NumPy array.
+
+    >>> import tessera as ts
+    >>> ts.histogram_bin_edges([0, 1, 4], bins=2)
+    array([0., 2., 4.])
+    """
+    made, kept = _bins(asnode(a), bins, range)
+    edges = np.empty(made.n + 1)
+    lib.tsr_histogram_edges(made, ffi.from_buffer("double[]", edges))
+    del kept
+    return edges
+
+
+def histogram(a, bins=10, range=None, density=None, weights=None):
+    """Counts of the elements by bin, lazily, and the edges, a NumPy array. Without `range` or edges the array's least and greatest
+    element are computed first.
+
+    >>> import tessera as ts
+    >>> counts, edges = ts.histogram([0, 1, 2, 2], bins=2, range=(0, 2))
+    >>> counts.compute(), edges
+    (array([1, 3]), array([0., 1., 2.]))
+    """
+    a = asnode(a)
+    made, kept = _bins(a, bins, range)
+    if weights is None:
+        counts = make(lib.tsr_histogram(a._p, made, bool(density)), a._s)
+    else:
+        weights = asnode(weights, a._s)
+        if weights.shape != a.shape:
+            raise ValueError("weights should have the same shape as a.")
+        counts = make(lib.tsr_histogram_weighted(a._p, weights._p, made, bool(density)), a._s)
+    edges = np.empty(made.n + 1)
+    lib.tsr_histogram_edges(made, ffi.from_buffer("double[]", edges))
+    del kept
+    return counts, edges

@@ -1,0 +1,10 @@
+"""Makes the package of the build importable, for the tests and for the programs that they start."""
+import os
+import pathlib
+import sys
+
+BUILD = pathlib.Path(os.environ.get("TESSERA_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build"))
+PACKAGE = str(BUILD / "python")
+
+sys.path.insert(0, PACKAGE)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [PACKAGE, os.environ.get("PYTHONPATH")]))
