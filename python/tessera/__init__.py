@@ -14,3 +14,18 @@ from ._functions import *
 from . import _methods, _protocols
 
 globals().update(UFUNCS)
+
+# Loaded when first asked for, so that importing the package is quick.
+_MODULES = ("random",)
+
+
+def __getattr__(name: str):
+    if name in _MODULES:
+        import importlib
+
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+
+
+def __dir__():
+    return sorted({*globals(), *_MODULES})
