@@ -515,6 +515,118 @@ TSR_API tsr_array *tsr_histogram_weighted(tsr_array *a, tsr_array *weights, cons
 /* The n + 1 edges, into `out`, exactly as NumPy computes them. */
 TSR_API tsr_status tsr_histogram_edges(const tsr_bins *bins, double *out);
 
+/* ---- Functions of your own --------------------------------------------------------------------------------------- */
+
+/* A block of an array, and where in the array it lies. */
+typedef struct tsr_block {
+    void *data; /* element (0, ..., 0): dense, C order, native byte order, aligned to its elements */
+    tsr_dtype dtype;
+    int ndim;
+    const int64_t *shape;    /* of the block */
+    const int64_t *strides;  /* in bytes */
+    const int64_t *start;    /* index of its first element in the array */
+    const int64_t *index;    /* number of the block along each axis ... */
+    const int64_t *n_blocks; /* ... of so many */
+    const int64_t *array_shape;
+} tsr_block;
+
+/* Fills `output`, every element of it, from the inputs, which are not to be written to. Called on the session's threads, on many
+ * at once. To fail, return a status other than TSR_OK; tsr_fail records the reason, and the error the user sees names the
+ * function and the block. The function may not compute arrays of its own session. */
+typedef tsr_status (*tsr_block_function)(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output);
+
+/* Records the reason of a failure in the calling thread and returns `status`: return tsr_fail(TSR_ERR_VALUE, "not square"). */
+TSR_API tsr_status tsr_fail(tsr_status status, const char *reason);
+
+/* A block function with what belongs to it. Zero or NULL in a field but the first means its default. The struct, the name and
+ * the identity are copied; release(context) is called once, when nothing can call the function any more (from whichever thread
+ * lets go last), and not at all if making the array fails. */
+typedef struct tsr_function {
+    tsr_block_function call;
+    void *context;
+    void (*release)(void *context);
+    const char *name; /* in errors, plans and traces; default: "block function" */
+    const void
+        *identity; /* bytes that say what is computed: arrays made with equal identities, calls and inputs are one array, */
+    size_t identity_bytes; /* computed once. Default: each array is its own */
+    bool serial;           /* never called while another serial function of the session runs */
+} tsr_function;
+
+/* Lengths of the chunks along an axis. n 0: as the inputs have them; n 1: every chunk has this length. */
+typedef struct tsr_chunks {
+    int64_t n;
+    const int64_t *lengths;
+} tsr_chunks;
+
+/* What tsr_map_blocks does besides; all zero: the result has the inputs' chunks. */
+typedef struct tsr_map_options {
+    int n_drop, n_new;
+    const int *drop_axis;     /* axes that the function takes away; it gets all chunks along them as one block */
+    const int *new_axis;      /* axes of the result that the function adds; of length 1 unless `chunks` says otherwise */
+    const tsr_chunks *chunks; /* one for each axis of the result */
+} tsr_map_options;
+
+/* Calls the function for each block of the arrays, whose chunks are brought to common borders; axes are matched from the last, as
+ * in NumPy's broadcasting, and an array of length 1 along an axis gives the same block to all. options may be NULL. */
+TSR_API tsr_array *tsr_map_blocks(const tsr_function *function, int n_arrays, tsr_array *const *arrays, tsr_dtype dtype,
+                                  const tsr_map_options *options);
+/* An array whose blocks a function makes from nothing: chunks has one entry, n >= 1, for each axis. */
+TSR_API tsr_array *tsr_from_blocks(tsr_session *session, const tsr_function *function, tsr_dtype dtype, int ndim,
+                                   const tsr_chunks *chunks);
+
+/* An input of tsr_blockwise: labels[d] names the index that runs along axis d. */
+typedef struct tsr_block_input {
+    tsr_array *array;
+    const int *labels;
+} tsr_block_input;
+/* Its result: chunks may be NULL (as the inputs have them) and must be given for labels that no input has. */
+typedef struct tsr_block_output {
+    tsr_dtype dtype;
+    int ndim;
+    const int *labels;
+    const tsr_chunks *chunks;
+    bool keep_chunks; /* the inputs' chunks are not brought to common borders: they are matched by number */
+} tsr_block_output;
+/* The general form, as an Einstein sum of blocks: for each block of the result the function gets, along labels that the result
+ * has, the block of that number, and along other labels all of them as one block. */
+TSR_API tsr_array *tsr_blockwise(tsr_session *session, const tsr_function *function, int n_inputs, const tsr_block_input *inputs,
+                                 const tsr_block_output *output);
+
+/* How far the blocks of an array reach into their neighbours along an axis, and what lies beyond the array's own ends. */
+typedef struct tsr_overlap {
+    int64_t before, after;
+    const char *boundary; /* "none" (or NULL): nothing, blocks at the ends are smaller; "periodic"; "reflect" (c b a | a b c);
+                             "nearest"; "constant" */
+    tsr_scalar value;     /* of "constant" */
+} tsr_overlap;
+
+/* Calls the function for each block together with what surrounds it; it fills a block with the surroundings of the first array of
+ * the most dimensions, which are then cut off. Only what a block needs of its neighbours is computed or read. overlaps[i] has one
+ * entry for each axis of arrays[i]; overlaps[i] NULL: none. */
+TSR_API tsr_array *tsr_map_overlap(const tsr_function *function, int n_arrays, tsr_array *const *arrays,
+                                   const tsr_overlap *const *overlaps, tsr_dtype dtype);
+/* The blocks with their surroundings, side by side: an array with larger chunks. One entry for each axis. */
+TSR_API tsr_array *tsr_overlapped(tsr_array *a, const tsr_overlap *overlap);
+/* The reverse: blocks without their surroundings (with boundary "none" the ends of the array have none). */
+TSR_API tsr_array *tsr_trim_overlap(tsr_array *a, const tsr_overlap *overlap);
+
+/* Something that is no file and no memory, but can be read in parts. */
+typedef struct tsr_source {
+    /* Reads shape[d] elements from start[d] on into `out`, dense, C order, native byte order. As a block function: many at once
+     * unless `serial`; tsr_fail for a failure. */
+    tsr_status (*read)(void *context, const int64_t *start, const int64_t *shape, void *out);
+    void *context;
+    void (*release)(void *context); /* as in tsr_function; may be NULL */
+    const char *name;               /* in errors and plans; NULL: "source" */
+    bool serial;
+    tsr_dtype dtype;
+    int ndim;
+    const int64_t *shape;
+    const int64_t *chunk; /* reading a part of such a chunk costs as much as the whole; NULL: any part costs its own size */
+} tsr_source;
+/* An array that is read through a callback, region by region. */
+TSR_API tsr_array *tsr_from_source(tsr_session *session, const tsr_source *source, const int64_t *chunks);
+
 /* ---- Datasets: arrays with names --------------------------------------------------------------------------------- */
 
 /* A variable is a lazy array with a name, named dimensions, attributes and coordinates. It never changes: every function below

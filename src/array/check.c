@@ -17,6 +17,7 @@ const char *node_name(const tsr_array *node)
     case NODE_MAP: return op_info_of(node->p.map.op)->name;
     case NODE_REDUCE: return monoid_name(node->p.reduce.op);
     case NODE_SCAN: return scans[node->p.scan.kind];
+    case NODE_CALL: return node->p.call.spec->function.name;
     default: return names[node->op];
     }
 }
@@ -64,6 +65,24 @@ static tsr_status check_same_shape(const tsr_array *node)
     return TSR_OK;
 }
 
+static tsr_status check_call(const tsr_array *node)
+{
+    const call_spec *spec = node->p.call.spec;
+    if (spec->n_inputs != node->n_inputs || spec->ndim != node->ndim) return bad(node, "wrong number of inputs or axes");
+    for (int i = 0; i < node->n_inputs; i++) {
+        if (spec->ndims[i] != node->inputs[i]->ndim) return bad(node, "an input has other dimensions");
+        for (int d = 0; d < spec->ndims[i]; d++) {
+            const call_axis *a = &spec->inputs[i][d];
+            if (a->axis >= node->ndim) return bad(node, "names an axis that is not there");
+            if (a->axis >= 0 && a->blocks.n_blocks != node->grid.axes[a->axis].n_blocks)
+                return bad(node, "an input has another number of blocks");
+            if (a->blocks.length + (a->ends == ENDS_PADDED ? a->before + a->after : 0) != node->inputs[i]->shape[d])
+                return bad(node, "the blocks do not cover an input");
+        }
+    }
+    return TSR_OK;
+}
+
 static tsr_status check_node(const tsr_array *node)
 {
     if (node->ndim < 0 || node->ndim > TSR_MAX_NDIM || !dtype_valid((int)node->dtype)) return bad(node, "bad rank or dtype");
@@ -88,6 +107,7 @@ static tsr_status check_node(const tsr_array *node)
             if (index < 0 || index >= node->inputs[0]->shape[node->p.take.axis]) return bad(node, "index out of range");
         }
         return TSR_OK;
+    case NODE_CALL: return check_call(node);
     default: return TSR_OK;
     }
 }

@@ -2,6 +2,7 @@
  */
 #include "array/node.h"
 
+#include "array/calls.h"
 #include "array/session.h"
 #include "base/mem.h"
 
@@ -60,6 +61,7 @@ static hash128 hash_params(hash128 h, const tsr_array *a)
         h = mix_i64(h, p->quantile.axis);
         h = mix_i64(h, p->quantile.skip_nan);
         return hash_mix(h, p->quantile.q, sizeof(double) * (size_t)p->quantile.n_q);
+    case NODE_CALL: return call_hash(h, p->call.spec);
     default: return h;
     }
 }
@@ -142,6 +144,7 @@ static void params_fini(node_op op, node_params *p)
     case NODE_TAKE: mem_free(p->take.indices); break;
     case NODE_REDUCE: mem_free((void *)(uintptr_t)p->reduce.params.edges); break;
     case NODE_QUANTILE: mem_free(p->quantile.q); break;
+    case NODE_CALL: call_unref(p->call.spec); break;
     default: break;
     }
 }

@@ -10,10 +10,12 @@
  *   REDUCE       a monoid over a set of axes, which are dropped
  *   SCAN         running sum or product along an axis
  *   QUANTILE     order statistics along an axis
+ *   CALL         a user's function, called once for each block
  */
 #ifndef TESSERA_ARRAY_NODE_H
 #define TESSERA_ARRAY_NODE_H
 
+#include "array/call.h"
 #include "base/hash.h"
 #include "block/pool.h"
 #include "block/shape.h"
@@ -37,6 +39,7 @@ typedef enum node_op {
     NODE_REDUCE,
     NODE_SCAN,
     NODE_QUANTILE,
+    NODE_CALL,
     N_NODE_OPS
 } node_op;
 
@@ -110,6 +113,9 @@ typedef union node_params {
         double *q; /* owned; the shape is (n_q, the input's other axes) */
         bool skip_nan;
     } quantile;
+    struct {
+        call_spec *spec; /* a reference */
+    } call;
 } node_params;
 
 struct tsr_array {

@@ -69,6 +69,12 @@ tsr_status error_set(tsr_status code, const char *format, ...)
     return code;
 }
 
+tsr_status tsr_fail(tsr_status status, const char *reason)
+{
+    bool known = status > TSR_OK && status <= TSR_ERR_INTERNAL;
+    return error_set(known ? status : TSR_ERR_VALUE, "%s", reason);
+}
+
 tsr_status error_prefix(const char *format, ...)
 {
     va_list args;

@@ -323,3 +323,93 @@ tsr_status execute_quantile(worker *w, const stage *s, stage_run *sr, int64_t bl
     copy_out(&to, o, &b, result->data);
     return delivery_end(w, s, sr, 0, block, &to);
 }
+
+/* ---- Calls of users' functions ------------------------------------------------------------------------------------ */
+
+static bool is_dense(const delivery *to, const stage_output *o, const box *b)
+{
+    int64_t dense[TSR_MAX_NDIM];
+    shape_strides(o->ndim, b->count, tsr_dtype_size(o->dtype), dense);
+    for (int d = 0; d < o->ndim; d++)
+        if (b->count[d] > 1 && dense[d] != to->strides[d]) return false;
+    return true;
+}
+
+/* Copies the middle of what the function filled to where a delivery wants it. */
+static void copy_middle(const delivery *to, const stage_output *o, const box *b, const char *data, const box *filled,
+                        const int64_t *inner)
+{
+    int64_t size = (int64_t)tsr_dtype_size(o->dtype), strides[TSR_MAX_NDIM], rows = 1;
+    int last = o->ndim - 1;
+    shape_strides(o->ndim, filled->count, (size_t)size, strides);
+    for (int d = 0; d < o->ndim; d++) data += inner[d] * strides[d];
+    for (int d = 0; d < last; d++) rows *= b->count[d];
+    for (int64_t r = 0; r < rows; r++) {
+        int64_t rest = r;
+        char *out = to->data;
+        const char *in = data;
+        for (int d = last - 1; d >= 0; d--) {
+            int64_t at = rest % b->count[d];
+            rest /= b->count[d];
+            out += at * to->strides[d];
+            in += at * strides[d];
+        }
+        memcpy(out, in, (size_t)((last < 0 ? 1 : b->count[last]) * size));
+    }
+}
+
+/* The inputs as dense blocks. */
+static tsr_status fetch_inputs(worker *w, const operand *o, const region *domain, char **data, box *parts)
+{
+    for (int i = 0; i < o->n_pieces; i++) {
+        parts[i] = call_piece_box(o, i, domain);
+        region part = region_of_box(&parts[i]);
+        TRY(fetch_dense(w, o->pieces[i], &part, o->node->inputs[i]->dtype, &data[i]));
+    }
+    return TSR_OK;
+}
+
+/* No function: the block is the part of the input. */
+static tsr_status copy_part(worker *w, const stage *s, stage_run *sr, int64_t block, const region *domain)
+{
+    const operand *call = &s->body->operands[0];
+    box part = call_piece_box(call, 0, domain);
+    region in = region_of_box(&part);
+    delivery to;
+    TRY(delivery_begin(w, s, sr, 0, block, &to));
+    tsr_status status = fetch_body(w, call->pieces[0], &in, false, to.data, to.strides);
+    if (status == TSR_OK) return delivery_end(w, s, sr, 0, block, &to);
+    delivery_abandon(&to, 1);
+    return status;
+}
+
+tsr_status execute_call(worker *w, const stage *s, stage_run *sr, int64_t block)
+{
+    const stage_output *o = &s->outputs[0];
+    const operand *call = &s->body->operands[0];
+    const tsr_array *node = call->node;
+    int64_t coords[TSR_MAX_NDIM], inner[TSR_MAX_NDIM];
+    box tile = stage_tile(s, block), filled;
+    region domain = tile_region(&tile);
+    buffer *room, *own = NULL;
+    delivery to;
+    if (!node->p.call.spec->function.call) return copy_part(w, s, sr, block, &domain);
+    grid_coords(&s->tiles, block, coords);
+    filled = call_result_box(node, coords, inner);
+    size_t n = (size_t)call->n_pieces;
+    TRY(worker_buffer(w, (sizeof(char *) + sizeof(box)) * n, &room));
+    box *parts = (box *)(void *)room->data;
+    char **data = (char **)(void *)(parts + n);
+    TRY(fetch_inputs(w, call, &domain, data, parts));
+    TRY(delivery_begin(w, s, sr, 0, block, &to));
+    bool in_place = is_dense(&to, o, &tile) && box_size(&filled) == box_size(&tile);
+    tsr_status status = TSR_OK;
+    if (!in_place) status = worker_buffer(w, (size_t)box_size(&filled) * tsr_dtype_size(o->dtype), &own);
+    if (status == TSR_OK) status = call_function(w, node, coords, data, parts, in_place ? to.data : own->data, &filled);
+    if (status != TSR_OK) {
+        delivery_abandon(&to, 1);
+        return status;
+    }
+    if (!in_place) copy_middle(&to, o, &tile, own->data, &filled, inner);
+    return delivery_end(w, s, sr, 0, block, &to);
+}

@@ -329,7 +329,8 @@ static tsr_status fill(worker *w, const operand *o, const region *source, char *
     case OPERAND_CONCAT: return fill_concat(w, o, source, out, strides);
     case OPERAND_TAKE: return fill_take(w, o, source, out, strides);
     case OPERAND_RESHAPE: return fill_reshape(w, o, source, out);
-    case OPERAND_MEMORY: break;
+    case OPERAND_MEMORY:
+    case OPERAND_CALL: break; /* the first is read in place, the second has a stage of its own */
     }
     return error_set(TSR_ERR_INTERNAL, "engine: operand cannot be filled");
 }
@@ -494,6 +495,32 @@ tsr_status fetch_body(worker *w, const body *t, const region *domain, bool swapp
     return TSR_OK;
 }
 
+tsr_status fetch_dense(worker *w, const body *t, const region *domain, tsr_dtype dtype, char **out)
+{
+    buffer *room;
+    int64_t strides[TSR_MAX_NDIM], size = item_size(dtype);
+    bool empty = box_size(&domain->box) == 0;
+    if (t->passthrough && !t->operands[0].swapped && !empty) {
+        operand_binding in;
+        TRY(bind_operand(w, &t->operands[0], domain, &in));
+        uintptr_t alignment = (uintptr_t)(dtype_is_complex(dtype) ? size / 2 : size);
+        if (is_dense(domain, dtype, in.strides) && (uintptr_t)in.data % alignment == 0) {
+            *out = (char *)(uintptr_t)in.data;
+            return TSR_OK;
+        }
+        shape_strides(t->ndim, domain->box.count, (size_t)size, strides);
+        TRY(worker_buffer(w, (size_t)(box_size(&domain->box) * size), &room));
+        copy_strided(w->run->plan->kernels, dtype, t->ndim, domain->box.count, room->data, strides, in.data, in.strides);
+        *out = room->data;
+        return TSR_OK;
+    }
+    TRY(worker_buffer(w, (size_t)(box_size(&domain->box) * size), &room));
+    *out = room->data;
+    if (empty) return TSR_OK;
+    shape_strides(t->ndim, domain->box.count, (size_t)size, strides);
+    return fetch_body(w, t, domain, false, room->data, strides);
+}
+
 /* ---- Dependencies ------------------------------------------------------------------------------------------------ */
 
 static tsr_status stage_dependencies(const plan *p, const operand *o, const region *source, dependency_fn found, void *context)
@@ -542,6 +569,14 @@ static tsr_status gather_dependencies(const plan *p, const operand *o, const reg
         part = region_of_box(&whole);
         return fetch_dependencies(p, t, &part, found, context);
     }
+    if (o->kind == OPERAND_CALL) {
+        for (int k = 0; k < o->n_pieces; k++) {
+            box needed = call_piece_box(o, k, source);
+            part = region_of_box(&needed);
+            TRY(fetch_dependencies(p, o->pieces[k], &part, found, context));
+        }
+        return TSR_OK;
+    }
     int axis = o->axis;
     int64_t start = source->box.start[axis], step = source->step[axis], count = source->box.count[axis];
     if (o->kind == OPERAND_TAKE) {
@@ -574,7 +609,7 @@ tsr_status fetch_dependencies(const plan *p, const body *t, const region *domain
         region source = operand_region(o, domain);
         if (o->kind == OPERAND_STAGE) {
             TRY(stage_dependencies(p, o, &source, found, context));
-        } else if (has_dependencies(o->pieces[0]) || o->kind == OPERAND_CONCAT) {
+        } else if (o->kind == OPERAND_CONCAT || o->kind == OPERAND_CALL || has_dependencies(o->pieces[0])) {
             TRY(gather_dependencies(p, o, &source, found, context));
         }
     }

@@ -200,7 +200,7 @@ static tsr_status count_uses(run *r)
 {
     for (int i = 0; i < r->plan->n_stages; i++) {
         const stage *s = &r->plan->stages[i];
-        if (!reads_large_sets(r, s->body)) continue;
+        if (!s->is_needed || !reads_large_sets(r, s->body)) continue;
         for (int64_t k = 0; k < n_tiles(s); k++) {
             box tile = nth_tile(s, k);
             region domain = region_of_box(&tile);
@@ -285,6 +285,7 @@ static tsr_status run_tile(worker *w, task t, const stage *s, stage_run *sr, boo
         switch (s->kind) {
         case STAGE_MAP: TRY(execute_map(w, s, sr, t.block)); break;
         case STAGE_SCAN: TRY(execute_scan(w, s, sr, t.block)); break;
+        case STAGE_CALL: TRY(execute_call(w, s, sr, t.block)); break;
         default: TRY(execute_quantile(w, s, sr, t.block)); break;
         }
     }

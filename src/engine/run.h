@@ -110,6 +110,9 @@ tsr_status fetch_dependencies(const plan *p, const body *t, const region *domain
 tsr_status fetch_body(worker *w, const body *t, const region *domain, bool swapped, char *out, const int64_t *strides) MUST_CHECK;
 /* Binds operands and generators of a body over a region; the arrays of `b` come from the worker. */
 tsr_status fetch_bind(worker *w, const body *t, const region *domain, program_binding *b) MUST_CHECK;
+/* Evaluates a body's output 0 over a region as a dense block in native byte order, aligned to its elements; in place, where the
+ * body only passes on what lies like that already. */
+tsr_status fetch_dense(worker *w, const body *t, const region *domain, tsr_dtype dtype, char **out) MUST_CHECK;
 /* A buffer that lives until the worker's task ends. */
 tsr_status worker_buffer(worker *w, size_t bytes, buffer **out) MUST_CHECK;
 
@@ -120,9 +123,16 @@ tsr_status worker_buffer(worker *w, size_t bytes, buffer **out) MUST_CHECK;
 tsr_status execute_map(worker *w, const stage *s, stage_run *sr, int64_t block) MUST_CHECK;
 tsr_status execute_scan(worker *w, const stage *s, stage_run *sr, int64_t block) MUST_CHECK;
 tsr_status execute_quantile(worker *w, const stage *s, stage_run *sr, int64_t block) MUST_CHECK;
+tsr_status execute_call(worker *w, const stage *s, stage_run *sr, int64_t block) MUST_CHECK;
 tsr_status execute_fold_begin(worker *w, const stage *s, fold *f) MUST_CHECK;
 tsr_status execute_fold_tile(worker *w, const stage *s, fold *f, int64_t block, int64_t number) MUST_CHECK;
 tsr_status execute_fold_finish(worker *w, const stage *s, stage_run *sr, fold *folds, int64_t block) MUST_CHECK;
+
+/* ---- call.c ---- */
+
+/* Calls the function of a CALL node for the block at `coords`: dense inputs (parts: their boxes), a dense block to fill. */
+tsr_status call_function(worker *w, const tsr_array *node, const int64_t *coords, char *const *inputs, const box *parts,
+                         char *out, const box *filled) MUST_CHECK;
 
 /* ---- run.c ---- */
 

@@ -47,6 +47,7 @@ tsr_session *tsr_session_open(const char *address, const tsr_options *options)
     tsr_session *s = mem_calloc(1, sizeof *s);
     if (!s) return NULL;
     pthread_mutex_init(&s->lock, NULL);
+    pthread_mutex_init(&s->serial_lock, NULL);
     s->auto_chunk_bytes = (size_t)8 << 20;
     const char *isa = options->isa ? options->isa : getenv("TESSERA_ISA");
     if (kernels_select(isa, &s->kernels) != TSR_OK || pool_new(&s->buffers) != TSR_OK || session_nodes_init(s) != TSR_OK ||
@@ -65,6 +66,7 @@ void tsr_session_close(tsr_session *s)
     engine_free(s->engine);
     pool_free(s->buffers);
     pthread_mutex_destroy(&s->lock);
+    pthread_mutex_destroy(&s->serial_lock);
     mem_free(s);
 }
 

@@ -16,6 +16,7 @@ static bool copy_params(node_op op, node_params *p)
     const void *from = NULL;
     void **to = NULL;
     size_t bytes = 0;
+    if (op == NODE_CALL) call_ref(p->call.spec);
     if (op == NODE_TAKE) {
         from = p->take.indices;
         to = (void **)&p->take.indices;

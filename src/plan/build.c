@@ -155,7 +155,7 @@ static tsr_status plan_reduction(builder *b, node_info *const *infos, int end)
     return complete_stage(b, s, x, NULL);
 }
 
-/* SCAN, QUANTILE, the cuts of very deep chains, and sources that are held. */
+/* SCAN, QUANTILE, CALL, the cuts of very deep chains, and sources that are held. */
 static tsr_status plan_single(builder *b, const node_info *info)
 {
     const tsr_array *node = info->node, *x = node->op == NODE_SCAN || node->op == NODE_QUANTILE ? node->inputs[0] : node;
@@ -168,6 +168,7 @@ static tsr_status plan_single(builder *b, const node_info *info)
     stage *s = add_stage(b,
                          node->op == NODE_SCAN       ? STAGE_SCAN
                          : node->op == NODE_QUANTILE ? STAGE_QUANTILE
+                         : node->op == NODE_CALL     ? STAGE_CALL
                                                      : STAGE_MAP,
                          t, info->level);
     if (!s) return TSR_ERR_MEMORY;

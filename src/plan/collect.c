@@ -40,7 +40,7 @@ static tsr_status table_grow(builder *b, size_t size)
     return TSR_OK;
 }
 
-static bool always_a_stage(node_op op) { return op == NODE_REDUCE || op == NODE_SCAN || op == NODE_QUANTILE; }
+static bool always_a_stage(node_op op) { return op == NODE_REDUCE || op == NODE_SCAN || op == NODE_QUANTILE || op == NODE_CALL; }
 
 static bool is_held(const builder *b, const tsr_array *node)
 {
@@ -52,7 +52,7 @@ static bool is_held(const builder *b, const tsr_array *node)
 static tsr_status add_info(builder *b, const tsr_array *node)
 {
     node_info info = {.node = node, .stage = -1, .reader = -1, .is_stage = always_a_stage(node->op)};
-    bool gathers = node->op == NODE_CONCAT || node->op == NODE_TAKE || node->op == NODE_RESHAPE;
+    bool gathers = node->op == NODE_CONCAT || node->op == NODE_TAKE || node->op == NODE_RESHAPE || node->op == NODE_CALL;
     for (int i = 0; i < node->n_inputs; i++) {
         node_info *input = builder_info(b, node->inputs[i]);
         input->is_read = true;

@@ -116,14 +116,15 @@ static tsr_status add_stage_edges(drawing *d, const body *t, int first_stage, in
     for (int i = 0; i < t->n_operands; i++) {
         const operand *o = &t->operands[i];
         if (o->kind == OPERAND_STAGE) TRY(add_edge(d, first_stage + o->stage, to));
-        if (o->n_pieces > 0) TRY(add_stage_edges(d, o->pieces[0], first_stage, to));
+        int n_shown = o->kind == OPERAND_CALL ? o->n_pieces : o->n_pieces > 0;
+        for (int k = 0; k < n_shown; k++) TRY(add_stage_edges(d, o->pieces[k], first_stage, to));
     }
     return TSR_OK;
 }
 
 tsr_status draw_plan(drawing *d, const plan *p)
 {
-    static const char *const kinds[] = {"map", "reduce", "scan", "quantile"};
+    static const char *const kinds[] = {"map", "reduce", "scan", "quantile", "call"};
     for (int i = 0; i < p->n_stages; i++) {
         const stage *s = &p->stages[i];
         draw_box b = {.colour = s->kind == STAGE_MAP ? 1 : 2};

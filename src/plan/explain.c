@@ -3,7 +3,7 @@
 
 #include <inttypes.h>
 
-static const char *const kind_names[] = {"map", "reduce", "scan", "quantile"};
+static const char *const kind_names[] = {"map", "reduce", "scan", "quantile", "call"};
 
 static void add_bytes(strbuf *out, int64_t bytes)
 {
@@ -31,7 +31,11 @@ static void explain_operand(const plan *p, const operand *o, int number, int dep
     switch (o->kind) {
     case OPERAND_MEMORY: strbuf_add(out, "memory"); break;
     case OPERAND_STORE:
-        strbuf_printf(out, "file %s:%s", o->node->p.store.file->path, o->node->p.store.file->vars[o->node->p.store.var].name);
+        if (!o->node->p.store.file->file) {
+            strbuf_printf(out, "source %s", o->node->p.store.file->path);
+        } else {
+            strbuf_printf(out, "file %s:%s", o->node->p.store.file->path, o->node->p.store.file->vars[o->node->p.store.var].name);
+        }
         break;
     case OPERAND_BLOCKS: strbuf_add(out, "persisted blocks"); break;
     case OPERAND_STAGE:
@@ -40,6 +44,9 @@ static void explain_operand(const plan *p, const operand *o, int number, int dep
     case OPERAND_CONCAT: strbuf_printf(out, "%d pieces along axis %d", o->n_pieces, o->axis); break;
     case OPERAND_TAKE: strbuf_printf(out, "indices along axis %d", o->axis); break;
     case OPERAND_RESHAPE: strbuf_add(out, "reshape"); break;
+    case OPERAND_CALL:
+        strbuf_printf(out, "%s of %d input%s", node_name(o->node), o->n_pieces, o->n_pieces == 1 ? "" : "s");
+        break;
     }
     strbuf_add(out, " ");
     add_shape(out, o->ndim, o->node->shape);
@@ -68,9 +75,11 @@ static void explain_stage(const plan *p, int number, strbuf *out)
     strbuf_printf(out, ", %" PRId64 " task%s", s->n_needed, s->n_needed == 1 ? "" : "s");
     if (s->n_needed < s->n_tasks) strbuf_printf(out, " of %" PRId64, s->n_tasks);
     strbuf_add(out, "\n");
-    strbuf_add(out, "    program: ");
-    program_describe(s->body->prog, out);
-    strbuf_add(out, "\n");
+    if (s->kind != STAGE_CALL) {
+        strbuf_add(out, "    program: ");
+        program_describe(s->body->prog, out);
+        strbuf_add(out, "\n");
+    }
     for (int i = 0; i < s->body->n_operands; i++) explain_operand(p, &s->body->operands[i], i, 0, out);
     for (int i = 0; i < s->n_outputs; i++) {
         strbuf_printf(out, "    -> %s ", node_name(s->outputs[i].node));

@@ -131,7 +131,8 @@ static tsr_status add_operand(lowering *l, operand o, const view_axis *map, int 
 
 static const store_var *store_var_of(const tsr_array *node) { return &node->p.store.file->vars[node->p.store.var]; }
 
-/* Bodies of the inputs of a node that gathers. The bytes of the pieces may stay swapped only if all agree and none computes. */
+/* Bodies of the inputs of a node that gathers. The bytes of the pieces may stay swapped only if all agree and none computes;
+ * those of a call never. */
 static tsr_status lower_gather(lowering *l, operand_kind kind, const tsr_array *node, const view_axis *map, int *value)
 {
     operand o = {.kind = kind, .dtype = node->dtype, .node = node, .n_pieces = node->n_inputs};
@@ -144,7 +145,7 @@ static tsr_status lower_gather(lowering *l, operand_kind kind, const tsr_array *
         if (kind == OPERAND_CONCAT) edges[i + 1] = edges[i] + input->shape[o.axis];
         TRY(body_of_node(l->b, input, &o.pieces[i]));
         bool swapped = o.pieces[i]->passthrough && o.pieces[i]->operands[0].swapped;
-        o.swapped = i == 0 ? swapped : o.swapped && swapped;
+        o.swapped = kind != OPERAND_CALL && (i == 0 ? swapped : o.swapped && swapped);
     }
     o.edges = edges;
     return add_operand(l, o, map, value);
@@ -199,6 +200,7 @@ static tsr_status lower_new(lowering *l, const tsr_array *node, const view_axis 
     case NODE_CONCAT: return lower_gather(l, OPERAND_CONCAT, node, map, value);
     case NODE_TAKE: return lower_gather(l, OPERAND_TAKE, node, map, value);
     case NODE_RESHAPE: return lower_gather(l, OPERAND_RESHAPE, node, map, value);
+    case NODE_CALL: return lower_gather(l, OPERAND_CALL, node, map, value);
     case NODE_VIEW: return lower_view(l, node, map, value);
     case NODE_RECHUNK: return lower(l, node->inputs[0], map, value);
     case NODE_MAP: return lower_map(l, node, map, value);

@@ -11,13 +11,14 @@
 /* ---- Bodies: something that can be evaluated over any box -------------------------------------------------------- */
 
 typedef enum operand_kind {
-    OPERAND_MEMORY, /* a MEMORY node */
-    OPERAND_STORE,  /* a region of a variable of a file */
-    OPERAND_BLOCKS, /* persisted blocks */
-    OPERAND_STAGE,  /* blocks that another stage of this plan makes */
-    OPERAND_CONCAT, /* pieces along an axis, each a body of its own */
-    OPERAND_TAKE,   /* indices along an axis of a body */
-    OPERAND_RESHAPE /* a body read in C order under another shape */
+    OPERAND_MEMORY,  /* a MEMORY node */
+    OPERAND_STORE,   /* a region of a variable of a file */
+    OPERAND_BLOCKS,  /* persisted blocks */
+    OPERAND_STAGE,   /* blocks that another stage of this plan makes */
+    OPERAND_CONCAT,  /* pieces along an axis, each a body of its own */
+    OPERAND_TAKE,    /* indices along an axis of a body */
+    OPERAND_RESHAPE, /* a body read in C order under another shape */
+    OPERAND_CALL     /* what a user's function makes of bodies, block by block */
 } operand_kind;
 
 typedef struct body body;
@@ -32,7 +33,7 @@ typedef struct operand {
     view_axis map[TSR_MAX_NDIM];
     int stage, output; /* STAGE */
     int axis;          /* CONCAT, TAKE */
-    int n_pieces;      /* CONCAT: bodies; TAKE and RESHAPE: 1 */
+    int n_pieces;      /* CONCAT and CALL: bodies; TAKE and RESHAPE: 1 */
     body **pieces;
     const int64_t *edges; /* CONCAT: n_pieces + 1 borders along the axis */
     bool reused;          /* STORE and CONCAT: the same source is read by more than one stage, so keeping its blocks may pay */
@@ -57,10 +58,11 @@ struct body {
 /* ---- Stages ------------------------------------------------------------------------------------------------------ */
 
 typedef enum stage_kind {
-    STAGE_MAP,     /* every tile of the domain gives the same tile of each output */
-    STAGE_REDUCE,  /* tiles are folded over the reduced axes, in runs; one output block for each tile of the kept axes */
-    STAGE_SCAN,    /* tiles along the axis are done in order, a carry goes from one to the next */
-    STAGE_QUANTILE /* tiles hold the whole axis */
+    STAGE_MAP,      /* every tile of the domain gives the same tile of each output */
+    STAGE_REDUCE,   /* tiles are folded over the reduced axes, in runs; one output block for each tile of the kept axes */
+    STAGE_SCAN,     /* tiles along the axis are done in order, a carry goes from one to the next */
+    STAGE_QUANTILE, /* tiles hold the whole axis */
+    STAGE_CALL      /* tiles are the blocks of a user's function, which is called for each; the body is that operand alone */
 } stage_kind;
 
 typedef struct stage_output {
@@ -144,6 +146,9 @@ typedef struct region {
 region region_of_box(const box *b);
 /* The region of the operand's source that a region of the body's domain reads. */
 region operand_region(const operand *o, const region *domain);
+
+/* The box of piece `piece` of a CALL that the blocks need which a region of its result touches. */
+box call_piece_box(const operand *o, int piece, const region *source);
 
 /* Text and drawing of a plan: stages, fused operations, tasks, bytes, memory. */
 void plan_explain(const plan *p, strbuf *out);

@@ -88,6 +88,15 @@ static void walk_reshape(const operand *o, const region *source, leaf_fn *leaf, 
     walk(t, &part, leaf, context);
 }
 
+static void walk_call(const operand *o, const region *source, leaf_fn *leaf, void *context)
+{
+    for (int i = 0; i < o->n_pieces; i++) {
+        box part = call_piece_box(o, i, source);
+        region domain = region_of_box(&part);
+        walk(o->pieces[i], &domain, leaf, context);
+    }
+}
+
 static void walk_operand(const operand *o, const region *domain, leaf_fn *leaf, void *context)
 {
     region source = operand_region(o, domain);
@@ -95,6 +104,7 @@ static void walk_operand(const operand *o, const region *domain, leaf_fn *leaf, 
     case OPERAND_CONCAT: walk_concat(o, &source, leaf, context); break;
     case OPERAND_TAKE: walk_take(o, &source, leaf, context); break;
     case OPERAND_RESHAPE: walk_reshape(o, &source, leaf, context); break;
+    case OPERAND_CALL: walk_call(o, &source, leaf, context); break;
     default: leaf(context, o, &source); break;
     }
 }
@@ -293,8 +303,25 @@ static double gather_bytes(const operand *o, double elements, double calls)
     return bytes;
 }
 
+static int64_t body_bytes(const body *t, const box *tile);
+
+/* The inputs of a function as dense blocks, what evaluating them takes, and a block of the result before it goes to its place. */
+static int64_t call_bytes(const operand *o)
+{
+    box filled = call_largest_box(o->node, -1);
+    int64_t bytes = box_size(&filled) * (int64_t)tsr_dtype_size(o->dtype);
+    for (int i = 0; i < o->n_pieces; i++) {
+        const body *piece = o->pieces[i];
+        box part = call_largest_box(o->node, i);
+        if (box_size(&part) == 0) continue;
+        bytes += body_bytes(piece, &part) + box_size(&part) * (int64_t)tsr_dtype_size(o->node->inputs[i]->dtype);
+    }
+    return bytes;
+}
+
 static int64_t operand_bytes(const operand *o, const box *tile)
 {
+    if (o->kind == OPERAND_CALL) return call_bytes(o);
     region domain = region_of_box(tile), source = operand_region(o, &domain);
     if (o->kind == OPERAND_MEMORY) return 0;
     int64_t bytes = box_size(&source.box) * (int64_t)tsr_dtype_size(o->dtype);
@@ -342,7 +369,8 @@ static void predict_memory(stage *s)
         int64_t bytes = state_bytes(s);
         s->task_bytes += bytes;
         s->partial_bytes = s->n_runs > 1 ? bytes * s->n_runs : 0;
-    } else if (s->kind != STAGE_MAP) { /* the tile as one dense block, into which a file is read directly */
+    } else if (s->kind != STAGE_MAP &&
+               s->kind != STAGE_CALL) { /* the tile as one dense block, into which a file is read directly */
         const operand *o = s->body->operands;
         bool direct = s->body->passthrough && o->kind != OPERAND_MEMORY && !o->swapped;
         if (!direct) s->task_bytes += box_size(&tile) * (int64_t)tsr_dtype_size(s->outputs[0].dtype);

@@ -27,6 +27,17 @@ box stage_fold_tile(const stage *s, int64_t block, int64_t fold)
     return b;
 }
 
+box call_piece_box(const operand *o, int piece, const region *source)
+{
+    int64_t first[TSR_MAX_NDIM], last[TSR_MAX_NDIM];
+    for (int d = 0; d < o->ndim; d++) {
+        int64_t low = source->box.start[d], high = low + (source->box.count[d] - 1) * source->step[d];
+        first[d] = axis_grid_find(&o->node->grid.axes[d], low);
+        last[d] = axis_grid_find(&o->node->grid.axes[d], high);
+    }
+    return call_input_box(o->node, piece, first, last);
+}
+
 region region_of_box(const box *b)
 {
     region r = {.box = *b};

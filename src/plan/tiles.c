@@ -267,6 +267,11 @@ tsr_status stage_choose_tiles(builder *b, stage *s, const tsr_array *domain, con
     uint32_t all = (uint32_t)((1ull << t->ndim) - 1), kept = s->kind == STAGE_REDUCE ? all & ~s->axes : all;
     int64_t most_kept = s->kind == STAGE_REDUCE ? KEPT_CELLS : TILE_ELEMENTS;
     bool inherited = false;
+    if (s->kind == STAGE_CALL) { /* the blocks are part of what the function means */
+        s->tiles = domain->grid;
+        s->n_tasks = grid_n_blocks(&s->tiles);
+        return TSR_OK;
+    }
     if (s->kind <= STAGE_REDUCE && !output_chunk) TRY(inherit_tiles(b, s, &inherited));
     if (!inherited) {
         axis_base bases[TSR_MAX_NDIM];

@@ -169,6 +169,7 @@ static tsr_status read_checked(store *s, const store_var *var, const box *region
 tsr_status store_read(store *s, const store_var *var, const box *region, const int64_t *step, void *out, int64_t *bytes_read)
 {
     tsr_status status = read_checked(s, var, region, step, out, bytes_read);
+    if (status != TSR_OK && !s->file) return error_prefix("%s", s->path); /* what is read through a callback */
     if (status != TSR_OK) return error_prefix("%s: variable '%s'", s->path, var->name);
     return TSR_OK;
 }
