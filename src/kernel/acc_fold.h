@@ -42,6 +42,22 @@ static ALWAYS_INLINE vf64 fold_step(fold_kind kind, vf64 sum, vf64 x, int width)
     return fold_multiplies(kind) ? sum * x : sum + x;
 }
 
+/* The lanes of a row to out[0 .. width); they are used up. */
+static ALWAYS_INLINE void fold_lanes(fold_kind kind, vf64 *sum, int width, double *out)
+{
+    SIMD_UNROLL
+    for (int half = FOLD_VECTORS / 2; half > 0; half /= 2) {
+        SIMD_UNROLL
+        for (int v = 0; v < half; v++) sum[v] = fold_multiplies(kind) ? sum[v] * sum[v + half] : sum[v] + sum[v + half];
+    }
+    double lane[LANES64];
+    vf64_store(lane, sum[0]);
+    SIMD_UNROLL
+    for (int half = LANES64 / 2; half >= width; half /= 2)
+        for (int l = 0; l < half; l++) lane[l] = fold_multiplies(kind) ? lane[l] * lane[l + half] : lane[l] + lane[l + half];
+    for (int w = 0; w < width; w++) out[w] = lane[w];
+}
+
 /* n scalars to out[0 .. width). */
 static ALWAYS_INLINE void fold_row(fold_kind kind, const void *x, int64_t n, bool narrow, int width, double *out)
 {
@@ -60,17 +76,7 @@ static ALWAYS_INLINE void fold_row(fold_kind kind, const void *x, int64_t n, boo
         SIMD_UNROLL
         for (int v = 0; v < FOLD_VECTORS; v++) sum[v] = fold_step(kind, sum[v], vf64_load(rest + v * LANES64), width);
     }
-    SIMD_UNROLL
-    for (int half = FOLD_VECTORS / 2; half > 0; half /= 2) {
-        SIMD_UNROLL
-        for (int v = 0; v < half; v++) sum[v] = fold_multiplies(kind) ? sum[v] * sum[v + half] : sum[v] + sum[v + half];
-    }
-    double lane[LANES64];
-    vf64_store(lane, sum[0]);
-    SIMD_UNROLL
-    for (int half = LANES64 / 2; half >= width; half /= 2)
-        for (int l = 0; l < half; l++) lane[l] = fold_multiplies(kind) ? lane[l] * lane[l + half] : lane[l] + lane[l + half];
-    for (int w = 0; w < width; w++) out[w] = lane[w];
+    fold_lanes(kind, sum, width, out);
 }
 
 /* n_vectors * LANES64 columns of up to GROUP_ROWS rows into their cells. */

@@ -35,8 +35,16 @@ static inline float negatedf(float x)
 }
 
 /* The sub-tables of one instruction set, each defined in one file. */
+/* Fused multiply-add in one instruction. */
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+enum { HAS_FMA = 1 };
+#else
+enum { HAS_FMA = 0 };
+#endif
+
 extern const map_kernel ISA(map_table)[OP_COUNT][TSR_N_DTYPES][N_FORMS];
-extern const chain_kernel ISA(chain_table)[TSR_N_DTYPES];
+extern const chain_kernels ISA(chain_table)[TSR_N_DTYPES];
+double ISA(sum_of_lanes)(const double *lanes);
 extern const cast_kernel ISA(cast_table)[TSR_N_DTYPES][TSR_N_DTYPES];
 extern const gather_kernel ISA(gather_table)[TSR_N_DTYPES][2];
 extern const scatter_kernel ISA(scatter_table)[TSR_N_DTYPES];

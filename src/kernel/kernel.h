@@ -18,9 +18,12 @@ typedef void (*map_kernel)(void *out, const void *a, const void *b, const void *
 /* Forms of a binary kernel: both strips, second operand one value, first operand one value. */
 enum { FORM_VV, FORM_VS, FORM_SV, N_FORMS };
 
-/* A row of elementwise operations on floats, each on the result x of the one before and perhaps on an operand y: out[i] =
- * ... (first[i] op y0[i]) op y1[i] .... `out` may be any of the operands. */
+/* Trees of arithmetic on floats, done in registers: a list of links, each of which changes the value at hand, from left to right.
+ * One value can be pushed aside and taken up again, so (a + b) * (c - d) is: load a, add b, push c, subtract d, multiply pushed.
+ */
 typedef enum chain_op {
+    CHAIN_LOAD,
+    CHAIN_PUSH, /* puts the value at hand aside, then loads */
     CHAIN_ADD,
     CHAIN_SUBTRACT,      /* x - y */
     CHAIN_SUBTRACT_FROM, /* y - x */
@@ -32,14 +35,22 @@ typedef enum chain_op {
     CHAIN_SQUARE,
     CHAIN_SQRT
 } chain_op;
-enum { CHAIN_MAX_LINKS = 16 };
+/* Where y is: element i of a strip; element -i, for strips that run backwards; one value; what was pushed. Unary: FROM_STRIP. */
+typedef enum chain_from { FROM_STRIP, FROM_REVERSED, FROM_ONE, FROM_PUSHED, N_CHAIN_FROM } chain_from;
+enum { CHAIN_MAX_LINKS = 24, SUM_LANES = 32 };
 typedef struct chain_link {
     chain_op op;
-    bool is_single;      /* the operand is one value, not a strip */
+    chain_from from;
     const void *operand; /* NULL: none */
-    const char *ahead;   /* like `operand`, of the next call: its memory is asked for. NULL: nothing */
+    const char *ahead;   /* memory of the next call, as long as the strip: asked for. NULL: nothing */
 } chain_link;
-typedef void (*chain_kernel)(void *out, const void *first, const char *ahead, const chain_link *links, int n_links, size_t n);
+typedef void (*chain_kernel)(void *out, const chain_link *links, int n_links, size_t n);
+typedef struct chain_kernels {
+    chain_kernel store;  /* out[i] = value i */
+    chain_kernel stream; /* likewise around the caches: out is aligned to 64 bytes, and needs a store fence at the end */
+    /* Adds value i to lane i % SUM_LANES, as sums of rows do: out holds SUM_LANES doubles. */
+    chain_kernel sum;
+} chain_kernels;
 
 typedef void (*cast_kernel)(void *out, const void *in, size_t n);
 /* out[i] = in[i * stride_bytes] (any stride; unaligned addresses allowed), with the bytes reversed in the swapped form. */
@@ -165,11 +176,12 @@ typedef void (*quantile_kernel)(void *out, const void *in, void *scratch, int64_
 struct kernels {
     const char *isa; /* "x86-64-v4", "generic" */
     const map_kernel (
-        *map)[TSR_N_DTYPES][N_FORMS];        /* [op][op_kernel_dtype][form]; unary and ternary in FORM_VV only; NULL: no loop */
-    const chain_kernel *chain;               /* [dtype]: f32, f64 */
-    const cast_kernel (*cast)[TSR_N_DTYPES]; /* [from][to] */
-    const gather_kernel (*gather)[2];        /* [dtype][swapped] */
-    const scatter_kernel *scatter;           /* [dtype] */
+        *map)[TSR_N_DTYPES][N_FORMS]; /* [op][op_kernel_dtype][form]; unary and ternary in FORM_VV only; NULL: no loop */
+    const chain_kernels *chain;       /* [dtype]: f32, f64 */
+    double (*sum_of_lanes)(const double *lanes);               /* of SUM_LANES, in the order of the sums of rows */
+    const cast_kernel (*cast)[TSR_N_DTYPES];                   /* [from][to] */
+    const gather_kernel (*gather)[2];                          /* [dtype][swapped] */
+    const scatter_kernel *scatter;                             /* [dtype] */
     void (*stream)(void *out, const void *in, size_t n_bytes); /* a copy around the caches; needs a store fence at the end */
     const random_kernel (*random)[TSR_N_DTYPES];               /* [kind][dtype] */
     index_kernel index;

@@ -7,6 +7,7 @@ const kernels ISA(kernels_table) = {
     .isa = ISA_NAME,
     .map = ISA(map_table),
     .chain = ISA(chain_table),
+    .sum_of_lanes = ISA(sum_of_lanes),
     .cast = ISA(cast_table),
     .gather = ISA(gather_table),
     .scatter = ISA(scatter_table),

@@ -12,12 +12,7 @@
  * Where the processor has a fused multiply-add, fmod is computed without a loop: with q = trunc(|x| / |y|) below 2^52 (2^23), the
  * rounded quotient can only be too large, by one, and |x| - q |y| is exact in one fused step. What is outside (and everything on
  * processors without it) goes through the library's fmod, a room of elements at a time: the same bits. */
-#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
-enum { HAS_FMA = 1 };
-#else
-enum { HAS_FMA = 0 };
-#endif
-enum { DIVISION_ROOM = 64, QUOTIENT_ROOM = 512 };
+enum { DIVISION_ROOM = 64, TURN_ROOM = 512 };
 
 #define FLOAT_HELPERS(s, T, f, U, whole_limit)                                                                                   \
     static inline bool quick_fmod_##s(T x, T y, T *r)                                                                            \
@@ -127,43 +122,11 @@ FLOAT_HELPERS(f64, double, , uint64_t, 0x1p52)
     DIVISION_FORM(function##_##s##_vs, function, s, T, f, a[i], y0)                                                              \
     DIVISION_FORM(function##_##s##_sv, function, s, T, f, x0, b[i])
 
-/* x / y for one y. A division takes ten times as long as a multiplication, so with a fused multiply-add the quotient is found
- * from the reciprocal in two parts, high = 1 / y rounded and low = what it lacks: q = x high + x low is within an ULP of x / y,
- * then x - q y is exact, and q + (x - q y) high is x / y correctly rounded (Markstein, "Computation of elementary functions on
- * the IBM RISC System/6000", 1990; Brisebarre, Muller, Raina, IEEE Trans. Computers 53, 2004). That holds while nothing over- or
- * underflows: elements and divisors outside 2^+-x_range and 2^+-y_range are divided as usual, a room at a time. */
-#define QUOTIENT(s, T, f, x_range, y_range)                                                                                      \
-    BINARY_FORM(divided_##s, T, T, T, x / y, a[i], y0)                                                                           \
-    static void divide_##s##_vs(KERNEL_ARGUMENTS)                                                                                \
-    {                                                                                                                            \
-        T *o = o_;                                                                                                               \
-        const T *a = a_;                                                                                                         \
-        T y = *(const T *)b_, high = 1 / y, low = HAS_FMA ? __builtin_fma##f(-high, y, 1) / y : 0;                               \
-        bool quick = HAS_FMA && __builtin_fabs##f(y) >= 1 / y_range && __builtin_fabs##f(y) <= y_range;                          \
-        for (size_t start = 0; start < n; start += QUOTIENT_ROOM) {                                                              \
-            size_t count = n - start < QUOTIENT_ROOM ? n - start : QUOTIENT_ROOM;                                                \
-            T room[QUOTIENT_ROOM], *to = (void *)o == a_ ? room : o + start;                                                     \
-            int good = quick;                                                                                                    \
-            IVDEP for (size_t k = 0; quick && k < count; k++)                                                                    \
-            {                                                                                                                    \
-                T x = a[start + k], size = __builtin_fabs##f(x), q = __builtin_fma##f(x, high, x * low);                         \
-                T exact = __builtin_fma##f(__builtin_fma##f(-q, y, x), high, q);                                                 \
-                to[k] = size == 0 ? x * high : exact;                                                                            \
-                good &= (size == 0) | ((size >= 1 / x_range) & (size <= x_range));                                               \
-            }                                                                                                                    \
-            if (!good)                                                                                                           \
-                divided_##s(o + start, a + start, &y, NULL, count, faults);                                                      \
-            else if (to == room)                                                                                                 \
-                memcpy(o + start, room, count * sizeof(T));                                                                      \
-        }                                                                                                                        \
-    }
-
 #define FLOAT_KERNELS(s, T, f)                                                                                                   \
     BINARY(add_##s, T, T, x + y)                                                                                                 \
     BINARY(subtract_##s, T, T, x - y)                                                                                            \
     BINARY(multiply_##s, T, T, x *y)                                                                                             \
-    BINARY_FORM(divide_##s##_vv, T, T, T, x / y, a[i], b[i])                                                                     \
-    BINARY_FORM(divide_##s##_sv, T, T, T, x / y, x0, b[i])                                                                       \
+    BINARY(divide_##s, T, T, x / y)                                                                                              \
     DIVISION(floor_divide, s, T, f)                                                                                              \
     DIVISION(remainder, s, T, f)                                                                                                 \
     DIVISION(fmod, s, T, f)                                                                                                      \
@@ -209,7 +172,5 @@ FLOAT_HELPERS(f64, double, , uint64_t, 0x1p52)
     UNARY(signbit_##s, T, uint8_t, bits_of_##s(x) >> (8 * sizeof(T) - 1))
 FLOAT_KERNELS(f32, float, f)
 FLOAT_KERNELS(f64, double, )
-QUOTIENT(f32, float, f, 0x1p80f, 0x1p20f)
-QUOTIENT(f64, double, , 0x1p800, 0x1p100)
 
 #endif

@@ -146,10 +146,10 @@ static inline double near_cos(double x)
     {                                                                                                                            \
         double *o = o_;                                                                                                          \
         const double *a = a_;                                                                                                    \
-        for (size_t start = 0; start < n; start += QUOTIENT_ROOM) {                                                              \
-            size_t count = n - start < QUOTIENT_ROOM ? n - start : QUOTIENT_ROOM;                                                \
+        for (size_t start = 0; start < n; start += TURN_ROOM) {                                                                  \
+            size_t count = n - start < TURN_ROOM ? n - start : TURN_ROOM;                                                        \
             const double *in = a + start;                                                                                        \
-            double far[QUOTIENT_ROOM];                                                                                           \
+            double far[TURN_ROOM];                                                                                               \
             int near = HAS_FMA;                                                                                                  \
             for (size_t k = 0; HAS_FMA && k < count; k++) near &= __builtin_fabs(in[k]) <= NEAR_TURN;                            \
             if (!near) far_##name##_f64_vv(far, in, NULL, NULL, count, faults);                                                  \

@@ -2,7 +2,9 @@
  *
  * A value of a patch has a form: it varies along the rows, along the columns, along both, or not at all (constants, and operands
  * broadcast along a dimension). Only elements that differ are kept and computed: a map over one latitude and one longitude vector
- * costs the two vectors, and whole patches from where they meet.
+ * costs the two vectors, and whole patches from where they meet. Such vectors are worked out once for all patches of a plane.
+ *
+ * Arithmetic is done in trees (chain.c): from the operands, where they lie, to the result in memory or to the sum of a row.
  *
  * While a patch is computed, the memory that the next one reads is asked for, a few cache lines after each instruction: otherwise
  * the first instruction of a patch waits for memory while the arithmetic idles, and then the other way round. */
@@ -12,26 +14,10 @@
 
 enum { CACHE_LINE = 64 };
 
-static int64_t patch_size(const runner *r) { return r->rows * r->cols; }
-static bool is_dense(const runner *r, const value *v) { return v->form != FULL || v->pitch == r->cols; }
-
-/* The number of elements that a dense value of a form has. */
-static int64_t form_size(const runner *r, int form)
-{
-    return (form & ALONG_ROWS ? r->rows : 1) * (form & ALONG_COLS ? r->cols : 1);
-}
-
 /* The form of something that steps by these strides from row to row and from column to column. */
 static int form_of_strides(const runner *r, int64_t row_stride, int64_t col_stride)
 {
     return (row_stride != 0 && r->rows > 1 ? ALONG_ROWS : 0) | (col_stride != 0 && r->cols > 1 ? ALONG_COLS : 0);
-}
-
-static int64_t patch_offset(const runner *r, const int64_t *strides)
-{
-    int64_t offset = 0;
-    for (int d = 0; d < r->b->ndim; d++) offset += r->at[d] * strides[d];
-    return offset;
 }
 
 /* ---- Memory ahead ------------------------------------------------------------------------------------------------ */
@@ -77,19 +63,15 @@ static void run_load(runner *r, const step *s, value *v)
 {
     const char *data = r->b->operands[s->in->slot].data + patch_offset(r, s->strides);
     int form = form_of_strides(r, s->row_stride, s->col_stride);
+    int64_t stride = form == ALONG_ROWS ? s->row_stride : s->col_stride;
+    bool backwards = stride == -s->size && s->in->only_chained;
     *v = (value){.data = s->out, .pitch = r->cols, .form = form};
-    if (form != FULL) {
-        int64_t stride = form == ALONG_ROWS ? s->row_stride : s->col_stride;
-        if (form && stride == s->size && s->pitch >= 0) {
-            v->data = data;
-        } else {
-            s->kernel.gather(s->out, data, stride, (size_t)form_size(r, form));
-        }
-    } else if (s->pitch > 0 && s->col_stride == s->size) {
+    if (form && s->in_place && (stride == s->size || backwards)) {
         v->data = data;
-        v->pitch = s->pitch;
-    } else if (s->row_stride == s->col_stride * r->cols) {
-        s->kernel.gather(s->out, data, s->col_stride, (size_t)patch_size(r));
+        v->pitch = s->row_stride / s->size;
+        v->is_reversed = backwards;
+    } else if (form != FULL || s->row_stride == s->col_stride * r->cols) {
+        s->kernel.gather(s->out, data, stride, (size_t)form_size(r, form));
     } else {
         for (int64_t i = 0; i < r->rows; i++)
             s->kernel.gather(s->out + i * r->cols * s->size, data + i * s->row_stride, s->col_stride, (size_t)r->cols);
@@ -126,7 +108,7 @@ static void run_generator(runner *r, const step *s, value *v)
 /* The elements of a value in a form that varies at least as much, dense: in place where they are so already, else in `room`. */
 static const char *spread(const runner *r, const value *v, int form, tsr_dtype dtype, char *room)
 {
-    if (v->form == form && is_dense(r, v)) return v->data;
+    if (v->form == form && value_is_dense(r, v)) return v->data;
     int64_t size = (int64_t)tsr_dtype_size(dtype);
     gather_kernel gather = r->p->kernels->gather[dtype][0];
     if (v->form == 0) {
@@ -144,19 +126,13 @@ static const char *spread(const runner *r, const value *v, int form, tsr_dtype d
 static void run_cast(runner *r, const step *s, value *v)
 {
     const value *a = &r->values[s->in->inputs[0]];
-    if (is_dense(r, a)) {
+    if (value_is_dense(r, a)) {
         s->kernel.cast(s->out, a->data, (size_t)form_size(r, a->form));
     } else {
         for (int64_t i = 0; i < r->rows; i++)
             s->kernel.cast(s->out + i * r->cols * s->size, a->data + i * a->pitch * s->from_size[0], (size_t)r->cols);
     }
     *v = (value){.data = s->out, .pitch = r->cols, .form = a->form};
-}
-
-/* Bytes from row to row of an operand of a map that is done row by row. */
-static int64_t row_step_of(const value *v, int64_t size)
-{
-    return v->form == FULL ? v->pitch * size : v->form == ALONG_ROWS ? size : 0;
 }
 
 /* Unary and binary. One call does the whole patch where both operands are dense or one element; otherwise each row is a call, in
@@ -166,7 +142,8 @@ static void run_map2(runner *r, const step *s, value *v)
     const instr *in = s->in;
     const value *a = &r->values[in->inputs[0]], *b = in->n_inputs > 1 ? &r->values[in->inputs[1]] : a;
     int form = a->form | b->form;
-    bool whole = (a->form == form || a->form == 0) && (b->form == form || b->form == 0) && is_dense(r, a) && is_dense(r, b);
+    bool whole =
+        (a->form == form || a->form == 0) && (b->form == form || b->form == 0) && value_is_dense(r, a) && value_is_dense(r, b);
     bool single_a = whole ? a->form == 0 : !(a->form & ALONG_COLS), single_b = whole ? b->form == 0 : !(b->form & ALONG_COLS);
     map_kernel kernel = s->kernel.forms[single_a == single_b || in->n_inputs == 1 ? FORM_VV : single_a ? FORM_SV : FORM_VS];
     *v = (value){.data = s->out, .pitch = r->cols, .form = form};
@@ -174,86 +151,10 @@ static void run_map2(runner *r, const step *s, value *v)
         kernel(s->out, a->data, b->data, NULL, (size_t)form_size(r, form), r->faults);
         return;
     }
-    int64_t step_a = row_step_of(a, s->from_size[0]), step_b = row_step_of(b, s->from_size[in->n_inputs > 1]);
+    int64_t step_a = value_row_step(a, s->from_size[0]), step_b = value_row_step(b, s->from_size[in->n_inputs > 1]);
     for (int64_t i = 0; i < r->rows; i++)
         kernel(s->out + i * r->cols * s->size, a->data + i * step_a, b->data + i * step_b, NULL, (size_t)r->cols, r->faults);
 }
-
-/* ---- Chains -------------------------------------------------------------------------------------------------------- */
-
-/* An operand of a chain, by rows or over the whole patch. */
-typedef struct strip {
-    const char *data, *ahead;
-    int64_t row_step;
-    bool is_single;
-} strip;
-
-/* The kernel asks for the memory of the next patch, so nobody else does. */
-static strip strip_of(runner *r, const value *v, int64_t size, bool whole)
-{
-    strip s = {.data = v->data, .row_step = row_step_of(v, size), .is_single = whole ? v->form == 0 : !(v->form & ALONG_COLS)};
-    if (v->ahead > 0 && v->ahead <= r->n_ahead && r->ahead[v->ahead - 1].rows > 0 && r->ahead[v->ahead - 1].at == 0) {
-        s.ahead = r->ahead[v->ahead - 1].row;
-        r->ahead[v->ahead - 1].rows = 0;
-    }
-    return s;
-}
-
-/* The operations of a chain, up to step s. */
-static int chain_members(const runner *r, const step *s, const instr **members)
-{
-    int n = 0;
-    for (const instr *in = &r->p->instrs[s->chain];; in = &r->p->instrs[in->feeds]) {
-        members[n++] = in;
-        if (in == s->in) return n;
-    }
-}
-
-/* The operations from s->chain to s. Their forms are equal, so this is like one operation with many operands. */
-static void run_chain(runner *r, const step *s, value *v)
-{
-    const instr *members[CHAIN_MAX_LINKS];
-    chain_link links[CHAIN_MAX_LINKS];
-    strip first = {0}, strips[CHAIN_MAX_LINKS] = {{0}};
-    int n = chain_members(r, s, members), form = 0;
-    bool whole = true;
-    for (int m = 0; m < n; m++)
-        for (int k = 0; k < members[m]->n_inputs; k++)
-            if (m == 0 || members[m]->inputs[k] != members[m]->fed_by) form |= r->values[members[m]->inputs[k]].form;
-    for (int m = 0; m < n; m++) {
-        for (int k = 0; k < members[m]->n_inputs; k++) {
-            const value *a = &r->values[members[m]->inputs[k]];
-            bool is_operand = m == 0 || members[m]->inputs[k] != members[m]->fed_by;
-            if (is_operand && a->form != 0 && (a->form != form || !is_dense(r, a))) whole = false;
-        }
-    }
-    for (int m = 0; m < n; m++) {
-        const instr *in = members[m];
-        int from = m > 0 && in->inputs[0] != in->fed_by; /* the input that is the result so far */
-        if (m == 0) {
-            const value *a = &r->values[in->inputs[0]];
-            from = in->n_inputs > 1 && (whole ? a->form == 0 : !(a->form & ALONG_COLS));
-            first = strip_of(r, &r->values[in->inputs[from]], s->size, whole);
-        }
-        links[m] = (chain_link){.operand = NULL};
-        (void)program_chain_op(in, from, &links[m].op);
-        if (in->n_inputs > 1) strips[m] = strip_of(r, &r->values[in->inputs[!from]], s->size, whole);
-        links[m].is_single = strips[m].is_single;
-    }
-    *v = (value){.data = s->out, .pitch = r->cols, .form = form};
-    int64_t rows = whole ? 1 : r->rows, size = whole ? form_size(r, form) : r->cols;
-    chain_kernel chain = r->p->kernels->chain[s->in->dtype];
-    for (int64_t i = 0; i < rows; i++) {
-        for (int m = 0; m < n; m++) {
-            links[m].operand = strips[m].data ? strips[m].data + i * strips[m].row_step : NULL;
-            links[m].ahead = strips[m].ahead ? strips[m].ahead + i * strips[m].row_step : NULL;
-        }
-        chain(s->out + i * size * s->size, first.data + i * first.row_step, first.ahead ? first.ahead + i * first.row_step : NULL,
-              links, n, (size_t)size);
-    }
-}
-
-static char *spare_strip(const runner *r, int number) { return r->scratch + (size_t)number * PROGRAM_PATCH_BYTES; }
 
 static void run_map3(runner *r, const step *s, value *v)
 {
@@ -262,7 +163,7 @@ static void run_map3(runner *r, const step *s, value *v)
     int form = 0;
     for (int k = 0; k < 3; k++) form |= r->values[in->inputs[k]].form;
     for (int k = 0; k < 3; k++) {
-        char *room = k < 2 ? spare_strip(r, k) : s->out;
+        char *room = k < 2 ? patch_strip(r, k) : s->out;
         operands[k] = spread(r, &r->values[in->inputs[k]], form, r->p->instrs[in->inputs[k]].dtype, room);
     }
     s->kernel.forms[FORM_VV](s->out, operands[0], operands[1], operands[2], (size_t)form_size(r, form), r->faults);
@@ -289,10 +190,10 @@ static void run_store(runner *r, const step *s)
     const char *from = a->data;
     int64_t from_step = a->form == FULL ? a->pitch * s->size : 0;
     if (!(a->form & ALONG_COLS) && r->cols > 1) {
-        from = spread(r, a, a->form ? FULL : ALONG_COLS, in->dtype, spare_strip(r, 0));
+        from = spread(r, a, a->form ? FULL : ALONG_COLS, in->dtype, patch_strip(r, 0));
         from_step = a->form ? r->cols * s->size : 0;
     } else if (r->cols == 1 && a->form == 0 && r->rows > 1) {
-        from = spread(r, a, ALONG_ROWS, in->dtype, spare_strip(r, 0));
+        from = spread(r, a, ALONG_ROWS, in->dtype, patch_strip(r, 0));
     }
     if (r->cols == 1) {
         write_strip(r, s, data, s->row_stride, from, r->rows);
@@ -314,7 +215,7 @@ static acc_state state_at(const accumulator_binding *a, const acc_ops *ops, int6
 /* A strip full of one element. It is filled again only when the element has changed: constants are folded patch after patch. */
 static const char *constant_strip(runner *r, const value *v, const step *s, int64_t n)
 {
-    char *room = spare_strip(r, 2);
+    char *room = patch_strip(r, 2);
     if (r->n_filled < n || memcmp(&r->filled, v->data, (size_t)s->from_size[0]) != 0) {
         r->p->kernels->gather[s->in->dtype][0](room, v->data, 0, (size_t)n);
         memcpy(&r->filled, v->data, (size_t)s->from_size[0]);
@@ -330,8 +231,8 @@ static void bind_patch(runner *r, const step *s, acc_patch *patch)
     const value *x = &r->values[in->inputs[0]];
     int full = (r->rows > 1 ? ALONG_ROWS : 0) | (r->cols > 1 ? ALONG_COLS : 0);
     if (in->n_inputs > 1) {
-        patch->x = spread(r, x, full, in->dtype, spare_strip(r, 0));
-        patch->weight = spread(r, &r->values[in->inputs[1]], full, TSR_F64, spare_strip(r, 1));
+        patch->x = spread(r, x, full, in->dtype, patch_strip(r, 0));
+        patch->weight = spread(r, &r->values[in->inputs[1]], full, TSR_F64, patch_strip(r, 1));
     } else if (x->form == FULL) {
         patch->x = x->data;
         patch->pitch = x->pitch;
@@ -341,7 +242,7 @@ static void bind_patch(runner *r, const step *s, acc_patch *patch)
     } else if (x->form == 0) {
         patch->x = constant_strip(r, x, s, patch_size(r));
     } else {
-        patch->x = spread(r, x, full, in->dtype, spare_strip(r, 0));
+        patch->x = spread(r, x, full, in->dtype, patch_strip(r, 0));
     }
 }
 
@@ -383,7 +284,7 @@ static void run_fold(runner *r, const step *s)
                        .index_row = a->index_strides[row_dim],
                        .index_col = a->index_strides[col_dim]};
     bind_patch(r, s, &patch);
-    if (col_cells == 0 && row_cells == 0 && patch.pitch == r->cols && patch.index_row == patch.index_col * r->cols) {
+    if (patch.pitch == r->cols && patch_folds_as_one(r, a)) {
         patch.cols = patch_size(r); /* all into one cell: one long row */
         patch.rows = 1;
         patch.pitch = patch.cols;
@@ -399,79 +300,65 @@ static void run_fold(runner *r, const step *s)
 
 /* ---- All --------------------------------------------------------------------------------------------------------- */
 
+/* Runs a step; a value that goes into a store or a sum in registers is worked out there. */
+static void run_step(runner *r, int i)
+{
+    const step *s = &r->steps[i];
+    value *v = &r->values[i];
+    switch (s->in->kind) {
+    case INSTR_CONST: *v = (value){.data = (const char *)&s->in->value}; return;
+    case INSTR_LOAD: run_load(r, s, v); return;
+    case INSTR_INDEX:
+    case INSTR_RANDOM: run_generator(r, s, v); return;
+    case INSTR_CAST: run_cast(r, s, v); return;
+    case INSTR_MAP: (s->n_parts > 0 ? patch_run_chain : s->in->n_inputs == 3 ? run_map3 : run_map2)(r, s, v); return;
+    case INSTR_STORE:
+    case INSTR_FOLD: break;
+    }
+    int from = s->in->inputs[0];
+    bool is_store = s->in->kind == INSTR_STORE;
+    if (r->steps[from].is_absorbed && r->p->instrs[from].feeds == i) {
+        if (is_store ? patch_store_chain(r, s) : patch_sum_chain(r, s)) return;
+        patch_run_chain(r, &r->steps[from], &r->values[from]);
+    }
+    (is_store ? run_store : run_fold)(r, s);
+}
+
 void patch_run(runner *r)
 {
     int n_left = r->n_calls;
     r->n_ahead = 0;
     for (int i = 0; i < r->p->n_instrs; i++) {
         const step *s = &r->steps[i];
-        value *v = &r->values[i];
-        if (s->is_absorbed) continue;
-        switch (s->in->kind) {
-        case INSTR_CONST: *v = (value){.data = (const char *)&s->in->value}; continue;
-        case INSTR_LOAD: run_load(r, s, v); continue;
-        case INSTR_INDEX:
-        case INSTR_RANDOM: run_generator(r, s, v); break;
-        case INSTR_CAST: run_cast(r, s, v); break;
-        case INSTR_MAP: (s->chain != i ? run_chain : s->in->n_inputs == 3 ? run_map3 : run_map2)(r, s, v); break;
-        case INSTR_STORE: run_store(r, s); break;
-        case INSTR_FOLD: run_fold(r, s); break;
+        if (s->is_hoisted) {
+            if (!s->is_kept) continue;
+            bool by_rows = s->form == ALONG_ROWS;
+            int64_t at = r->at[r->b->ndim - (by_rows ? 2 : 1)], n = by_rows ? r->rows : r->cols;
+            r->values[i] = (value){.data = s->out + at * s->size, .pitch = r->cols, .form = n > 1 ? s->form : 0};
+            continue;
         }
+        if (s->is_absorbed) continue;
+        run_step(r, i);
+        if (s->in->kind == INSTR_CONST || s->in->kind == INSTR_LOAD) continue;
         if (r->n_ahead > 0) ask_ahead(r, n_left > 1 ? lines_ahead(r) / n_left : INT64_MAX);
         n_left--;
     }
 }
 
-static void resolve(runner *r, const instr *in, step *s)
+void patch_hoist(runner *r)
 {
-    const program_binding *b = r->b;
-    const kernels *k = r->p->kernels;
-    const instr *inputs[2] = {in, in};
-    for (int i = 0; i < in->n_inputs && i < 2; i++) inputs[i] = &r->p->instrs[in->inputs[i]];
-    *s = (step){.in = in, .out = spare_strip(r, PROGRAM_SPARE_STRIPS + in->reg), .size = (int64_t)tsr_dtype_size(in->dtype)};
-    for (int i = 0; i < 2; i++) s->from_size[i] = (int64_t)tsr_dtype_size(inputs[i]->dtype);
-    switch (in->kind) {
-    case INSTR_LOAD:
-        s->strides = b->operands[in->slot].strides;
-        s->kernel.gather = k->gather[in->dtype][in->swapped];
-        break;
-    case INSTR_INDEX: s->strides = b->generators[in->slot].strides; break;
-    case INSTR_RANDOM:
-        s->strides = b->generators[in->slot].strides;
-        s->kernel.random = k->random[r->p->generators[in->slot].kind][in->dtype];
-        break;
-    case INSTR_STORE:
-        s->strides = b->outputs[in->slot].strides;
-        s->kernel.scatter = k->scatter[in->dtype];
-        break;
-    case INSTR_CAST: s->kernel.cast = k->cast[in->from][in->dtype]; break;
-    case INSTR_MAP: s->kernel.forms = k->map[in->op][in->from]; break;
-    case INSTR_CONST:
-    case INSTR_FOLD: break;
-    }
-    if (!s->strides) return;
-    s->row_stride = s->strides[b->ndim - 2];
-    s->col_stride = s->strides[b->ndim - 1];
-    if (in->kind != INSTR_LOAD) return;
-    uintptr_t alignment = (uintptr_t)(dtype_is_complex(in->dtype) ? s->size / 2 : s->size),
-              address = (uintptr_t)b->operands[in->slot].data;
-    for (int d = 0; d < b->ndim; d++) address |= (uintptr_t)s->strides[d];
-    bool in_place = !in->swapped && address % alignment == 0 && s->row_stride >= 0 && s->row_stride % s->size == 0;
-    s->pitch = in_place ? s->row_stride / s->size : -1;
-}
-
-void patch_prepare(runner *r)
-{
-    for (int i = 0; i < r->p->n_instrs; i++) {
-        const instr *in = &r->p->instrs[i];
-        step *s = &r->steps[i];
-        resolve(r, in, s);
-        s->chain = i;
-        r->n_calls += in->kind != INSTR_CONST && in->kind != INSTR_LOAD;
-        if (in->kind != INSTR_MAP) continue;
-        /* What varies along one dimension only is not computed along with what varies along both. */
-        s->is_absorbed = in->feeds >= 0 && r->values[i].form == r->values[in->feeds].form;
-        r->n_calls -= s->is_absorbed;
-        if (in->fed_by >= 0 && r->steps[in->fed_by].is_absorbed) s->chain = r->steps[in->fed_by].chain;
+    int row_dim = r->b->ndim - 2, col_dim = r->b->ndim - 1;
+    if (!r->hoists) return;
+    r->at[row_dim] = r->at[col_dim] = 0;
+    r->next_rows = r->next_cols = 0;
+    for (int form = ALONG_ROWS; form <= ALONG_COLS; form++) {
+        r->rows = form == ALONG_ROWS ? r->b->count[row_dim] : 1;
+        r->cols = form == ALONG_COLS ? r->b->count[col_dim] : 1;
+        if (patch_size(r) > r->p->patch_elements) continue;
+        for (int i = 0; i < r->p->n_instrs; i++) {
+            const step *s = &r->steps[i];
+            bool has_value = s->in->kind != INSTR_STORE && s->in->kind != INSTR_FOLD;
+            if (has_value && !s->is_absorbed && (s->form == form || s->form == 0)) run_step(r, i);
+        }
     }
 }

@@ -164,29 +164,46 @@ bool program_chain_op(const instr *in, int position, chain_op *op)
     }
 }
 
-/* Finds operations in a row, each the only user of the one before. A chain is run at its last operation, so the operands of all
- * of them are used there. */
-static void find_chains(program *p, int *last_use, int *n_uses)
+static bool is_sum(const program *p, const instr *in)
 {
+    monoid op = in->kind == INSTR_FOLD ? p->accumulators[in->slot].op : N_MONOIDS;
+    return (op == MONOID_SUM || op == MONOID_MEAN) && (in->dtype == TSR_F32 || in->dtype == TSR_F64);
+}
+
+/* What a tree of arithmetic takes: values held at a time, and links of a chain. */
+typedef struct tree {
+    int held, links;
+} tree;
+
+/* Instruction i takes what it can from registers: values that nobody else uses, as long as one value put aside is enough. */
+static void grow_tree(program *p, int i, tree *trees, const int *n_uses)
+{
+    instr *in = &p->instrs[i];
     chain_op op;
-    for (int i = 0; i < p->n_instrs; i++) {
-        instr *in = &p->instrs[i];
-        in->feeds = in->fed_by = -1;
-        for (int k = 0; k < in->n_inputs; k++) n_uses[in->inputs[k]]++;
+    bool is_sink = in->kind == INSTR_STORE || is_sum(p, in);
+    if (!is_sink && !program_chain_op(in, 0, &op)) return;
+    tree t = {.held = 1, .links = 1};
+    int n_fed = 0;
+    for (int k = 0; k < in->n_inputs; k++) {
+        instr *from = &p->instrs[in->inputs[k]];
+        const tree *branch = &trees[in->inputs[k]];
+        if (n_uses[in->inputs[k]] != 1 || !program_chain_op(from, 0, &op) || from->dtype != in->dtype) continue;
+        /* The branch that holds more comes first; its result is put aside while the other one is worked out. */
+        int held = n_fed == 0 || branch->held != t.held ? (branch->held > t.held ? branch->held : t.held) : t.held + 1;
+        if (held > 2 || t.links + branch->links + 1 > CHAIN_MAX_LINKS) continue;
+        t = (tree){.held = held, .links = t.links + branch->links};
+        from->feeds = i;
+        n_fed++;
     }
-    for (int i = 0; i < p->n_instrs; i++) {
-        instr *in = &p->instrs[i];
-        for (int k = 0; k < in->n_inputs && in->fed_by < 0 && program_chain_op(in, k, &op); k++) {
-            instr *before = &p->instrs[in->inputs[k]];
-            int length = 1;
-            for (const instr *b = before; b->fed_by >= 0; b = &p->instrs[b->fed_by]) length++;
-            if (n_uses[in->inputs[k]] != 1 || !program_chain_op(before, 0, &op) || before->dtype != in->dtype ||
-                length == CHAIN_MAX_LINKS)
-                continue;
-            before->feeds = i;
-            in->fed_by = in->inputs[k];
-        }
-    }
+    t.links += n_fed == 0; /* a load to start with */
+    trees[i] = t;
+    in->held = t.held;
+}
+
+static void find_trees(program *p, int *last_use, const int *n_uses, tree *trees)
+{
+    for (int i = 0; i < p->n_instrs; i++) grow_tree(p, i, trees, n_uses);
+    /* A tree is worked out where it ends, so the operands of all its parts are used there. */
     for (int i = p->n_instrs - 1; i >= 0; i--) {
         const instr *in = &p->instrs[i];
         if (in->feeds < 0) continue;
@@ -197,41 +214,66 @@ static void find_chains(program *p, int *last_use, int *n_uses)
     }
 }
 
+/* How often every value is used, where last, and by whom. */
+static void find_uses(program *p, int *last_use, int *n_uses)
+{
+    for (int i = 0; i < p->n_instrs; i++) {
+        instr *in = &p->instrs[i];
+        chain_op op;
+        in->feeds = -1;
+        in->only_chained = true;
+        last_use[i] = i;
+        for (int k = 0; k < in->n_inputs; k++) {
+            last_use[in->inputs[k]] = i;
+            n_uses[in->inputs[k]]++;
+            p->instrs[in->inputs[k]].only_chained &= program_chain_op(in, k, &op);
+        }
+    }
+}
+
+/* How many values may vary along the rows or the columns only, and be used where more varies? */
+static int count_hoisted(const program *p, const int *last_use)
+{
+    int n = 0;
+    for (int i = 0; i < p->n_instrs && n < PROGRAM_MAX_HOISTED; i++) {
+        const instr *in = &p->instrs[i], *user = &p->instrs[last_use[i]];
+        n += in->kind != INSTR_CONST && in->kind != INSTR_LOAD && user != in && (user->n_inputs > 1 || user->kind != INSTR_MAP);
+    }
+    return n;
+}
+
 tsr_status program_finish(program *p)
 {
     int n = p->n_instrs;
-    int *last_use = ARENA_ARRAY(p->memory, int, n + 1);
-    int *free_regs = ARENA_ARRAY(p->memory, int, n + 1);
-    int *n_uses = ARENA_ARRAY(p->memory, int, n + 1);
-    if (!last_use || !free_regs || !n_uses) return TSR_ERR_MEMORY;
+    int *last_use = ARENA_ARRAY(p->memory, int, n + 1), *n_uses = ARENA_ARRAY(p->memory, int, n + 1);
+    int *free_regs = ARENA_ARRAY(p->memory, int, n + 1), *dying = ARENA_ARRAY(p->memory, int, n + 1); /* at i, then by `next` */
+    int *next = ARENA_ARRAY(p->memory, int, n + 1);
+    tree *trees = ARENA_ARRAY(p->memory, tree, n + 1);
+    if (!last_use || !n_uses || !free_regs || !dying || !next || !trees) return TSR_ERR_MEMORY;
     size_t widest = 1;
     for (int i = 0; i < n; i++) {
-        const instr *in = &p->instrs[i];
-        last_use[i] = i;
-        for (int k = 0; k < in->n_inputs; k++) last_use[in->inputs[k]] = i;
-        if (tsr_dtype_size(in->dtype) > widest) widest = tsr_dtype_size(in->dtype);
+        if (tsr_dtype_size(p->instrs[i].dtype) > widest) widest = tsr_dtype_size(p->instrs[i].dtype);
+        dying[i] = -1;
     }
-    find_chains(p, last_use, n_uses);
+    find_uses(p, last_use, n_uses);
+    p->n_hoisted = count_hoisted(p, last_use);
+    find_trees(p, last_use, n_uses, trees);
     int n_free = 0;
     for (int i = 0; i < n; i++) {
         instr *in = &p->instrs[i];
         if (in->kind != INSTR_STORE && in->kind != INSTR_FOLD && in->kind != INSTR_CONST)
             in->reg = n_free ? free_regs[--n_free] : p->n_regs++;
-        /* Kernels may not write over an operand of another size, so inputs die after the result has its register; those of a
-         * chain with its last operation. */
-        for (const instr *m = in; m; m = m->fed_by >= 0 && in->feeds < 0 ? &p->instrs[m->fed_by] : NULL) {
-            for (int k = 0; k < m->n_inputs; k++) {
-                int v = m->inputs[k];
-                if (last_use[v] != i) continue;
-                last_use[v] = -1;
-                if (p->instrs[v].reg >= 0) free_regs[n_free++] = p->instrs[v].reg;
-            }
-        }
+        next[i] = dying[last_use[i]];
+        dying[last_use[i]] = i;
+        /* Kernels may not write over an operand of another size, so inputs die after the result has its register. */
+        for (int v = dying[i]; v >= 0; v = next[v])
+            if (p->instrs[v].reg >= 0) free_regs[n_free++] = p->instrs[v].reg;
     }
     /* A narrow program takes longer strips, so that the cost of a kernel call is spread over as many bytes. */
     p->patch_elements = (int)(PROGRAM_PATCH_BYTES / widest);
     if (p->patch_elements > 4096) p->patch_elements = 4096;
-    p->scratch_bytes = (size_t)(p->n_regs + PROGRAM_SPARE_STRIPS) * PROGRAM_PATCH_BYTES + (size_t)n * PROGRAM_INSTR_BYTES;
+    p->scratch_bytes =
+        (size_t)(p->n_regs + PROGRAM_SPARE_STRIPS + p->n_hoisted) * PROGRAM_PATCH_BYTES + (size_t)n * PROGRAM_INSTR_BYTES;
     return TSR_OK;
 }
 

@@ -26,7 +26,8 @@ enum {
     MAX_SLOTS = 1 << 14,
     PROGRAM_PATCH_BYTES = 8192, /* of the widest value: a handful of values fit the first-level cache */
     PROGRAM_SPARE_STRIPS = 3,   /* strips beside the registers that instructions use for operands of the wrong form */
-    PROGRAM_INSTR_BYTES = 128   /* what a run keeps for each instruction */
+    PROGRAM_MAX_HOISTED = 8,    /* and at most so many for what is worked out once for all rows or columns */
+    PROGRAM_INSTR_BYTES = 192   /* what a run keeps for each instruction */
 };
 
 /* One instruction; its number is the number of the value it makes. */
@@ -40,9 +41,11 @@ typedef struct instr {
     int slot;      /* LOAD: operand. INDEX, RANDOM: generator. STORE: output. FOLD: accumulator */
     bool swapped;  /* LOAD: the operand's bytes are reversed */
     element value; /* CONST */
-    int feeds;     /* MAP: the next operation of a chain, which alone uses this value; -1 if there is none */
-    int fed_by;    /* MAP: the operation of a chain before this one, or -1 */
-    int reg;       /* where the value is kept; given by program_finish. Registers are reused when a value is dead */
+    /* MAP: the instruction that alone uses this value and can take it from registers: arithmetic, a store or a sum; or -1. */
+    int feeds;
+    int held;          /* MAP: with all that feeds it, so many values are held in registers at a time */
+    bool only_chained; /* LOAD: only arithmetic uses it, which can read it backwards */
+    int reg;           /* where the value is kept; given by program_finish. Registers are reused when a value is dead */
 } instr;
 
 typedef struct program_generator {
@@ -67,6 +70,7 @@ typedef struct program {
     program_accumulator *accumulators;
     /* Set by program_finish. */
     int n_regs;
+    int n_hoisted;      /* strips for values that are worked out once for all rows or columns */
     int patch_elements; /* most elements a patch may have */
     size_t scratch_bytes;
 } program;

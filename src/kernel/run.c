@@ -97,27 +97,14 @@ static void normalise(const program *p, program_binding *b)
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* The form of every value in a patch of several rows and columns. */
-static void find_forms(const program *p, const program_binding *b, value *values)
+/* Are there values that are computed again for every patch and vary along the columns only? */
+static bool computes_columns(const runner *r)
 {
-    for (int i = 0; i < p->n_instrs; i++) {
-        const instr *in = &p->instrs[i];
-        const int64_t *s = in->kind == INSTR_LOAD                                ? b->operands[in->slot].strides
-                           : in->kind == INSTR_INDEX || in->kind == INSTR_RANDOM ? b->generators[in->slot].strides
-                                                                                 : NULL;
-        int form = s ? (s[b->ndim - 2] ? ALONG_ROWS : 0) | (s[b->ndim - 1] ? ALONG_COLS : 0) : 0;
-        for (int k = 0; k < in->n_inputs; k++) form |= values[in->inputs[k]].form;
-        values[i].form = form;
-    }
-}
-
-/* Are there values to be computed that vary along the columns only? */
-static bool computes_columns(const program *p, const program_binding *b, const value *values)
-{
-    for (int i = 0; i < p->n_instrs; i++) {
-        instr_kind kind = p->instrs[i].kind;
-        bool is_computed = kind != INSTR_CONST && kind != INSTR_LOAD && kind != INSTR_FOLD && kind != INSTR_STORE;
-        if (values[i].form == ALONG_COLS && is_computed) return b->count[b->ndim - 2] > 1;
+    for (int i = 0; i < r->p->n_instrs; i++) {
+        const step *s = &r->steps[i];
+        bool is_computed =
+            s->in->kind != INSTR_CONST && s->in->kind != INSTR_LOAD && s->in->kind != INSTR_FOLD && s->in->kind != INSTR_STORE;
+        if (s->form == ALONG_COLS && is_computed && !s->is_hoisted) return r->b->count[r->b->ndim - 2] > 1;
     }
     return false;
 }
@@ -125,8 +112,10 @@ static bool computes_columns(const program *p, const program_binding *b, const v
 /* Rows and columns of a full patch. Where columns keep their own accumulator cells and rows are folded, rows share one pass over
  * the cells: the more, the better. Rows also share values that vary along the columns only. Where operands run in different
  * directions (x + x.T), a squarer patch uses every cache line it touches. */
-static void choose_patch(const program *p, const program_binding *b, const value *values, int64_t *rows, int64_t *cols)
+static void choose_patch(const runner *r, int64_t *rows, int64_t *cols)
 {
+    const program *p = r->p;
+    const program_binding *b = r->b;
     int64_t room = p->patch_elements, n_rows = b->count[b->ndim - 2], n_cols = b->count[b->ndim - 1];
     bool folds_rows = false, crossing = false;
     for (int i = 0; i < p->n_accumulators; i++) {
@@ -137,7 +126,7 @@ static void choose_patch(const program *p, const program_binding *b, const value
         const int64_t *s = b->operands[i].strides;
         crossing |= n_rows > 1 && n_cols > 1 && s[b->ndim - 2] != 0 && magnitude(s[b->ndim - 2]) < magnitude(s[b->ndim - 1]);
     }
-    int64_t widest = crossing ? 64 : folds_rows ? room / 8 : computes_columns(p, b, values) ? room / 4 : room;
+    int64_t widest = crossing ? 64 : folds_rows ? room / 8 : computes_columns(r) ? room / 4 : room;
     *cols = least(n_cols, widest);
     *rows = least(n_rows, room / *cols);
 }
@@ -148,14 +137,15 @@ void program_run(const program *p, program_binding *b, void *scratch, unsigned *
         if (b->count[d] == 0) return;
     normalise(p, b);
     runner r = {.p = p, .b = b, .scratch = scratch, .faults = faults};
-    r.steps = (step *)(void *)(r.scratch + (size_t)(p->n_regs + PROGRAM_SPARE_STRIPS) * PROGRAM_PATCH_BYTES);
+    r.steps = (step *)(void *)(r.scratch + (size_t)(p->n_regs + PROGRAM_SPARE_STRIPS + p->n_hoisted) * PROGRAM_PATCH_BYTES);
     r.values = (value *)(void *)(r.steps + p->n_instrs);
-    find_forms(p, b, r.values);
+    r.parts = (chain_part *)(void *)(r.values + p->n_instrs);
     patch_prepare(&r);
     int row_dim = b->ndim - 2, col_dim = b->ndim - 1;
     int64_t rows, cols;
-    choose_patch(p, b, r.values, &rows, &cols);
+    choose_patch(&r, &rows, &cols);
     for (;;) {
+        patch_hoist(&r);
         for (int64_t i = 0; i < b->count[row_dim]; i += rows) {
             for (int64_t j = 0; j < b->count[col_dim]; j += cols) {
                 r.at[row_dim] = i;

@@ -141,9 +141,38 @@ static ALWAYS_INLINE vf32 vf32_max(vf32 a, vf32 b)
 
 static ALWAYS_INLINE int vi64_any(vi64 v)
 {
-    int64_t any = 0;
-    for (int i = 0; i < LANES64; i++) any |= v[i];
-    return any != 0;
+#if SIMD_BYTES == 64
+    return _mm512_test_epi64_mask((__m512i)v, (__m512i)v) != 0;
+#elif SIMD_BYTES == 32
+    return !_mm256_testz_si256((__m256i)v, (__m256i)v);
+#else
+    return (v[0] | v[1]) != 0;
+#endif
+}
+
+/* a b + c, rounded once. Slow where HAS_FMA is 0. */
+static ALWAYS_INLINE vf64 vf64_fma(vf64 a, vf64 b, vf64 c)
+{
+#if SIMD_BYTES == 64
+    return (vf64)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#elif SIMD_BYTES == 32
+    return (vf64)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#else
+    for (int i = 0; i < LANES64; i++) a[i] = __builtin_fma(a[i], b[i], c[i]);
+    return a;
+#endif
+}
+
+static ALWAYS_INLINE vf32 vf32_fma(vf32 a, vf32 b, vf32 c)
+{
+#if SIMD_BYTES == 64
+    return (vf32)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif SIMD_BYTES == 32
+    return (vf32)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+    for (int i = 0; i < LANES32; i++) a[i] = __builtin_fmaf(a[i], b[i], c[i]);
+    return a;
+#endif
 }
 
 /* Sets of lanes in which NaN was seen, cheap to gather: a bit mask where the set has mask registers. */
@@ -234,12 +263,18 @@ static ALWAYS_INLINE vu64 vu64_join32(vu64 low, vu64 high)
 #if SIMD_BYTES == 64
 #define SIMD_ZIP64_LOW 0, 8, 1, 9, 2, 10, 3, 11
 #define SIMD_ZIP64_HIGH 4, 12, 5, 13, 6, 14, 7, 15
+#define SIMD_REVERSE64 7, 6, 5, 4, 3, 2, 1, 0
+#define SIMD_REVERSE32 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0
 #elif SIMD_BYTES == 32
 #define SIMD_ZIP64_LOW 0, 4, 1, 5
 #define SIMD_ZIP64_HIGH 2, 6, 3, 7
+#define SIMD_REVERSE64 3, 2, 1, 0
+#define SIMD_REVERSE32 7, 6, 5, 4, 3, 2, 1, 0
 #else
 #define SIMD_ZIP64_LOW 0, 2
 #define SIMD_ZIP64_HIGH 1, 3
+#define SIMD_REVERSE64 1, 0
+#define SIMD_REVERSE32 3, 2, 1, 0
 #endif
 #define SIMD_ZIP64(low, high, a, b)                                                                                              \
     do {                                                                                                                         \

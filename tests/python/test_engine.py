@@ -194,6 +194,48 @@ def test_structure(s):
          a[:5, :5] + a[:5, :5].T)
 
 
+TREES = {  # on arrays x, y of one shape, a column r, a row c, and a number
+    "one operand backwards": lambda m, x, y, r, c, k: m("multiply", x, y[..., ::-1, ::-1]),
+    "all backwards": lambda m, x, y, r, c, k: m("subtract", m("add", x[..., ::-1, ::-1], y[..., ::-1, ::-1]), c[..., ::-1]),
+    "rows backwards": lambda m, x, y, r, c, k: m("divide", m("add", x[..., ::-1, :], k), y),
+    "two branches": lambda m, x, y, r, c, k: m("multiply", m("add", x, r), m("subtract", y, c)),
+    "three branches": lambda m, x, y, r, c, k: m("divide", m("multiply", m("add", x, r), m("subtract", y, c)), m("add", m("square", x), m("absolute", k))),
+    "a row and a column": lambda m, x, y, r, c, k: m("multiply", m("add", m("divide", r, k), m("sqrt", m("absolute", c))), m("add", r[..., ::-1, :], c[..., ::-1])),
+    "only a row": lambda m, x, y, r, c, k: m("negative", m("divide", c[..., ::-1], k)),
+    "only a column": lambda m, x, y, r, c, k: m("square", m("subtract", r[..., ::-1, :], k)),
+}
+
+
+class Mapped:
+    """An array of the library that can be sliced like one of NumPy."""
+
+    def __init__(self, s, a):
+        self.s, self.a = s, a
+
+    def __getitem__(self, items):
+        return Mapped(self.s, self.s.slice(self.a, *items))
+
+
+@pytest.mark.parametrize("name", TREES)
+@pytest.mark.parametrize("shape,chunks", [((7, 1000), None), ((7, 1000), (3, 990)), ((300, 33), None), ((2000, 3), None), ((1, 5), None), ((70, 64), (64, 64)), ((3, 5, 130), None)])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_trees_of_arithmetic(s, name, shape, chunks, dtype):
+    """Worked out in registers, from operands in place, reversed or broadcast, to the result and to sums: the bits of one operation after the other."""
+    x, y = sample(dtype, shape), sample(dtype, shape)
+    r, c, k = sample(dtype, shape[:-1] + (1,)), sample(dtype, shape[-1:])[None, :], np.array(3, dtype)
+    with np.errstate(all="ignore"):
+        want = TREES[name](lambda op, *a: getattr(np, op)(*a), x, y, r, c, k)
+    inputs = [Mapped(s, s.array(a, chunks)) for a in (x, y)] + [Mapped(s, s.array(a)) for a in (r, c, k)]
+    made = TREES[name](lambda op, *a: Mapped(s, s.map(op, *[v.a for v in a])), *inputs).a
+    with np.errstate(all="ignore"):
+        same(s.compute(made), want)
+        finite = np.nan_to_num(want, nan=0, posinf=0, neginf=0)
+        for axes in [None, (want.ndim - 1,), (0,)]:
+            got = s.compute(s.reduce("sum", made, axes))
+            want_sum = np.sum(want.astype(np.float64), None if axes is None else axes).astype(dtype)
+            same(got, want_sum, rtol=1e-5 if dtype == "float32" else 1e-12, atol=1e-10 * np.abs(finite).sum())
+
+
 @pytest.mark.parametrize("mode", "constant edge reflect symmetric wrap linear_ramp maximum mean median minimum".split())
 @pytest.mark.parametrize("widths", [((1, 2), (3, 0)), ((7, 9), (0, 11))])
 def test_pad(s, mode, widths):
