@@ -146,6 +146,20 @@ TSR_API tsr_status tsr_persist(int n, tsr_array *const *arrays, tsr_array **resu
 TSR_API tsr_status tsr_store(int n, tsr_array *const *arrays, const char *const *names, const char *path, const char *format);
 /* tsr_store of one array in the format of the extension, under the name "data". */
 TSR_API tsr_status tsr_save(tsr_array *a, const char *path);
+/* Where an array goes that goes to no file. */
+typedef struct tsr_sink {
+    /* Takes the shape[d] elements from start[d] on: dense, C order, native byte order. Called on the session's threads, on many at
+     * once unless `serial`; regions never overlap. To fail, return a status other than TSR_OK. */
+    tsr_status (*write)(void *context, const int64_t *start, const int64_t *shape, const void *data);
+    void *context;
+    const int64_t *chunk; /* regions cover whole chunks of these lengths, or end with the array; NULL: any regions */
+    bool serial;
+} tsr_sink;
+/* Computes n arrays together and hands array i, region by region, to sinks[i]. */
+TSR_API tsr_status tsr_store_to(int n, tsr_array *const *arrays, const tsr_sink *sinks);
+/* Other settings for a session's later computations: n_threads and memory_bytes; fields that are zero stay as they are. Waits for
+ * a running computation. */
+TSR_API tsr_status tsr_session_configure(tsr_session *session, const tsr_options *options);
 /* Makes the session's running computation (and no later one) end soon with TSR_ERR_CANCELLED. May be called from any thread and
  * from a signal handler. */
 TSR_API void tsr_cancel(tsr_session *session);

@@ -10,10 +10,11 @@ import sys
 
 import cffi
 
-# Functions of Python that C calls (cffi acquires the GIL): python/tessera/_session.py and _source.py define them.
+# Functions of Python that C calls (cffi acquires the GIL): the modules of python/tessera define them.
 CALLBACKS = """
 extern "Python" void glue_progress(void *context, const tsr_progress *progress);
 extern "Python" void glue_release(void *context);
+extern "Python" tsr_status glue_write(void *context, const int64_t *start, const int64_t *shape, const void *data);
 """
 
 

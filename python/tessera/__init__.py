@@ -15,17 +15,20 @@ from . import _methods, _protocols
 
 globals().update(UFUNCS)
 
-# Loaded when first asked for, so that importing the package is quick.
-_MODULES = ("random",)
+# Loaded when first asked for, so that importing the package is quick: modules, and names from modules.
+_MODULES = {"random": "random", "config": "_config"}
+_LATER = {"ProgressBar": "_progress", "Profiler": "_profile", "explain": "_show", "visualize": "_show", "save": "_store", "store": "_store"}
 
 
 def __getattr__(name: str):
-    if name in _MODULES:
-        import importlib
+    import importlib
 
-        return importlib.import_module(f"{__name__}.{name}")
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{_MODULES[name]}")
+    if name in _LATER:
+        return getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
 
 
 def __dir__():
-    return sorted({*globals(), *_MODULES})
+    return sorted({*globals(), *_MODULES, *_LATER})

@@ -150,11 +150,39 @@ class Array(Node):
         self._s.run(lib.tsr_persist, 1, [self._p], results)
         return make(results[0], self._s)
 
+    def store(self, target, lock=True, regions=None) -> None:
+        """Computes the array block by block into something that takes slices, or into a file: see `tessera.store`."""
+        from ._store import store
+
+        store(self, target, lock, regions)
+
     def explain(self) -> str:
         """What computing the array would do, stage by stage."""
         from ._show import explain
 
         return explain(self)
+
+    def visualize(self, filename=None, what="expression", format=None):
+        """Draws the expression, or the plan: see `tessera.visualize`."""
+        from ._show import visualize
+
+        return visualize(self, filename=filename, what=what, format=format)
+
+    def to_svg(self) -> str:
+        """A picture of the chunk layout, as SVG."""
+        from ._show import to_svg
+
+        return to_svg(self)
+
+    def _repr_html_(self) -> str:
+        from ._show import _html
+
+        return _html(self)
+
+    def _repr_inline_(self, max_width: int) -> str:
+        from ._show import _inline
+
+        return _inline(self, max_width)
 
     def rechunk(self, chunks="auto") -> "Array":
         """The same array in other chunks.
@@ -179,6 +207,11 @@ class Array(Node):
     def __getitem__(self, key) -> "Array":
         return _indexing.getitem(self, key)
 
+    def __setitem__(self, key, value) -> None:
+        from ._fancy import setitem
+
+        _elementwise.replace(self, setitem(self, key, value))
+
     # ---- Conversions, which compute ----
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
@@ -186,6 +219,21 @@ class Array(Node):
             raise ValueError("a lazy array has no values to share: np.asarray(x) computes it")
         values = np.asarray(self.compute())
         return values if dtype is None else values.astype(dtype, copy=False)
+
+    def __reduce__(self):
+        # The values travel, not the expression: what it reads may not exist on the other side.
+        from ._creation import from_array
+
+        return from_array, (np.asarray(self.compute()), self.chunks or "auto")
+
+    def __dask_tokenize__(self):
+        return "tessera.Array", id(self._s), int(ffi.cast("intptr_t", self._p))
+
+    def __dlpack__(self, **options):
+        return np.asarray(self.compute()).__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return 1, 0  # the processor's memory
 
     def __len__(self) -> int:
         if self.ndim == 0:

@@ -51,6 +51,44 @@ def get(name: str, default=None):
     return os.environ.get(f"TESSERA_{name.upper()}") or _file().get(name, default)
 
 
+def set(**settings) -> "_Change":
+    """Settings for sessions that are opened from now on; threads and memory also for the default session. None takes one back.
+
+    Returns a context manager, which restores the settings at its end.
+
+    >>> import tessera as ts
+    >>> with ts.config.set(threads=2):
+    ...     ts.config.get("threads")
+    2
+    """
+    for name in settings:
+        get(name)  # complains about unknown ones
+    change = _Change({name: _set.get(name) for name in settings})
+    _apply(settings)
+    return change
+
+
+class _Change:
+    """Settings as they were before."""
+
+    def __init__(self, before: dict) -> None:
+        self._before = before
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exception) -> None:
+        _apply(self._before)
+
+
+def _apply(settings: dict) -> None:
+    from . import _session
+
+    for name, value in settings.items():
+        _set.pop(name, None) if value is None else _set.__setitem__(name, value)
+    _session.configure_default()
+
+
 def engine_settings(**given) -> dict[str, object]:
     """What the arguments say, completed from the other places."""
     return {name: get(name) if given.get(name) is None else given[name] for name in NAMES}

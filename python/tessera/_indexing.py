@@ -42,7 +42,7 @@ def getitem(array: Node, key):
     if None in basic:
         from ._fancy import getitem as fancy_getitem
 
-        return fancy_getitem(array, items, basic)
+        return fancy_getitem(array, items)
     p = lib.tsr_slice(array._p, len(basic), basic)
     if not p:
         raise failure(IndexError)

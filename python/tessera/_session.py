@@ -3,11 +3,14 @@ from __future__ import annotations
 
 import contextvars
 import gc
+import os
 import threading
 from _thread import get_ident
+from functools import partial
 
 from . import _config
 from ._lib import check, failure, ffi, lib
+from ._progress import listeners, watched
 
 MAIN_THREAD = threading.main_thread().ident
 _entered: contextvars.ContextVar["Session | None"] = contextvars.ContextVar("tessera_session", default=None)
@@ -40,12 +43,11 @@ class Session:
     1000000.0
     """
 
-    __slots__ = ("_p", "_progress", "_tokens", "__weakref__")
+    __slots__ = ("_p", "_tokens", "__weakref__")
 
     def __init__(self, *, threads: int | None = None, memory: int | str | None = None, scratch: str | None = None,
                  isa: str | None = None, address: str | None = None) -> None:
         self._p = ffi.NULL
-        self._progress: list = []
         self._tokens: list = []
         settings = _config.engine_settings(threads=threads, memory=memory, scratch=scratch, isa=isa)
         options, kept = _config.options(settings)
@@ -78,6 +80,8 @@ class Session:
     def run(self, function, *args) -> None:
         """Calls a function of the library that computes; Ctrl-C ends it. The library lets other Python threads run meanwhile."""
         session = self.handle()
+        if listeners:
+            function, args = watched, (session, partial(function, *args))
         if get_ident() != MAIN_THREAD:  # Python delivers signals to the main thread only
             check(function(*args))
             return
@@ -113,6 +117,18 @@ def current() -> Session:
     """The session that new arrays belong to: the innermost `with Session()`, otherwise the default one, opened when first needed."""
     session = _entered.get() or _default
     return session if session is not None and session._p else _open_default()
+
+
+def configure_default() -> None:
+    """Gives the default session, if it is open, the settings of now."""
+    with _default_lock:
+        if _default is None or _default.closed:
+            return
+        settings = _config.engine_settings()
+        settings["threads"] = settings["threads"] or len(os.sched_getaffinity(0))
+        options, kept = _config.options(settings)
+        check(lib.tsr_session_configure(_default._p, options))
+        del kept
 
 
 def _open_default() -> Session:

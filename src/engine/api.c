@@ -188,6 +188,57 @@ done:
 
 tsr_status tsr_save(tsr_array *a, const char *path) { return tsr_store(1, &a, NULL, path, NULL); }
 
+/* ---- Callbacks that take arrays ------------------------------------------------------------------------------------ */
+
+typedef struct sink_writer {
+    store_writer base;
+    const tsr_sink *sinks;
+    pthread_mutex_t lock; /* held while a serial sink is called */
+} sink_writer;
+
+static tsr_status sink_write(store_writer *w, int var, const box *part, const void *data)
+{
+    sink_writer *s = (sink_writer *)w;
+    const tsr_sink *to = &s->sinks[var];
+    tsr_error_clear();
+    if (to->serial) pthread_mutex_lock(&s->lock);
+    tsr_status status = to->write(to->context, part->start, part->count, data);
+    if (to->serial) pthread_mutex_unlock(&s->lock);
+    if (status != TSR_OK && tsr_error_code() == TSR_OK) return error_set(status, "writing failed");
+    return status;
+}
+
+tsr_status tsr_store_to(int n, tsr_array *const *arrays, const tsr_sink *sinks)
+{
+    static const writer_ops ops = {.name = "callback", .write = sink_write};
+    static char path[] = "target";
+    TRY(check_arrays(n, arrays));
+    plain_schema p = {0};
+    sink_writer w = {.base = {.ops = &ops, .path = path, .n_vars = n}, .sinks = sinks};
+    tsr_status status;
+    pthread_mutex_init(&w.lock, NULL);
+    GUARD(plain_schema_init(&p, n, arrays, NULL));
+    w.base.vars = p.vars;
+    for (int i = 0; i < n; i++) {
+        for (int d = 0; d < arrays[i]->ndim; d++) {
+            p.vars[i].chunk[d] = sinks[i].chunk ? sinks[i].chunk[d] : arrays[i]->shape[d];
+            if (p.vars[i].chunk[d] > 0) continue;
+            if (arrays[i]->shape[d] == 0) {
+                p.vars[i].chunk[d] = 1;
+                continue;
+            }
+            status = error_set(TSR_ERR_VALUE, "store: the chunk of axis %d of target %d is not positive", d, i);
+            goto done;
+        }
+        p.vars[i].is_chunked = sinks[i].chunk != NULL;
+    }
+    status = engine_store(n, arrays, &w.base, p.numbers);
+done:
+    plain_schema_fini(&p, n);
+    pthread_mutex_destroy(&w.lock);
+    return status;
+}
+
 /* ---- Showing ------------------------------------------------------------------------------------------------------ */
 
 char *tsr_explain(int n, tsr_array *const *arrays)

@@ -424,6 +424,13 @@ void keeper_let_go(keeper *k, size_t bytes)
 
 size_t keeper_budget_bytes(const keeper *k) { return k->budget_bytes; }
 
+void keeper_set_budget(keeper *k, size_t bytes)
+{
+    pthread_mutex_lock(&k->lock);
+    k->budget_bytes = bytes;
+    pthread_mutex_unlock(&k->lock);
+}
+
 tsr_status keeper_reserve(keeper *k, size_t bytes, const atomic_bool *stop)
 {
     tsr_status status = TSR_OK;

@@ -38,6 +38,8 @@ typedef struct held_set {
 tsr_status keeper_new(pool *buffers, size_t budget_bytes, const char *scratch_dir, keeper **out) MUST_CHECK;
 void keeper_free(keeper *k);
 size_t keeper_budget_bytes(const keeper *k);
+/* While nothing runs. What is held beyond it is spilled when the next task asks for memory. */
+void keeper_set_budget(keeper *k, size_t bytes);
 
 tsr_status held_set_new(keeper *k, tsr_dtype dtype, const grid *blocks, bool persistent, held_set **out) MUST_CHECK;
 void held_set_unref(held_set *set);

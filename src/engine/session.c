@@ -77,6 +77,17 @@ void tsr_cancel(tsr_session *session)
     if (session && atomic_load(&session->engine->running)) atomic_store(&session->engine->cancelled, true);
 }
 
+tsr_status tsr_session_configure(tsr_session *session, const tsr_options *options)
+{
+    engine *e = session->engine;
+    if (options->n_threads < 0) return error_set(TSR_ERR_VALUE, "the number of threads is negative: %d", options->n_threads);
+    pthread_mutex_lock(&e->run_lock);
+    if (options->n_threads) e->n_threads = options->n_threads < 1024 ? options->n_threads : 1024;
+    if (options->memory_bytes) keeper_set_budget(e->keeper, options->memory_bytes);
+    pthread_mutex_unlock(&e->run_lock);
+    return TSR_OK;
+}
+
 tsr_status tsr_set_progress(tsr_session *session, void (*callback)(void *context, const tsr_progress *progress), void *context,
                             int interval_ms)
 {

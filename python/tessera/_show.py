@@ -1,0 +1,162 @@
+"""How arrays look: one line, a table with a picture of the chunks, the expression or plan as a drawing, and explanations."""
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+from ._core import Node
+from ._lib import check, ffi, lib, take_text
+
+UNITS = ("B", "kiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+
+
+def format_bytes(n: float) -> str:
+    """Bytes for people.
+
+    >>> format_bytes(3 * 2**20)
+    '3.00 MiB'
+    """
+    unit = 0
+    while n >= 1024 and unit < len(UNITS) - 1:
+        n, unit = n / 1024, unit + 1
+    return f"{n:.2f} {UNITS[unit]}" if unit else f"{n} B"
+
+
+def _pointers(arrays):
+    return len(arrays), [array._p for array in arrays]
+
+
+def explain(*arrays: Node) -> str:
+    """What computing these arrays together would do: stages, fused operations, tasks, bytes read and the predicted peak of memory.
+
+    >>> import tessera as ts
+    >>> "mean" in ts.explain(ts.ones((100, 100)).mean())
+    True
+    """
+    return take_text(lib.tsr_explain(*_pointers(arrays)))
+
+
+class Drawing:
+    """A drawing as SVG text; notebooks show it."""
+
+    def __init__(self, svg: str) -> None:
+        self.svg = svg
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+    def __repr__(self) -> str:
+        return f"<tessera drawing, {len(self.svg)} bytes of SVG>"
+
+
+def visualize(*arrays: Node, filename=None, what: str = "expression", format: str | None = None, **ignored) -> Drawing:
+    """Draws the expression of arrays, or with what="plan" the stages that computing them takes.
+
+    Parameters
+    ----------
+    filename : path, optional
+        Where the drawing is written, too. The ending gives the format: svg, dot, or png (needs graphviz's `dot`).
+    what : {"expression", "plan"}
+        What is drawn.
+    """
+    svg = take_text(lib.tsr_visualize(*_pointers(arrays), what.encode(), b"svg"))
+    if filename is not None:
+        path = os.fspath(filename)
+        kind = format or os.path.splitext(path)[1][1:] or "svg"
+        path = path if os.path.splitext(path)[1] else f"{path}.{kind}"
+        _write(arrays, path, kind, what, svg)
+    return Drawing(svg)
+
+
+def _write(arrays, path: str, kind: str, what: str, svg: str) -> None:
+    if kind == "svg":
+        data = svg.encode()
+    elif kind in ("dot", "png"):
+        data = take_text(lib.tsr_visualize(*_pointers(arrays), what.encode(), b"dot")).encode()
+    else:
+        raise ValueError(f"visualize: unknown format '{kind}'; the formats are svg, dot and png")
+    if kind == "png":
+        if not shutil.which("dot"):
+            raise RuntimeError("visualize: PNG needs graphviz's program 'dot', which is not installed; write SVG instead")
+        data = subprocess.run(["dot", "-Tpng"], input=data, stdout=subprocess.PIPE, check=True).stdout
+    with open(path, "wb") as file:
+        file.write(data)
+
+
+# ---- The notebook's view ----------------------------------------------------------------------------------------------------
+
+SIZE, MOST_LINES = 160, 24
+
+
+def _lines(lengths: tuple[int, ...], extent: float) -> list[float]:
+    """Where the borders of the chunks are drawn along an edge; thinned out when there are too many to see."""
+    total, at, borders = sum(lengths) or 1, 0, [0.0]
+    for length in lengths:
+        at += length
+        borders.append(at / total * extent)
+    step = -(-len(borders) // MOST_LINES)
+    return borders[:-1:step] + [extent]
+
+
+def _extents(shape: tuple[int, ...]) -> list[float]:
+    """Lengths of the edges of the drawing: in proportion, but never too thin to see."""
+    longest = max(shape, default=1) or 1
+    return [SIZE * max(length / longest, 0.12) ** 0.5 for length in shape]
+
+
+def chunks_svg(shape: tuple[int, ...], chunks: tuple[tuple[int, ...], ...]) -> str:
+    """The layout of the chunks of the last three axes, in the page's own text colour."""
+    shape, chunks = shape[-3:], chunks[-3:]
+    extents = _extents(shape)
+    if not shape:
+        return ""
+    if len(shape) == 1:
+        width, height = extents[0], 28.0
+        columns, rows, depths = _lines(chunks[0], width), [0.0, height], [0.0]
+    else:
+        height, width = extents[-2:]
+        rows, columns = _lines(chunks[-2], height), _lines(chunks[-1], width)
+        depths = [d * 0.5 for d in _lines(chunks[0], extents[0])] if len(shape) == 3 else [0.0]
+    depth = depths[-1]
+    line = '<path d="M{:.1f} {:.1f}L{:.1f} {:.1f}"/>'.format
+    face = f"M{depth:.1f} {depth:.1f}h{width:.1f}v{height:.1f}h{-width:.1f}z"
+    fill = [f'<path d="{face}"/>']
+    if depth:
+        fill.append(f'<path d="M0 0h{width:.1f}l{depth:.1f} {depth:.1f}h{-width:.1f}z"/><path d="M0 0v{height:.1f}l{depth:.1f} {depth:.1f}v{-height:.1f}z"/>')
+    strokes = [line(depth, depth + y, depth + width, depth + y) for y in rows] + [line(depth + x, depth, depth + x, depth + height) for x in columns]
+    if depth:
+        strokes += [line(d, d, d + width, d) for d in depths] + [line(d, d, d, d + height) for d in depths]
+        strokes += [line(x, 0, x + depth, depth) for x in columns] + [line(0, y, depth, y + depth) for y in rows]
+    labels = [f'<text x="{depth + width / 2:.1f}" y="{depth + height + 16:.1f}" text-anchor="middle">{shape[-1]}</text>']
+    if len(shape) > 1:
+        labels.append(f'<text x="{depth + width + 6:.1f}" y="{depth + height / 2:.1f}">{shape[-2]}</text>')
+    if depth:
+        labels.append(f'<text x="0" y="{height + depth * 0.6 + 14:.1f}">{shape[0]}</text>')
+    size = (depth + width + 60, depth + height + 24)
+    return (f'<svg width="{size[0]:.0f}" height="{size[1]:.0f}" viewBox="-2 -2 {size[0]:.0f} {size[1]:.0f}" fill="currentColor" font-size="12">'
+            f'<g fill="#4c8dae" fill-opacity="0.35">{"".join(fill)}</g><g stroke="currentColor" stroke-opacity="0.55">{"".join(strokes)}</g>'
+            f'{"".join(labels)}</svg>')
+
+
+def _html(self) -> str:
+    chunk_bytes = self.itemsize
+    for length in self.chunksize:
+        chunk_bytes *= length
+    rows = (("", "Array", "Chunk"), ("Bytes", format_bytes(self.nbytes), format_bytes(chunk_bytes)), ("Shape", self.shape, self.chunksize),
+            ("Count", "", f"{self.npartitions} chunk{'s' * (self.npartitions != 1)}"), ("Type", self.dtype, ""))
+    cells = "".join(f"<tr><th style='text-align:left'>{a}</th><td style='text-align:left'>{b}</td><td style='text-align:left'>{c}</td></tr>"
+                    for a, b, c in rows)
+    return (f"<table style='border:none;background:none'><tr><td><table>{cells}</table></td>"
+            f"<td style='padding-left:2em'>{chunks_svg(self.shape, self.chunks)}</td></tr></table>")
+
+
+def _inline(self, max_width: int) -> str:
+    """One short text for xarray's tables."""
+    text = f"tessera.Array<chunksize={self.chunksize}>"
+    return text if len(text) <= max_width else "tessera.Array"
+
+
+def to_svg(self) -> str:
+    """The picture of the chunk layout."""
+    return chunks_svg(self.shape, self.chunks)

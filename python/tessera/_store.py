@@ -1,0 +1,119 @@
+"""Results into files, and into anything that takes slices."""
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from ._core import Node, asnode
+from ._functions import compute
+from ._lib import DTYPES, MAX_NDIM, ffi, lib
+
+
+def save(path, *arrays, format: str | None = None, **named) -> None:
+    """Writes arrays into one file, which appears whole or not at all: NetCDF (.nc, .nc4) or .npy.
+
+    Parameters
+    ----------
+    path : path
+        The file; its ending gives the format.
+    *arrays, **named
+        The arrays; those given by keyword become variables of that name.
+    format : {"nc", "nc4", "npy"}, optional
+        The format, where the ending does not tell it.
+
+    Examples
+    --------
+    >>> import numpy as np, os, tempfile, tessera as ts
+    >>> path = os.path.join(tempfile.mkdtemp(), "x.npy")
+    >>> ts.save(path, ts.arange(3))
+    >>> np.load(path)
+    array([0, 1, 2])
+    """
+    nodes = [asnode(a) for a in (*arrays, *named.values())]
+    names = [ffi.NULL] * len(arrays) + [ffi.new("char[]", name.encode()) for name in named]
+    if not nodes:
+        raise ValueError("save: no arrays given")
+    nodes[0]._s.run(lib.tsr_store, len(nodes), [n._p for n in nodes], names, os.fsencode(path), format.encode() if format else ffi.NULL)
+
+
+class _Target:
+    """An object that takes slices, as a sink of the library."""
+
+    def __init__(self, target, region, array: Node) -> None:
+        self.target, self.dtype = target, array.dtype
+        region = (slice(None),) * array.ndim if region is None else region if isinstance(region, tuple) else (region,)
+        shape = getattr(target, "shape", None)
+        slices = [r.indices(n) if shape is not None else (r.start or 0, 0, r.step or 1) for r, n in zip(region, shape or array.shape)]
+        if any(step != 1 for _, _, step in slices):
+            raise ValueError("store: the steps of regions must be 1")
+        self.start = [start for start, _, _ in slices] + [0] * (array.ndim - len(slices))
+        lengths = [stop - start for start, stop, _ in slices]
+        if shape is not None and tuple(lengths) != array.shape[: len(lengths)]:
+            raise ValueError(f"store: an array of shape {array.shape} does not fit into a region of shape {tuple(lengths)}")
+        chunk = getattr(target, "chunks", None)
+        regular = chunk is not None and len(chunk) == array.ndim and all(isinstance(c, (int, np.integer)) for c in chunk)
+        self.chunk = ffi.new("int64_t[]", [int(c) for c in chunk]) if regular and array.ndim and not any(self.start) else ffi.NULL
+        self.error: BaseException | None = None
+
+    def write(self, start, shape, data) -> None:
+        ndim = len(self.start)
+        start, shape = ffi.unpack(start, ndim) if ndim else [], ffi.unpack(shape, ndim) if ndim else []
+        values = np.frombuffer(ffi.buffer(data, int(np.prod(shape, dtype=np.int64)) * self.dtype.itemsize), self.dtype).reshape(shape)
+        self.target[tuple(slice(o + s, o + s + n) for o, s, n in zip(self.start, start, shape))] = values
+
+
+@ffi.def_extern(error=lib.TSR_ERR_IO)
+def glue_write(context, start, shape, data):
+    target = ffi.from_handle(context)
+    try:
+        target.write(start, shape, data)
+    except BaseException as error:
+        target.error = target.error or error
+        return lib.TSR_ERR_IO
+    return lib.TSR_OK
+
+
+def store(sources, targets, lock=True, regions=None, compute=True, return_stored=False, **ignored) -> None:
+    """Computes arrays together, block by block into things that take slices (`target[0:10] = values`): variables of h5py, zarr and
+    netCDF4, NumPy arrays, memory maps. A target that is a path becomes a file, see `save`.
+
+    Parameters
+    ----------
+    sources, targets : one or several
+        What is stored, and where.
+    lock : bool
+        Whether one thread writes at a time. Default: yes.
+    regions : tuple of slices, or one for each target, optional
+        Which part of the target.
+
+    Examples
+    --------
+    >>> import numpy as np, tessera as ts
+    >>> target = np.zeros(4)
+    >>> ts.store(ts.arange(4) * 2.0, target)
+    >>> target
+    array([0., 2., 4., 6.])
+    """
+    if isinstance(sources, Node):
+        sources, targets, regions = [sources], [targets], None if regions is None else [regions]
+    if not compute or return_stored:
+        raise NotImplementedError("store: only compute=True and return_stored=False; an array that is not stored yet stays lazy by itself")
+    nodes = [asnode(source) for source in sources]
+    if len(nodes) != len(targets):
+        raise ValueError(f"Different number of sources [{len(nodes)}] and targets [{len(targets)}]")
+    if isinstance(regions, tuple) and all(isinstance(r, slice) for r in regions):
+        regions = [regions] * len(nodes)
+    if len(nodes) == 1 and isinstance(targets[0], (str, os.PathLike)):
+        return save(targets[0], nodes[0])
+    made = [_Target(t, r, n) for t, r, n in zip(targets, regions or [None] * len(nodes), nodes)]
+    handles = [ffi.new_handle(target) for target in made]
+    sinks = ffi.new("tsr_sink[]", [(lib.glue_write, handle, target.chunk, bool(lock)) for handle, target in zip(handles, made)])
+    try:
+        if nodes:
+            nodes[0]._s.run(lib.tsr_store_to, len(nodes), [n._p for n in nodes], sinks)
+    except OSError:
+        for target in made:
+            if target.error is not None:
+                raise target.error from None
+        raise

@@ -1,0 +1,187 @@
+"""The Python package: running, watching, storing, showing, interrupting."""
+import copy
+import io
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+import xml.etree.ElementTree
+
+import numpy as np
+import pytest
+
+import tessera as ts
+
+
+def test_progress_bar():
+    out = io.StringIO()
+    with ts.ProgressBar(out=out):
+        ts.random.default_rng(1).normal(size=1_000_000, chunks=1000).mean().compute()
+    assert "100%" in out.getvalue() and "tasks" in out.getvalue()
+    ts.ones(3).compute()
+    assert out.getvalue().count("\n") == 1
+
+
+def test_profiler(tmp_path):
+    with ts.Profiler() as profile:
+        ts.random.default_rng(1).normal(size=(2000, 2000), chunks=1000).persist()
+    assert len(profile.tasks) == profile.stats["tasks"] > 1 and all(task.end >= task.start >= 0 for task in profile.tasks)
+    assert profile.stats["peak_bytes"] > 0
+    page = profile.to_html(tmp_path / "p.html")
+    assert page.count("<rect") == len(profile.tasks) and (tmp_path / "p.html").read_text() == page
+    assert os.listdir(tmp_path) == ["p.html"]
+
+
+def test_profiler_plot():
+    pytest.importorskip("matplotlib").use("Agg")
+    with ts.Profiler() as profile:
+        ts.ones((10, 10), chunks=5).persist()
+    assert len(profile.plot().patches) == len(profile.tasks)
+
+
+def test_config(monkeypatch, tmp_path):
+    monkeypatch.setenv("TESSERA_THREADS", "3")
+    assert ts.config.get("threads") == "3"
+    with ts.config.set(threads=2, memory="1GiB"):
+        assert (ts.config.get("threads"), ts.config.get("memory")) == (2, "1GiB")
+        assert ts.ones(3).sum().compute() == 3
+    assert ts.config.get("threads") == "3" and ts.config.get("memory") is None
+    monkeypatch.delenv("TESSERA_THREADS")
+    (tmp_path / "t.ini").write_text("[tessera]\nthreads = 5\n")
+    monkeypatch.setenv("TESSERA_CONFIG", str(tmp_path / "t.ini"))
+    assert ts.config.get("threads") == "5"
+    with pytest.raises(KeyError, match="thread"):
+        ts.config.set(thread=1)
+    with pytest.raises(ValueError, match="no size"):
+        ts.Session(memory="much")
+
+
+def test_memory_setting_holds():
+    with ts.Session(memory="32MiB", threads=2) as session:
+        with ts.Profiler(session) as profile:
+            x = ts.random.default_rng(1).normal(size=(4000, 2000), chunks=(500, 500)).persist()
+            total = (x - x.mean(axis=0)).sum()
+            assert abs(float(total.compute())) < 1e-6
+        assert profile.stats["peak_bytes"] < 40 * 2**20
+
+
+def test_store_into_slices():
+    x = ts.arange(60).reshape(6, 10).rechunk((4, 3))
+    target = np.zeros((6, 10))
+    x.store(target)
+    np.testing.assert_array_equal(target, np.arange(60).reshape(6, 10))
+    larger = np.zeros((8, 12), int)
+    ts.store([x, x + 1], [target, larger], regions=[(slice(None), slice(None)), (slice(1, 7), slice(2, 12))])
+    np.testing.assert_array_equal(larger[1:7, 2:12], np.arange(60).reshape(6, 10) + 1)
+    assert larger[0].sum() == 0
+    with pytest.raises(ValueError, match="does not fit"):
+        ts.store(x, np.zeros((5, 10)))
+
+
+class Chunked:
+    """A target that can only be written in whole chunks, as zarr's arrays should be."""
+
+    shape, chunks = (6, 10), (4, 5)
+
+    def __init__(self):
+        self.seen = []
+
+    def __setitem__(self, key, values):
+        self.seen.append(tuple((k.start, k.stop) for k in key))
+        if values.max() > 50:
+            raise RuntimeError("the disk is on fire")
+
+
+def test_store_keeps_to_the_targets_chunks_and_passes_errors_on():
+    target = Chunked()
+    ts.store(ts.arange(60).reshape(6, 10).rechunk((1, 10)) % 50, target)
+    assert sum((r1 - r0) * (c1 - c0) for (r0, r1), (c0, c1) in target.seen) == 60
+    assert all(r0 % 4 == 0 and r1 in (4, 6) and c0 % 5 == 0 and c1 in (5, 10) for (r0, r1), (c0, c1) in target.seen)
+    with pytest.raises(RuntimeError, match="on fire") as caught:
+        ts.store(ts.arange(60).reshape(6, 10), Chunked())
+    assert any("__setitem__" in entry.name for entry in caught.traceback)
+
+
+def test_save(tmp_path):
+    ts.save(tmp_path / "a.npy", ts.arange(5))
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), np.arange(5))
+    ts.save(tmp_path / "b.nc", t=ts.ones((2, 3)), u=ts.zeros(2))
+    import netCDF4
+
+    with netCDF4.Dataset(tmp_path / "b.nc") as file:
+        assert file["t"][:].sum() == 6 and file["u"].shape == (2,)
+    with pytest.raises(ValueError, match="no format"):
+        ts.save(tmp_path / "c.xyz", ts.ones(1))
+    with pytest.raises(OSError):
+        ts.save(tmp_path / "nowhere" / "d.npy", ts.ones(1))
+
+
+def test_pickle_and_copy():
+    x = ts.arange(6, chunks=4) + 1
+    y = pickle.loads(pickle.dumps(x))
+    assert y.chunks == x.chunks and (y == x).all()
+    z = copy.copy(x)
+    z += 1
+    assert x.max().compute() == 6 and z.max().compute() == 7
+
+
+def test_dlpack():
+    np.testing.assert_array_equal(np.from_dlpack(ts.arange(3.0)), np.arange(3.0))
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (4, 6), (3, 4, 5), (2, 3, 4, 5), (0, 3)], ids=str)
+def test_pictures_of_chunks(shape):
+    x = ts.zeros(shape, chunks=2 if shape else "auto")
+    page = x._repr_html_()
+    assert str(x.dtype) in page and str(shape) in page
+    if shape:
+        xml.etree.ElementTree.fromstring(x.to_svg())
+
+
+def test_explain_and_visualize(tmp_path):
+    x = (ts.ones((10, 10), chunks=5) + 1).mean(axis=0)
+    assert "mean" in x.explain()
+    drawing = x.visualize(tmp_path / "x.svg")
+    assert drawing.svg == (tmp_path / "x.svg").read_text() and "<svg" in drawing._repr_svg_()
+    assert "digraph" in (x.visualize(tmp_path / "x.dot", what="plan") and (tmp_path / "x.dot").read_text())
+    for bad in ({"what": "dreams"}, {"filename": tmp_path / "x.xyz"}):
+        with pytest.raises(ValueError):
+            x.visualize(**bad)
+
+
+LONG = "import tessera as ts\nprint('go', flush=True)\nts.random.default_rng(1).normal(size=10**13).mean().compute()\n"
+
+
+def test_interrupt_of_a_script():
+    code = f"try:\n    exec({LONG!r})\nexcept KeyboardInterrupt:\n    print('stopped')\n"
+    script = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True,
+                              preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+    assert script.stdout.readline() == "go\n"
+    time.sleep(0.3)
+    script.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    assert script.communicate(timeout=30)[0] == "stopped\n"
+    assert time.monotonic() - began < 5
+
+
+def test_cancel_from_another_thread():
+    with ts.Session() as session:
+        timer = threading.Timer(0.3, session.cancel)
+        timer.start()
+        with pytest.raises(ts.CancelledError):
+            ts.random.default_rng(1).normal(size=10**13).mean().compute()
+        assert ts.ones(3).sum().compute() == 3
+
+
+def test_other_threads_run_meanwhile():
+    seen = []
+    timer = threading.Timer(0.05, lambda: seen.append(time.monotonic()))
+    x = ts.random.default_rng(1).normal(size=2 * 10**7, chunks=10**5)
+    timer.start()
+    x.mean().compute()
+    ended = time.monotonic()
+    timer.join()
+    assert seen[0] < ended + 0.05
