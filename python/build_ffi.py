@@ -14,6 +14,9 @@ import cffi
 CALLBACKS = """
 extern "Python" void glue_progress(void *context, const tsr_progress *progress);
 extern "Python" void glue_release(void *context);
+extern "Python" void glue_drop(void *context);
+extern "Python" tsr_status glue_read(void *context, const int64_t *start, const int64_t *shape, void *out);
+extern "Python" tsr_status glue_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output);
 extern "Python" tsr_status glue_write(void *context, const int64_t *start, const int64_t *shape, const void *data);
 """
 

@@ -11,13 +11,17 @@ from ._lib import VERSION as __version__
 from ._lib import CancelledError, FormatError, NotFoundError
 from ._session import Session
 from ._functions import *
+from ._grids import *
+from ._selection import *
 from . import _methods, _protocols
 
 globals().update(UFUNCS)
 
 # Loaded when first asked for, so that importing the package is quick: modules, and names from modules.
 _MODULES = {"random": "random", "config": "_config"}
-_LATER = {"ProgressBar": "_progress", "Profiler": "_profile", "explain": "_show", "visualize": "_show", "save": "_store", "store": "_store"}
+_LATER = {**dict.fromkeys(("apply_along_axis", "apply_gufunc", "blockwise", "fromfunction", "map_blocks", "map_overlap", "overlap",
+                           "trim_overlap"), "_blocks"),
+          "ProgressBar": "_progress", "Profiler": "_profile", "explain": "_show", "visualize": "_show", "save": "_store", "store": "_store"}
 
 
 def __getattr__(name: str):

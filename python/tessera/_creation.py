@@ -178,7 +178,7 @@ def identity(n, dtype=float, *, chunks="auto"):
     return eye(n, dtype=dtype, chunks=chunks)
 
 
-def from_array(x, chunks="auto", name=None, lock=False, asarray=None, **ignored):
+def from_array(x, chunks="auto", name=None, lock=True, asarray=None, **ignored):
     """An array that reads `x`: a NumPy array (without a copy: do not change it afterwards), or anything with `shape`, `dtype` and
     `__getitem__`, such as a variable of h5py, zarr or netCDF4, which is read block by block when needed.
 
@@ -189,7 +189,7 @@ def from_array(x, chunks="auto", name=None, lock=False, asarray=None, **ignored)
     chunks : int, tuple, dict or "auto"
         How the array is cut.
     name, lock, asarray : optional
-        Accepted for programs written for Dask; things that are no NumPy arrays are always read by one thread at a time.
+        Accepted for programs written for Dask. Things that are no NumPy arrays are read by one thread at a time unless lock is False.
 
     Examples
     --------
@@ -202,7 +202,7 @@ def from_array(x, chunks="auto", name=None, lock=False, asarray=None, **ignored)
     if is_array_like(x):
         from ._source import from_slices
 
-        return from_slices(x, chunks)
+        return from_slices(x, chunks, lock)
     values = np.asarray(x)
     items = _chunks.parse(chunks, values.ndim)
     array = from_numpy(values, _chunks.regular(items) if items else None)

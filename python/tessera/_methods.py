@@ -26,7 +26,28 @@ def flatten(self, order="C"):
     return _functions.ravel(self, order)
 
 
+def map_blocks(self, func, *args, **options):
+    """Calls a function for each block: see `tessera.map_blocks`."""
+    from ._blocks import map_blocks
+
+    return map_blocks(func, self, *args, **options)
+
+
+def map_overlap(self, func, depth, boundary=None, trim=True, **options):
+    """Calls a function for each block and what surrounds it: see `tessera.map_overlap`."""
+    from ._blocks import map_overlap
+
+    return map_overlap(func, self, depth=depth, boundary=boundary, trim=trim, **options)
+
+
+def nonzero(self):
+    """Indices of the elements that are not zero, as NumPy arrays."""
+    from ._selection import nonzero
+
+    return nonzero(self)
+
+
 for _name in SAME:
     setattr(Array, _name, getattr(_functions, _name))
-for _method in (reshape, transpose, flatten):
+for _method in (reshape, transpose, flatten, map_blocks, map_overlap, nonzero):
     setattr(Array, _method.__name__, _method)

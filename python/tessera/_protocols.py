@@ -3,13 +3,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import _functions
+from . import _functions, _grids, _selection
 from ._array import Array
 from ._core import Node
 from ._elementwise import UFUNCS
 
 # NumPy's functions by ours of the same name. Those in UFUNCS that are no ufuncs in NumPy (sinc, isreal) are here, too.
-FUNCTIONS = {getattr(np, name): function for name, function in {**vars(_functions), **UFUNCS}.items()
+FUNCTIONS = {getattr(np, name): function for name, function in {**vars(_functions), **vars(_grids), **vars(_selection), **UFUNCS}.items()
              if callable(function) and not name.startswith("_") and callable(getattr(np, name, None)) and not isinstance(getattr(np, name), type)}
 _METHODS = {"__call__": "__call__", "reduce": "reduce", "accumulate": "accumulate", "outer": "outer"}
 

@@ -9,6 +9,7 @@ from _thread import get_ident
 from functools import partial
 
 from . import _config
+from ._callbacks import take_exception
 from ._lib import check, failure, ffi, lib
 from ._progress import listeners, watched
 
@@ -83,14 +84,16 @@ class Session:
         if listeners:
             function, args = watched, (session, partial(function, *args))
         if get_ident() != MAIN_THREAD:  # Python delivers signals to the main thread only
-            check(function(*args))
-            return
-        lib.glue_interrupts_begin(session)
-        try:
             status = function(*args)
-        finally:
-            lib.glue_interrupts_end()
-        check(status)
+        else:
+            lib.glue_interrupts_begin(session)
+            try:
+                status = function(*args)
+            finally:
+                lib.glue_interrupts_end()
+        if status != lib.TSR_OK:
+            error = failure()
+            raise take_exception(session, str(error)) or error
 
     def cancel(self) -> None:
         """Makes the running computation end with CancelledError. Any thread."""

@@ -5,9 +5,9 @@ import os
 
 import numpy as np
 
+from ._callbacks import fail
 from ._core import Node, asnode
-from ._functions import compute
-from ._lib import DTYPES, MAX_NDIM, ffi, lib
+from ._lib import ffi, lib
 
 
 def save(path, *arrays, format: str | None = None, **named) -> None:
@@ -41,7 +41,7 @@ class _Target:
     """An object that takes slices, as a sink of the library."""
 
     def __init__(self, target, region, array: Node) -> None:
-        self.target, self.dtype = target, array.dtype
+        self.target, self.dtype, self.session = target, array.dtype, array._s.handle()
         region = (slice(None),) * array.ndim if region is None else region if isinstance(region, tuple) else (region,)
         shape = getattr(target, "shape", None)
         slices = [r.indices(n) if shape is not None else (r.start or 0, 0, r.step or 1) for r, n in zip(region, shape or array.shape)]
@@ -54,7 +54,6 @@ class _Target:
         chunk = getattr(target, "chunks", None)
         regular = chunk is not None and len(chunk) == array.ndim and all(isinstance(c, (int, np.integer)) for c in chunk)
         self.chunk = ffi.new("int64_t[]", [int(c) for c in chunk]) if regular and array.ndim and not any(self.start) else ffi.NULL
-        self.error: BaseException | None = None
 
     def write(self, start, shape, data) -> None:
         ndim = len(self.start)
@@ -69,8 +68,7 @@ def glue_write(context, start, shape, data):
     try:
         target.write(start, shape, data)
     except BaseException as error:
-        target.error = target.error or error
-        return lib.TSR_ERR_IO
+        return fail(target.session, error)
     return lib.TSR_OK
 
 
@@ -109,11 +107,5 @@ def store(sources, targets, lock=True, regions=None, compute=True, return_stored
     made = [_Target(t, r, n) for t, r, n in zip(targets, regions or [None] * len(nodes), nodes)]
     handles = [ffi.new_handle(target) for target in made]
     sinks = ffi.new("tsr_sink[]", [(lib.glue_write, handle, target.chunk, bool(lock)) for handle, target in zip(handles, made)])
-    try:
-        if nodes:
-            nodes[0]._s.run(lib.tsr_store_to, len(nodes), [n._p for n in nodes], sinks)
-    except OSError:
-        for target in made:
-            if target.error is not None:
-                raise target.error from None
-        raise
+    if nodes:
+        nodes[0]._s.run(lib.tsr_store_to, len(nodes), [n._p for n in nodes], sinks)

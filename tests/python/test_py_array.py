@@ -190,6 +190,6 @@ def test_pieces_of_work_together():
 
 
 def test_import_is_quick():
-    code = "import time, numpy; t = time.perf_counter(); import tessera; print(time.perf_counter() - t)"
+    code = "import time, numpy; t = time.process_time(); import tessera; print(time.process_time() - t)"
     seconds = min(float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout) for _ in range(5))
     assert seconds < 0.15

@@ -1,0 +1,29 @@
+"""Arrays that are read by slices from objects of other libraries: h5py, zarr, netCDF4."""
+from __future__ import annotations
+
+import numpy as np
+
+from . import _chunks
+from ._callbacks import Source, hold, let_go
+from ._core import make
+from ._creation import created
+from ._lib import dtype_code, ffi, lib
+from ._session import current
+
+
+def from_slices(value, chunks, lock=True):
+    """A lazy array of something with `shape`, `dtype` and `__getitem__`; one thread reads at a time unless lock is False."""
+    session = current()
+    shape = [int(length) for length in value.shape]
+    items = _chunks.parse(chunks, len(shape))
+    own = getattr(value, "chunks", None)
+    regular = isinstance(own, tuple) and len(own) == len(shape) and all(isinstance(c, (int, np.integer)) for c in own)
+    handle = hold(Source(value, session.handle()))
+    kept = [ffi.new("int64_t[]", shape or [0]), ffi.new("int64_t[]", list(map(int, own)) or [0]) if regular else ffi.NULL,
+            ffi.new("char[]", type(value).__name__.encode())]
+    source = ffi.new("tsr_source *", {"read": lib.glue_read, "context": handle, "release": lib.glue_drop, "name": kept[2], "serial": bool(lock),
+                                      "dtype": dtype_code(value.dtype), "ndim": len(shape), "shape": kept[0], "chunk": kept[1]})
+    p = lib.tsr_from_source(session.handle(), source, _chunks.regular(items))
+    if not p:
+        let_go(handle)
+    return created(p, session, items)

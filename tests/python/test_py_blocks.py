@@ -1,0 +1,163 @@
+"""The Python package: functions of blocks, and arrays read from other libraries' objects."""
+import threading
+import traceback
+
+import numpy as np
+import pytest
+
+import tessera as ts
+
+VALUES = np.arange(48.0).reshape(6, 8)
+
+
+@pytest.fixture
+def x():
+    return ts.from_array(VALUES, chunks=(2, 3))
+
+
+def same(ours, expected):
+    assert isinstance(ours, ts.Array)
+    np.testing.assert_array_equal(ours.compute(), expected)
+
+
+def test_map_blocks(x):
+    same(ts.map_blocks(np.sqrt, x), np.sqrt(VALUES))
+    same(x.map_blocks(lambda b, n: b + n, 3), VALUES + 3)
+    same(ts.map_blocks(np.add, x, np.arange(8.0)), VALUES + np.arange(8))
+    same(ts.map_blocks(lambda b: b.astype("i2"), x), VALUES.astype("i2"))
+    same(ts.map_blocks(lambda b: b.sum(axis=1), x, drop_axis=1), VALUES.sum(axis=1))
+    assert ts.map_blocks(lambda b: b[:, :, None], x, new_axis=2).shape == (6, 8, 1)
+    same(ts.map_blocks(lambda b: np.repeat(b, 2, 1), x, chunks=((2, 2, 2), (6, 6, 4))), np.repeat(VALUES, 2, 1))
+
+
+def test_map_blocks_knows_where_it_is(x):
+    same(ts.map_blocks(lambda b, block_id: np.full(b.shape, 10 * block_id[0] + block_id[1]), x, dtype=int),
+         10 * (np.arange(6)[:, None] // 2) + np.arange(8) // 3)
+    seen = []
+    ts.map_blocks(lambda b, block_info: seen.append(block_info) or b, x, dtype=float).compute()
+    assert {info[0]["chunk-location"] for info in seen} >= {(0, 0), (2, 2)}
+    assert all(info[0]["shape"] == (6, 8) and info[None]["num-chunks"] == (3, 3) for info in seen)
+    made = ts.map_blocks(lambda block_id: np.full((2, 3), block_id[0]), chunks=((2, 2), (3,)), dtype=int)
+    same(made, np.repeat([0, 1], 2)[:, None] * np.ones(3, int))
+
+
+def test_exceptions_arrive_with_traceback_and_block(x):
+    def bad(block):
+        if block.max() > 30:
+            raise ZeroDivisionError("no luck")
+        return block
+
+    with pytest.raises(ZeroDivisionError, match="no luck") as caught:
+        x.map_blocks(bad, dtype=float).compute()
+    text = "".join(traceback.format_exception(caught.value))
+    assert "in bad" in text
+    if hasattr(caught.value, "add_note"):
+        assert "block (" in text and "bad" in caught.value.__notes__[0]
+    same(x + 1, VALUES + 1)
+    with pytest.raises(ValueError, match="shape"):
+        x.map_blocks(lambda b: b[:, :1].T, dtype=float).compute()
+    with pytest.raises(ValueError, match="dtype="):
+        x.map_blocks(lambda b: b / undefined)  # noqa: F821
+
+
+def test_map_overlap(x):
+    def blur(b):
+        out = b.copy()
+        out[1:-1, 1:-1] = (b[:-2, 1:-1] + b[2:, 1:-1] + b[1:-1, :-2] + b[1:-1, 2:]) / 4
+        return out
+
+    for boundary, mode in (("reflect", "symmetric"), ("periodic", "wrap"), ("nearest", "edge"), (0.0, "constant")):
+        padded = np.pad(VALUES, 1, mode=mode)
+        same(ts.map_overlap(blur, x, depth=1, boundary=boundary), blur(padded)[1:-1, 1:-1])
+    same(x.map_overlap(lambda b: b * 2, {0: 1}), VALUES * 2)
+    same(ts.trim_overlap(ts.overlap(x, (1, 2), "periodic"), (1, 2), "periodic"), VALUES)
+
+
+def test_blockwise_and_gufuncs(x):
+    same(ts.blockwise(lambda a, b: a @ b, "ik", x, "ij", x.T, "jk", dtype=float), VALUES @ VALUES.T)
+    same(ts.apply_gufunc(lambda a: a.mean(axis=-1), "(i)->()", x, output_dtypes=float), VALUES.mean(axis=1))
+    same(ts.apply_gufunc(lambda a: a.mean(axis=-1), "(i)->()", x, axis=0, output_dtypes=float), VALUES.mean(axis=0))
+    same(ts.apply_gufunc(lambda a, b: a @ b, "(i),(i)->()", x, np.arange(8.0), output_dtypes=float, vectorize=True), VALUES @ np.arange(8))
+    same(ts.apply_along_axis(np.sort, 0, x[::-1]), VALUES)
+    same(ts.fromfunction(lambda i, j: i * j, (3, 4), dtype=int), np.fromfunction(lambda i, j: i * j, (3, 4), dtype=int))
+
+
+class Slices:
+    """A thing with shape, dtype and slices that counts what is read."""
+
+    def __init__(self, values):
+        self.values, self.shape, self.dtype, self.chunks = values, values.shape, values.dtype, (2, 4)
+        self.read, self.busy, self.most = 0, 0, 0
+
+    def __getitem__(self, key):
+        assert all(isinstance(k, slice) for k in key)
+        part = self.values[key]
+        self.read += part.size
+        return part
+
+
+def test_from_array_reads_slices_when_needed():
+    source = Slices(VALUES)
+    x = ts.from_array(source, chunks=(2, 4))
+    assert source.read == 0 and x.chunks == ((2, 2, 2), (4, 4))
+    same(x[1:3, 2:5] + 1, VALUES[1:3, 2:5] + 1)
+    assert 0 < source.read <= 16 + 16
+    same(x, VALUES)
+    same(ts.from_array(Slices(VALUES.astype(">i4"))), VALUES.astype("i4"))
+
+
+def test_errors_of_sources_arrive():
+    class Broken(Slices):
+        def __getitem__(self, key):
+            raise OSError("the cable is out")
+
+    with pytest.raises(OSError, match="cable"):
+        ts.from_array(Broken(VALUES)).sum().compute()
+
+
+def test_netcdf4_variables(tmp_path):
+    netCDF4 = pytest.importorskip("netCDF4")
+    with netCDF4.Dataset(tmp_path / "x.nc", "w") as file:
+        file.createDimension("y", 6)
+        file.createDimension("x", 8)
+        file.createVariable("v", "f8", ("y", "x"))[:] = VALUES
+    with netCDF4.Dataset(tmp_path / "x.nc") as file:
+        same(ts.from_array(file["v"], chunks=(3, 4)).mean(axis=0), VALUES.mean(axis=0))
+
+
+def test_functions_are_let_go(x):
+    from tessera import _callbacks
+    import gc
+
+    before = len(_callbacks._held)
+    for _ in range(100):
+        x.map_blocks(lambda b: b, dtype=float).compute()
+    gc.collect()
+    assert len(_callbacks._held) <= before
+
+
+def test_c_functions(tmp_path):
+    cffi = pytest.importorskip("cffi")
+    import subprocess
+
+    (tmp_path / "f.c").write_text("""
+        #include "tessera.h"
+        tsr_status twice(void *context, int n, const tsr_block *in, const tsr_block *out)
+        {
+            int64_t size = 1;
+            for (int d = 0; d < out->ndim; d++) size *= out->shape[d];
+            for (int64_t i = 0; i < size; i++) ((double *)out->data)[i] = 2 * ((const double *)in->data)[i];
+            return TSR_OK;
+        }""")
+    import pathlib
+
+    include = pathlib.Path(__file__).resolve().parents[2] / "include"
+    subprocess.run(["cc", "-shared", "-fPIC", f"-I{include}", "-o", tmp_path / "f.so", tmp_path / "f.c"], check=True)
+    ffi = cffi.FFI()
+    ffi.cdef("int twice(void *, int, const void *, const void *);")
+    library = ffi.dlopen(str(tmp_path / "f.so"))
+    from tessera._tessera import ffi as ours
+
+    function = ours.cast("tsr_block_function", int(ffi.cast("intptr_t", ffi.addressof(library, "twice"))))
+    y = ts.from_array(VALUES, chunks=(2, 3))
+    same(ts.map_blocks(function, y, dtype=float), VALUES * 2)
