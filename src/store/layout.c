@@ -6,6 +6,8 @@
  * No state, no allocation (one window on the stack), any thread. */
 #include "store/layout.h"
 
+#include "kernel/kernel.h"
+
 #include <string.h>
 
 enum {
@@ -138,41 +140,42 @@ tsr_status file_layout_read(cached_file *f, const file_layout *layout, const box
 
 /* ---- Writing ----------------------------------------------------------------------------------------------------- */
 
-#define SWAP(bits)                                                                                                               \
-    static void swap_##bits(char *out, const char *from, size_t n_bytes)                                                         \
-    {                                                                                                                            \
-        for (size_t i = 0; i < n_bytes; i += (bits) / 8) {                                                                       \
-            uint##bits##_t v;                                                                                                    \
-            memcpy(&v, from + i, sizeof v);                                                                                      \
-            v = __builtin_bswap##bits(v);                                                                                        \
-            memcpy(out + i, &v, sizeof v);                                                                                       \
-        }                                                                                                                        \
-    }
-SWAP(16)
-SWAP(32)
-SWAP(64)
+/* How elements are written whose bytes the file has in the other order. */
+typedef struct swapping {
+    gather_kernel kernel; /* NULL: as they are */
+    size_t item_bytes;
+} swapping;
 
-static tsr_status write_swapped(int fd, const char *data, int64_t n_bytes, int64_t offset, size_t item_bytes)
+static tsr_status swapping_of(size_t item_bytes, bool swap, swapping *out)
+{
+    const kernels *k;
+    *out = (swapping){.item_bytes = item_bytes};
+    if (!swap || item_bytes < 2) return TSR_OK;
+    TRY(kernels_select(NULL, &k));
+    out->kernel = k->gather[item_bytes == 2 ? TSR_U16 : item_bytes == 4 ? TSR_U32 : TSR_U64][1];
+    return TSR_OK;
+}
+
+static tsr_status write_swapped(int fd, const char *data, int64_t n_bytes, int64_t offset, const swapping *s)
 {
     char window[WINDOW_BYTES];
-    void (*swap)(char *, const char *, size_t) = item_bytes == 2 ? swap_16 : item_bytes == 4 ? swap_32 : swap_64;
     for (int64_t done = 0; done < n_bytes; done += WINDOW_BYTES) {
         size_t n = n_bytes - done < WINDOW_BYTES ? (size_t)(n_bytes - done) : WINDOW_BYTES;
-        swap(window, data + done, n);
+        s->kernel(window, data + done, (int64_t)s->item_bytes, n / s->item_bytes);
         TRY(fd_write_at(fd, window, n, offset + done));
     }
     return TSR_OK;
 }
 
-static tsr_status write_level(int fd, const walk *w, int d, int64_t offset, const char **data, size_t swap_bytes)
+static tsr_status write_level(int fd, const walk *w, int d, int64_t offset, const char **data, const swapping *s)
 {
     if (d == w->ndim) {
         const char *from = *data;
         *data += w->run_bytes;
-        if (swap_bytes > 1) return write_swapped(fd, from, w->run_bytes, offset, swap_bytes);
+        if (s->kernel) return write_swapped(fd, from, w->run_bytes, offset, s);
         return fd_write_at(fd, from, (size_t)w->run_bytes, offset);
     }
-    for (int64_t i = 0; i < w->count[d]; i++) TRY(write_level(fd, w, d + 1, offset + i * w->stride[d], data, swap_bytes));
+    for (int64_t i = 0; i < w->count[d]; i++) TRY(write_level(fd, w, d + 1, offset + i * w->stride[d], data, s));
     return TSR_OK;
 }
 
@@ -180,5 +183,7 @@ tsr_status file_layout_write(int fd, const file_layout *layout, const box *regio
 {
     walk w = walk_begin(layout, region, NULL);
     const char *from = data;
-    return write_level(fd, &w, 0, w.offset, &from, swap ? layout->item_bytes : 1);
+    swapping s;
+    TRY(swapping_of(layout->item_bytes, swap, &s));
+    return write_level(fd, &w, 0, w.offset, &from, &s);
 }
