@@ -197,27 +197,12 @@ static const char *region_in_whole(const operand *o, const buffer *whole, const 
 
 static tsr_status fill_concat(worker *w, const operand *o, const region *source, char *out, const int64_t *strides)
 {
-    int axis = o->axis;
-    int64_t start = source->box.start[axis], step = source->step[axis], count = source->box.count[axis];
-    int piece = 0;
-    for (int64_t done = 0; done < count;) {
-        int64_t index = start + done * step;
-        int low = piece, high = o->n_pieces; /* the piece that holds index */
-        while (high - low > 1) {
-            int middle = low + (high - low) / 2;
-            if (o->edges[middle] <= index) {
-                low = middle;
-            } else {
-                high = middle;
-            }
-        }
-        piece = low;
-        region part = *source;
-        part.box.start[axis] = index - o->edges[piece];
-        part.box.count[axis] = (o->edges[piece + 1] - 1 - index) / step + 1;
-        if (part.box.count[axis] > count - done) part.box.count[axis] = count - done;
-        TRY(fetch_body(w, o->pieces[piece], &part, o->swapped, out + done * strides[axis], strides));
-        done += part.box.count[axis];
+    region part;
+    int piece;
+    for (int64_t done = 0; done < source->box.count[o->axis];) {
+        int64_t n = concat_part(o, source, done, &piece, &part);
+        TRY(fetch_body(w, o->pieces[piece], &part, o->swapped, out + done * strides[o->axis], strides));
+        done += n;
     }
     return TSR_OK;
 }
@@ -365,22 +350,13 @@ static tsr_status bind_single_block(worker *w, const operand *o, const region *d
 static tsr_status bind_single_piece(worker *w, const operand *o, const region *domain, const region *source, operand_binding *out,
                                     bool *done)
 {
-    int axis = o->axis, low = 0, high = o->n_pieces;
-    int64_t first = source->box.start[axis], last = first + (source->box.count[axis] - 1) * source->step[axis];
-    while (high - low > 1) {
-        int middle = low + (high - low) / 2;
-        if (o->edges[middle] <= first) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    const body *piece = o->pieces[low];
-    *done = last < o->edges[low + 1] && piece->passthrough && piece->operands[0].swapped == o->swapped &&
-            piece->operands[0].kind == OPERAND_MEMORY;
+    region part;
+    int number;
+    bool holds_all = concat_part(o, source, 0, &number, &part) == source->box.count[o->axis];
+    const body *piece = o->pieces[number];
+    *done =
+        holds_all && piece->passthrough && piece->operands[0].swapped == o->swapped && piece->operands[0].kind == OPERAND_MEMORY;
     if (!*done) return TSR_OK;
-    region part = *source;
-    part.box.start[axis] -= o->edges[low];
     operand_binding inner;
     bind_memory(&piece->operands[0], &part, &inner);
     bind_region(o, domain, source, inner.data, inner.strides, out);
@@ -550,54 +526,45 @@ static bool has_dependencies(const body *t)
     return false;
 }
 
+static tsr_status take_dependencies(const plan *p, const operand *o, const region *source, dependency_fn found, void *context)
+{
+    const int64_t *indices = o->node->p.take.indices + source->box.start[o->axis];
+    int64_t step = source->step[o->axis];
+    region part = *source;
+    part.box.count[o->axis] = 1;
+    for (int64_t i = 0; i < source->box.count[o->axis]; i++) {
+        if (i > 0 && indices[i * step] == indices[(i - 1) * step]) continue;
+        part.box.start[o->axis] = indices[i * step];
+        TRY(fetch_dependencies(p, o->pieces[0], &part, found, context));
+    }
+    return TSR_OK;
+}
+
 static tsr_status gather_dependencies(const plan *p, const operand *o, const region *source, dependency_fn found, void *context)
 {
     region part = *source;
-    if (o->kind == OPERAND_RESHAPE) { /* the slab of the input between the first and the last element */
-        const body *t = o->pieces[0];
-        box whole = box_of_shape(t->ndim, t->shape);
-        if (t->ndim > 0) {
-            int64_t first = 0, last = 0, row = 1;
-            for (int d = 0; d < o->ndim; d++) {
-                first = first * o->node->shape[d] + source->box.start[d];
-                last = last * o->node->shape[d] + source->box.start[d] + (source->box.count[d] - 1) * source->step[d];
-            }
-            for (int d = 1; d < t->ndim; d++) row *= t->shape[d];
-            whole.start[0] = first / row;
-            whole.count[0] = last / row - whole.start[0] + 1;
-        }
-        part = region_of_box(&whole);
-        return fetch_dependencies(p, t, &part, found, context);
-    }
-    if (o->kind == OPERAND_CALL) {
+    box needed;
+    int piece;
+    switch (o->kind) {
+    case OPERAND_RESHAPE:
+        needed = reshape_input_box(o, source);
+        part = region_of_box(&needed);
+        return fetch_dependencies(p, o->pieces[0], &part, found, context);
+    case OPERAND_CALL:
         for (int k = 0; k < o->n_pieces; k++) {
-            box needed = call_piece_box(o, k, source);
+            needed = call_piece_box(o, k, source);
             part = region_of_box(&needed);
             TRY(fetch_dependencies(p, o->pieces[k], &part, found, context));
         }
         return TSR_OK;
-    }
-    int axis = o->axis;
-    int64_t start = source->box.start[axis], step = source->step[axis], count = source->box.count[axis];
-    if (o->kind == OPERAND_TAKE) {
-        for (int64_t i = 0; i < count; i++) {
-            part.box.start[axis] = o->node->p.take.indices[start + i * step];
-            part.box.count[axis] = 1;
-            if (i > 0 && part.box.start[axis] == o->node->p.take.indices[start + (i - 1) * step]) continue;
-            TRY(fetch_dependencies(p, o->pieces[0], &part, found, context));
+    case OPERAND_TAKE: return take_dependencies(p, o, source, found, context);
+    default:
+        for (int64_t done = 0; done < source->box.count[o->axis];) {
+            done += concat_part(o, source, done, &piece, &part);
+            TRY(fetch_dependencies(p, o->pieces[piece], &part, found, context));
         }
         return TSR_OK;
     }
-    for (int k = 0; k < o->n_pieces; k++) {
-        int64_t low = o->edges[k], high = o->edges[k + 1];
-        int64_t from = low <= start ? 0 : (low - start + step - 1) / step, to = high <= start ? 0 : (high - 1 - start) / step + 1;
-        if (to > count) to = count;
-        if (from >= to) continue;
-        part.box.start[axis] = start + from * step - low;
-        part.box.count[axis] = to - from;
-        TRY(fetch_dependencies(p, o->pieces[k], &part, found, context));
-    }
-    return TSR_OK;
 }
 
 tsr_status fetch_dependencies(const plan *p, const body *t, const region *domain, dependency_fn found, void *context)

@@ -147,6 +147,13 @@ region region_of_box(const box *b);
 /* The region of the operand's source that a region of the body's domain reads. */
 region operand_region(const operand *o, const region *domain);
 
+/* The piece of a CONCAT that holds element `done` of a region along the joined axis, and the elements from there on that it has:
+ * part is their region of the piece. Returns their number. */
+int64_t concat_part(const operand *o, const region *source, int64_t done, int *piece, region *part);
+
+/* The rows of a RESHAPE's input between the first and the last element of a region. */
+box reshape_input_box(const operand *o, const region *source);
+
 /* The box of piece `piece` of a CALL that the blocks need which a region of its result touches. */
 box call_piece_box(const operand *o, int piece, const region *source);
 

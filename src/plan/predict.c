@@ -14,26 +14,11 @@ static void walk(const body *t, const region *domain, leaf_fn *leaf, void *conte
 
 static void walk_concat(const operand *o, const region *source, leaf_fn *leaf, void *context)
 {
-    int axis = o->axis;
-    int64_t start = source->box.start[axis], step = source->step[axis], count = source->box.count[axis];
-    region part = *source;
-    int first = 0, above = o->n_pieces; /* the piece that holds `start` */
-    while (above - first > 1) {
-        int middle = first + (above - first) / 2;
-        if (o->edges[middle] <= start) {
-            first = middle;
-        } else {
-            above = middle;
-        }
-    }
-    for (int k = first; k < o->n_pieces && o->edges[k] <= start + (count - 1) * step; k++) {
-        int64_t low = o->edges[k], high = o->edges[k + 1];
-        int64_t from = low <= start ? 0 : (low - start + step - 1) / step, to = high <= start ? 0 : (high - 1 - start) / step + 1;
-        if (to > count) to = count;
-        if (from >= to) continue;
-        part.box.start[axis] = start + from * step - low;
-        part.box.count[axis] = to - from;
-        walk(o->pieces[k], &part, leaf, context);
+    region part;
+    int piece;
+    for (int64_t done = 0; done < source->box.count[o->axis];) {
+        done += concat_part(o, source, done, &piece, &part);
+        walk(o->pieces[piece], &part, leaf, context);
     }
 }
 
@@ -69,23 +54,11 @@ static void walk_take(const operand *o, const region *source, leaf_fn *leaf, voi
     }
 }
 
-/* The rows of the input between the first and the last element. */
 static void walk_reshape(const operand *o, const region *source, leaf_fn *leaf, void *context)
 {
-    const body *t = o->pieces[0];
-    box whole = box_of_shape(t->ndim, t->shape);
-    if (t->ndim > 0) {
-        int64_t first = 0, last = 0, row = 1;
-        for (int d = 0; d < o->ndim; d++) {
-            first = first * o->node->shape[d] + source->box.start[d];
-            last = last * o->node->shape[d] + source->box.start[d] + (source->box.count[d] - 1) * source->step[d];
-        }
-        for (int d = 1; d < t->ndim; d++) row *= t->shape[d];
-        whole.start[0] = first / row;
-        whole.count[0] = last / row - whole.start[0] + 1;
-    }
-    region part = region_of_box(&whole);
-    walk(t, &part, leaf, context);
+    box rows = reshape_input_box(o, source);
+    region part = region_of_box(&rows);
+    walk(o->pieces[0], &part, leaf, context);
 }
 
 static void walk_call(const operand *o, const region *source, leaf_fn *leaf, void *context)

@@ -27,6 +27,43 @@ box stage_fold_tile(const stage *s, int64_t block, int64_t fold)
     return b;
 }
 
+int64_t concat_part(const operand *o, const region *source, int64_t done, int *piece, region *part)
+{
+    int axis = o->axis, low = 0, high = o->n_pieces;
+    int64_t step = source->step[axis], index = source->box.start[axis] + done * step, left = source->box.count[axis] - done;
+    while (high - low > 1) {
+        int middle = low + (high - low) / 2;
+        if (o->edges[middle] <= index) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    int64_t n = (o->edges[low + 1] - 1 - index) / step + 1;
+    if (n > left) n = left;
+    *piece = low;
+    *part = *source;
+    part->box.start[axis] = index - o->edges[low];
+    part->box.count[axis] = n;
+    return n;
+}
+
+box reshape_input_box(const operand *o, const region *source)
+{
+    const body *t = o->pieces[0];
+    box whole = box_of_shape(t->ndim, t->shape);
+    if (t->ndim == 0) return whole;
+    int64_t first = 0, last = 0, row = 1;
+    for (int d = 0; d < o->ndim; d++) {
+        first = first * o->node->shape[d] + source->box.start[d];
+        last = last * o->node->shape[d] + source->box.start[d] + (source->box.count[d] - 1) * source->step[d];
+    }
+    for (int d = 1; d < t->ndim; d++) row *= t->shape[d];
+    whole.start[0] = first / row;
+    whole.count[0] = last / row - whole.start[0] + 1;
+    return whole;
+}
+
 box call_piece_box(const operand *o, int piece, const region *source)
 {
     int64_t first[TSR_MAX_NDIM], last[TSR_MAX_NDIM];
