@@ -20,7 +20,7 @@ static_assert((int)SUM_LANES == (int)FOLD_LANES, "sums of chains are sums of row
 static ALWAYS_INLINE void ask(const char *ahead, size_t offset, int n_bytes)
 {
     if (!ahead) return;
-    for (int at = 0; at < n_bytes; at += CACHE_LINE) __builtin_prefetch(ahead + offset + at, 0, 2);
+    for (int at = 0; at < n_bytes; at += CACHE_LINE) __builtin_prefetch(ahead + offset + at, 0, 3);
 }
 
 static ALWAYS_INLINE void stream(void *out, const void *vector)
