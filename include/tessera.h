@@ -148,8 +148,8 @@ TSR_API tsr_status tsr_store(int n, tsr_array *const *arrays, const char *const 
 TSR_API tsr_status tsr_save(tsr_array *a, const char *path);
 /* Where an array goes that goes to no file. */
 typedef struct tsr_sink {
-    /* Takes the shape[d] elements from start[d] on: dense, C order, native byte order. Called on the session's threads, on many at
-     * once unless `serial`; regions never overlap. To fail, return a status other than TSR_OK. */
+    /* Takes the shape[d] elements from start[d] on: dense, C order, native byte order. Called on the session's threads, on many
+     * at once unless `serial`; regions never overlap. To fail, return a status other than TSR_OK. */
     tsr_status (*write)(void *context, const int64_t *start, const int64_t *shape, const void *data);
     void *context;
     const int64_t *chunk; /* regions cover whole chunks of these lengths, or end with the array; NULL: any regions */
