@@ -1,6 +1,6 @@
-/* Scheduling. Workers take tasks from their own deque (newest first, so that what was asked for last is finished first and memory
- * is freed early), then from others' (oldest first), and only then the next task of a root. A task whose blocks are missing asks
- * for them - their tasks go onto the worker's own deque - and is parked until the last of them is there.
+/* Scheduling. Workers take tasks from their own stack, then from others', newest first, so that what was asked for last is
+ * finished first and memory is freed early, and only then the next task of a root. A task whose blocks are missing asks for them
+ * - their tasks go onto the worker's own stack - and is parked until the last of them is there.
  *
  * The run's lock guards block states and waiting lists; tasks run without it. Roots that depend on no stage and fold in one go
  * never take it. Nothing here decides values: tiles, folds and their order are the plan's, so any schedule gives the same bits.
@@ -29,55 +29,54 @@ static void run_fail(run *r, tsr_status status)
     keeper_wake(r->keeper);
 }
 
-/* ---- Deques ------------------------------------------------------------------------------------------------------ */
+/* ---- Stacks of tasks ------------------------------------------------------------------------------------------------------ */
 
 static tsr_status push_task(worker *w, task t)
 {
     pthread_mutex_lock(&w->lock);
-    if (w->head > 0 && w->head == w->deque.n) w->head = w->deque.n = 0;
-    bool ok = VEC_PUSH(&w->deque, t);
+    bool ok = VEC_PUSH(&w->tasks, t);
     pthread_mutex_unlock(&w->lock);
     return ok ? TSR_OK : TSR_ERR_MEMORY;
 }
 
-static bool pop_own(worker *w, task *out)
+static bool pop(worker *w, task *out)
 {
     pthread_mutex_lock(&w->lock);
-    bool found = w->deque.n > w->head;
-    if (found) *out = w->deque.items[--w->deque.n];
+    bool found = w->tasks.n > 0;
+    if (found) *out = w->tasks.items[--w->tasks.n];
     pthread_mutex_unlock(&w->lock);
     return found;
 }
 
+/* Takes what its owner would do next: so all finish what was begun before they ask for more, which keeps memory small. */
 static bool steal(worker *w, task *out)
 {
     run *r = w->run;
-    for (int i = 1; i < r->n_workers; i++) {
-        worker *victim = &r->workers[(w->number + i) % r->n_workers];
-        pthread_mutex_lock(&victim->lock);
-        bool found = victim->deque.n > victim->head;
-        if (found) *out = victim->deque.items[victim->head++];
-        pthread_mutex_unlock(&victim->lock);
-        if (found) return true;
-    }
+    for (int i = 1; i < r->n_workers; i++)
+        if (pop(&r->workers[(w->number + i) % r->n_workers], out)) return true;
     return false;
 }
 
 /* ---- Asking for blocks ------------------------------------------------------------------------------------------- */
 
-/* Queues the tasks that make a block. The run's lock is held. */
-static tsr_status request_block(worker *w, int stage_number, int64_t block)
+/* The run's lock is held from here on to block_done(). */
+static tsr_status begin_block(run *r, int stage_number, int64_t block)
+{
+    const stage *s = &r->plan->stages[stage_number];
+    making *m = mem_calloc(1, sizeof *m);
+    if (!m) return TSR_ERR_MEMORY;
+    r->stages[stage_number].blocks[block] = m;
+    if (s->kind != STAGE_REDUCE) return TSR_OK;
+    m->folds = mem_calloc((size_t)s->n_runs, sizeof *m->folds);
+    m->runs_left = s->n_runs;
+    return m->folds ? TSR_OK : TSR_ERR_MEMORY;
+}
+
+/* Queues the tasks that make a block. */
+static tsr_status queue_block(worker *w, int stage_number, int64_t block)
 {
     run *r = w->run;
-    const stage *s = &r->plan->stages[stage_number];
-    block_run *b = &r->stages[stage_number].blocks[block];
-    b->state = BLOCK_QUEUED;
-    if (s->kind == STAGE_REDUCE) {
-        b->folds = mem_calloc((size_t)s->n_runs, sizeof *b->folds);
-        if (!b->folds) return TSR_ERR_MEMORY;
-        b->runs_left = (int32_t)s->n_runs;
-    }
-    for (int64_t i = s->n_runs; i-- > 0;) TRY(push_task(w, (task){stage_number, block, i}));
+    for (int64_t i = r->plan->stages[stage_number].n_runs; i-- > 0;) TRY(push_task(w, (task){stage_number, block, i}));
     if (r->n_idle > 0) pthread_cond_broadcast(&r->work);
     return TSR_OK;
 }
@@ -90,8 +89,10 @@ typedef struct asking {
 
 static tsr_status ask_for(asking *a, int stage_number, int64_t block)
 {
-    block_run *b = &a->w->run->stages[stage_number].blocks[block];
-    if (b->state == BLOCK_DONE) return TSR_OK;
+    making **m = &a->w->run->stages[stage_number].blocks[block];
+    const bool is_new = !*m;
+    if (*m == &a->w->run->done) return TSR_OK;
+    if (is_new) TRY(begin_block(a->w->run, stage_number, block));
     if (!a->who) {
         a->who = mem_calloc(1, sizeof *a->who);
         if (!a->who) return TSR_ERR_MEMORY;
@@ -99,10 +100,10 @@ static tsr_status ask_for(asking *a, int stage_number, int64_t block)
     }
     waiter *link = mem_alloc(sizeof *link);
     if (!link) return TSR_ERR_MEMORY;
-    *link = (waiter){b->waiters, a->who};
-    b->waiters = link;
+    *link = (waiter){(*m)->waiters, a->who};
+    (*m)->waiters = link;
     a->who->missing++;
-    return b->state == BLOCK_UNKNOWN ? request_block(a->w, stage_number, block) : TSR_OK;
+    return is_new ? queue_block(a->w, stage_number, block) : TSR_OK;
 }
 
 static tsr_status ask_for_dependency(void *context, int stage_number, int output, int64_t block)
@@ -128,6 +129,13 @@ static tsr_status require(worker *w, task t, const region *domain, int64_t previ
     return status;
 }
 
+static void free_making(making *m, int64_t n_runs)
+{
+    for (int64_t i = 0; m->folds && i < n_runs; i++) buffer_unref(m->folds[i].state);
+    mem_free(m->folds);
+    mem_free(m);
+}
+
 /* A block is complete: whoever waited for this last goes on. */
 static tsr_status block_done(worker *w, int stage_number, int64_t block)
 {
@@ -136,19 +144,17 @@ static tsr_status block_done(worker *w, int stage_number, int64_t block)
     if (!sr->blocks) return TSR_OK;
     tsr_status status = TSR_OK;
     pthread_mutex_lock(&r->lock);
-    block_run *b = &sr->blocks[block];
-    b->state = BLOCK_DONE;
-    waiter *link = b->waiters;
-    b->waiters = NULL;
-    while (link) {
-        waiter *next = link->next;
+    making *m = sr->blocks[block];
+    sr->blocks[block] = &r->done;
+    for (waiter *link = m->waiters, *next; link; link = next) {
+        next = link->next;
         if (--link->who->missing == 0) {
             if (status == TSR_OK) status = push_task(w, link->who->what);
             mem_free(link->who);
         }
         mem_free(link);
-        link = next;
     }
+    free_making(m, r->plan->stages[stage_number].n_runs);
     if (r->n_idle > 0) pthread_cond_broadcast(&r->work);
     pthread_mutex_unlock(&r->lock);
     return status;
@@ -240,7 +246,8 @@ static void record(worker *w, const task *t, int64_t start_ns, int64_t bytes)
 static tsr_status run_fold(worker *w, task t, const stage *s, stage_run *sr, bool *finished)
 {
     run *r = w->run;
-    fold *folds = sr->blocks[t.block].folds, *f = &folds[t.run];
+    making *m = sr->blocks[t.block];
+    fold *f = &m->folds[t.run];
     int64_t last = (t.run + 1) * s->n_folds / s->n_runs;
     if (f->next == 0) f->next = t.run * s->n_folds / s->n_runs;
     for (; f->next < last; f->next++) {
@@ -255,15 +262,12 @@ static tsr_status run_fold(worker *w, task t, const stage *s, stage_run *sr, boo
         TRY(drop_uses(w, s, &tile));
     }
     pthread_mutex_lock(&r->lock);
-    bool all = --sr->blocks[t.block].runs_left == 0;
+    bool all = --m->runs_left == 0;
     pthread_mutex_unlock(&r->lock);
     *finished = true;
     if (!all) return TSR_OK;
-    tsr_status status = execute_fold_finish(w, s, sr, folds, t.block);
-    for (int64_t i = 0; i < s->n_runs; i++) buffer_unref(folds[i].state);
-    mem_free(folds);
-    sr->blocks[t.block].folds = NULL;
-    return status == TSR_OK ? block_done(w, t.stage, t.block) : status;
+    TRY(execute_fold_finish(w, s, sr, m->folds, t.block));
+    return block_done(w, t.stage, t.block);
 }
 
 static int64_t scan_predecessor(const stage *s, int64_t block)
@@ -345,10 +349,13 @@ static tsr_status next_root(worker *w, task *out, bool *found)
             }
             pthread_mutex_lock(&r->lock);
             tsr_status status = TSR_OK;
-            if (sr->blocks[block].state == BLOCK_UNKNOWN) status = request_block(w, i, block);
+            if (!sr->blocks[block]) {
+                status = begin_block(r, i, block);
+                if (status == TSR_OK) status = queue_block(w, i, block);
+            }
             pthread_mutex_unlock(&r->lock);
             TRY(status);
-            if (pop_own(w, out)) {
+            if (pop(w, out)) {
                 *found = true;
                 return TSR_OK;
             }
@@ -361,7 +368,7 @@ static tsr_status next_root(worker *w, task *out, bool *found)
 
 static tsr_status next_task(worker *w, task *out, bool *found)
 {
-    *found = pop_own(w, out) || steal(w, out);
+    *found = pop(w, out) || steal(w, out);
     return *found ? TSR_OK : next_root(w, out, found);
 }
 
@@ -423,6 +430,9 @@ static tsr_status make_whole(run *r, const stage_output *o, buffer **out)
     return TSR_OK;
 }
 
+/* Chains of tiles along the axis of a scan. */
+static int64_t n_carries(const stage *s) { return stage_n_blocks(s) / s->tiles.axes[s->axis].n_blocks; }
+
 static tsr_status init_stage(run *r, int number)
 {
     const stage *s = &r->plan->stages[number];
@@ -450,7 +460,7 @@ static tsr_status init_stage(run *r, int number)
         if (!sr->blocks) return TSR_ERR_MEMORY;
     }
     if (s->kind == STAGE_SCAN) {
-        sr->carries = mem_calloc((size_t)n, sizeof(buffer *));
+        sr->carries = mem_calloc((size_t)n_carries(s), sizeof(buffer *));
         if (!sr->carries) return TSR_ERR_MEMORY;
     }
     if (s->body->prog->scratch_bytes > r->scratch_bytes) r->scratch_bytes = s->body->prog->scratch_bytes;
@@ -458,19 +468,20 @@ static tsr_status init_stage(run *r, int number)
     return TSR_OK;
 }
 
+/* What a run that failed has left. */
 static void free_parked(run *r)
 {
     for (int i = 0; i < r->plan->n_stages; i++) {
         stage_run *sr = &r->stages[i];
         for (int64_t k = 0; sr->blocks && k < stage_n_blocks(&r->plan->stages[i]); k++) {
-            block_run *b = &sr->blocks[k];
-            for (waiter *link = b->waiters, *next; link; link = next) {
+            making *m = sr->blocks[k];
+            if (!m || m == &r->done) continue;
+            for (waiter *link = m->waiters, *next; link; link = next) {
                 next = link->next;
                 if (--link->who->missing == 0) mem_free(link->who);
                 mem_free(link);
             }
-            for (int64_t f = 0; b->folds && f < r->plan->stages[i].n_runs; f++) buffer_unref(b->folds[f].state);
-            mem_free(b->folds);
+            free_making(m, r->plan->stages[i].n_runs);
         }
     }
 }
@@ -482,7 +493,7 @@ static void run_fini(run *r)
         stage_run *sr = &r->stages[i];
         for (int k = 0; sr->sets && k < r->plan->stages[i].n_outputs; k++) held_set_unref(sr->sets[k]);
         for (int k = 0; sr->whole && k < r->plan->stages[i].n_outputs; k++) buffer_unref(sr->whole[k]);
-        for (int64_t k = 0; sr->carries && k < stage_n_blocks(&r->plan->stages[i]); k++) buffer_unref(sr->carries[k]);
+        for (int64_t k = 0; sr->carries && k < n_carries(&r->plan->stages[i]); k++) buffer_unref(sr->carries[k]);
         mem_free(sr->sets);
         mem_free(sr->whole);
         mem_free(sr->blocks);
@@ -492,7 +503,7 @@ static void run_fini(run *r)
         worker *w = &r->workers[i];
         worker_let_go(w);
         buffer_unref(w->scratch);
-        VEC_FINI(&w->deque);
+        VEC_FINI(&w->tasks);
         VEC_FINI(&w->buffers);
         VEC_FINI(&w->pins);
         VEC_FINI(&w->events);

@@ -33,35 +33,32 @@ typedef struct waiter {
     parked *who;
 } waiter;
 
-typedef enum block_state { BLOCK_UNKNOWN, BLOCK_QUEUED, BLOCK_DONE } block_state;
-
 /* The folding of one run of one output block: kept while it waits for blocks to fold. */
 typedef struct fold {
     buffer *state; /* all accumulators, one after another */
     int64_t next;  /* fold number; -1 before the first */
 } fold;
 
-typedef struct block_run {
+/* A block that somebody has asked for and that is not there yet. */
+typedef struct making {
     waiter *waiters;
-    uint8_t state; /* block_state */
-    fold *folds;   /* REDUCE: n_runs of them, while the block is being made */
-    int32_t runs_left;
-} block_run;
+    fold *folds; /* REDUCE: n_runs of them */
+    int64_t runs_left;
+} making;
 
 typedef struct stage_run {
-    held_set **sets;          /* one for each output that is read or held; NULL where the blocks go to memory or a file */
-    buffer **whole;           /* one for each output that is read and small: all its blocks in one piece, and no set */
-    block_run *blocks;        /* NULL for roots that nothing waits for and that are not reduced in several runs */
-    buffer **carries;         /* SCAN: one for each chain of tiles */
+    held_set **sets;  /* one for each output that is read or held; NULL where the blocks go to memory or a file */
+    buffer **whole;   /* one for each output that is read and small: all its blocks in one piece, and no set */
+    making **blocks;  /* 8 bytes a block: NULL, what is being made, or the run's `done`. NULL for roots that nothing waits for */
+    buffer **carries; /* SCAN: one for each chain of tiles */
     atomic_int_fast64_t next; /* roots: the next task to hand out */
 } stage_run;
 
 typedef struct worker {
     struct run *run;
     int number;
-    pthread_mutex_t lock; /* guards the deque */
-    VEC(task) deque;      /* the owner takes the last, thieves the first */
-    size_t head;
+    pthread_mutex_t lock; /* guards the tasks */
+    VEC(task) tasks;      /* a stack */
     buffer *scratch;
     VEC(buffer *) buffers; /* held until the task ends */
     VEC(struct pin {
@@ -98,6 +95,7 @@ typedef struct run {
     int64_t tasks_total;
     int64_t started_ns;
     bool traces;
+    making done; /* stands for every block that is there */
 } run;
 
 /* ---- fetch.c ---- */
