@@ -67,6 +67,8 @@ def run_workload(workload, options, data, out):
     commands = {peer: workloads.command(workload, peer, data, out, options.threads, options.scale) for peer in peers}
     for _ in range(options.repeat):
         for peer in peers:
+            # Everybody writes a new file: replacing one makes the system write it to the disk at once.
+            (out / f"{peer}_{workload.name}.nc").unlink(missing_ok=True)
             try:
                 record = measure(*commands[peer])
             except subprocess.TimeoutExpired:
