@@ -431,6 +431,14 @@ TSR_API tsr_array *tsr_rot90(tsr_array *a, int k, int axis1, int axis2);
 /* The k-th diagonal of axes axis1 and axis2, as the last axis. */
 TSR_API tsr_array *tsr_diagonal(tsr_array *a, int64_t k, int axis1, int axis2);
 
+/* Windows of n elements along an axis, each `step` further than the one before: the axis becomes (length - n) / step + 1 long,
+ * the places within a window are a new last axis. Nothing is copied. For windows over several axes apply it to each. */
+TSR_API tsr_array *tsr_sliding_window(tsr_array *a, int64_t n, int64_t step, int axis);
+/* Each axis cut into groups of factors[axis] neighbours, each group reduced to one element by tsr_sum, tsr_mean, tsr_max ...:
+ * `reduction` is the function's name without tsr_ (those that take axes and keepdims only). What is left over at the end of an
+ * axis is an error, or is cut off. */
+TSR_API tsr_array *tsr_coarsen(tsr_array *a, const char *reduction, const int64_t *factors, bool trim_excess);
+
 /* ---- Structure --------------------------------------------------------------------------------------------------- */
 
 /* C order; one length may be -1 and is found from the size. */
@@ -623,6 +631,32 @@ TSR_API tsr_array *tsr_map_overlap(const tsr_function *function, int n_arrays, t
 TSR_API tsr_array *tsr_overlapped(tsr_array *a, const tsr_overlap *overlap);
 /* The reverse: blocks without their surroundings (with boundary "none" the ends of the array have none). */
 TSR_API tsr_array *tsr_trim_overlap(tsr_array *a, const tsr_overlap *overlap);
+
+/* A reduction by your own functions: `chunk` makes of each block one that has length 1 along the reduced axes; `combine` makes
+ * such a block of up to split_every of them along each axis, side by side in one block (0: 8), again and again, until `aggregate`
+ * can make the result of those that are left. combine NULL: aggregate, if state is dtype. The order follows from the chunks
+ * alone. state: dtype of what chunk and combine make; dtype: of the result. keepdims leaves the axes with length 1: what
+ * aggregate fills has them or has not accordingly. axes NULL: all. */
+typedef struct tsr_reduction_functions {
+    const tsr_function *chunk, *combine, *aggregate;
+    tsr_dtype state, dtype;
+    int split_every;
+} tsr_reduction_functions;
+TSR_API tsr_array *tsr_reduction(tsr_array *a, const tsr_reduction_functions *functions, int n_axes, const int *axes,
+                                 bool keepdims);
+
+/* A function from C source, compiled by the system's C compiler (the environment's CC, or cc) once per machine: the result is
+ * kept in $XDG_CACHE_HOME/tessera (or ~/.cache/tessera). `symbol` is a tsr_block_function of the source, which need not include
+ * anything: tsr_block and what else it may use are declared before it (docs/udf.md). flags: more flags for the compiler, or NULL.
+ * If it does not compile, the error is what the compiler says. *function is ready for use until the session closes, as often as
+ * you like; equal source and flags give equal identities. */
+TSR_API tsr_status tsr_udf_compile(tsr_session *session, const char *source, const char *symbol, const char *flags,
+                                   tsr_function *function);
+/* The same from a file. */
+TSR_API tsr_status tsr_udf_compile_file(tsr_session *session, const char *path, const char *symbol, const char *flags,
+                                        tsr_function *function);
+/* A function of a shared library. */
+TSR_API tsr_status tsr_udf_load(tsr_session *session, const char *library, const char *symbol, tsr_function *function);
 
 /* Something that is no file and no memory, but can be read in parts. */
 typedef struct tsr_source {

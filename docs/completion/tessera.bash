@@ -8,7 +8,7 @@ _tessera()
     fi
     case $command in
     eval)
-        options='--output --format --deflate --plot --cmap --robust --min --max --title --width --threads --memory --scratch --chunks --explain --visualize --graph --trace --json --progress --quiet --help '
+        options='--output --format --deflate --plot --cmap --robust --min --max --title --width --threads --memory --scratch --chunks --udf --explain --visualize --graph --trace --json --progress --quiet --help '
         case $prev in
         --format) COMPREPLY=($(compgen -W 'nc nc4 npy' -- "$cur")); return ;;
         --deflate) return ;;

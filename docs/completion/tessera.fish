@@ -14,6 +14,7 @@ complete -c tessera -n '__fish_seen_subcommand_from eval' -l threads -s j -x -d 
 complete -c tessera -n '__fish_seen_subcommand_from eval' -l memory -s m -x -d 'budget for blocks, such as 512M or 4G (default 60 % of what is left)'
 complete -c tessera -n '__fish_seen_subcommand_from eval' -l scratch -r -d 'where blocks are spilled when the budget is short (default TMPDIR or /tmp)'
 complete -c tessera -n '__fish_seen_subcommand_from eval' -l chunks -x -d 'chunks of the files variables and of new arrays 1000,1000 or time=4,latitude=-1'
+complete -c tessera -n '__fish_seen_subcommand_from eval' -l udf -r -d 'functions of your own from the C source FILE, called in EXPRESSIONS by their names (see docs/udf.md)'
 complete -c tessera -n '__fish_seen_subcommand_from eval' -l explain -d 'print how it would be computed; compute only with -o or --plot'
 complete -c tessera -n '__fish_seen_subcommand_from eval' -l visualize -r -d 'draw the expression into FILE (.svg or .dot)'
 complete -c tessera -n '__fish_seen_subcommand_from eval' -l graph -x -a 'expression plan' -d 'what --visualize draws (default expression)'

@@ -34,6 +34,7 @@ _tessera()
         '--memory[budget for blocks, such as 512M or 4G (default 60 % of what is left)]:SIZE: ' \
         '--scratch[where blocks are spilled when the budget is short (default TMPDIR or /tmp)]:DIR:_files -/' \
         '--chunks[chunks of the files variables and of new arrays 1000,1000 or time=4,latitude=-1]:LENGTHS: ' \
+        '--udf[functions of your own from the C source FILE, called in EXPRESSIONS by their names (see docs/udf.md)]:FILE:_files' \
         '--explain[print how it would be computed; compute only with -o or --plot]' \
         '--visualize[draw the expression into FILE (.svg or .dot)]:FILE:_files' \
         '--graph[what --visualize draws (default expression)]:WHAT:(expression plan)' \

@@ -271,6 +271,7 @@ static tsr_status check_result(const job *j)
 static tsr_array *make_blockwise(tsr_session *session, job j)
 {
     tsr_array *result = NULL;
+    call_owner *owner = NULL;
     if (check_job(&j, session) != TSR_OK || check_overlaps(&j) != TSR_OK) return NULL;
     int *ndims = mem_calloc((size_t)j.n_inputs, sizeof *ndims);
     tsr_array **arrays = mem_calloc((size_t)j.n_inputs, sizeof(tsr_array *));
@@ -279,13 +280,15 @@ static tsr_array *make_blockwise(tsr_session *session, job j)
         arrays[i] = node_ref(j.inputs[i].array);
         ndims[i] = arrays[i]->ndim;
     }
-    if (ready && call_new(j.function, j.n_inputs, ndims, j.output->ndim, &j.spec) == TSR_OK) {
+    if (ready && call_owner_new(&owner) == TSR_OK &&
+        call_new(j.function, owner, j.n_inputs, ndims, j.output->ndim, &j.spec) == TSR_OK) {
         if (place_axes(&j) == TSR_OK && check_result(&j) == TSR_OK && place_overlaps(&j, arrays) == TSR_OK) {
-            result = call_make(session, j.spec, j.function, j.output->dtype, arrays);
+            result = call_make(session, j.spec, j.output->dtype, arrays);
         } else {
             call_unref(j.spec);
         }
     }
+    call_owner_end(owner, result ? j.function : NULL);
     for (int i = 0; ready && i < j.n_inputs; i++) node_unref(arrays[i]);
     mem_free(ndims);
     mem_free(arrays);

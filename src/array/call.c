@@ -8,15 +8,43 @@
 
 #include <string.h>
 
+/* ---- Owners --------------------------------------------------------------------------------------------------------- */
+
+tsr_status call_owner_new(call_owner **out)
+{
+    call_owner *owner = mem_calloc(1, sizeof *owner);
+    if (!owner) return TSR_ERR_MEMORY;
+    atomic_init(&owner->refs, 1);
+    *out = owner;
+    return TSR_OK;
+}
+
+static void owner_unref(call_owner *owner)
+{
+    if (!owner || atomic_fetch_sub(&owner->refs, 1) != 1) return;
+    if (owner->release) owner->release(owner->context);
+    mem_free(owner);
+}
+
+void call_owner_end(call_owner *owner, const tsr_function *function)
+{
+    if (owner && function) {
+        owner->context = function->context;
+        owner->release = function->release;
+    }
+    owner_unref(owner);
+}
+
 /* ---- Making -------------------------------------------------------------------------------------------------------- */
 
-tsr_status call_new(const tsr_function *function, int n_inputs, const int *ndims, int ndim, call_spec **out)
+tsr_status call_new(const tsr_function *function, call_owner *owner, int n_inputs, const int *ndims, int ndim, call_spec **out)
 {
     call_spec *spec = mem_calloc(1, sizeof *spec);
     if (!spec) return TSR_ERR_MEMORY;
     atomic_init(&spec->refs, 1);
     spec->function = *function;
-    spec->function.release = NULL; /* a failure leaves the context with the caller: see call_make */
+    spec->owner = owner;
+    if (owner) atomic_fetch_add(&owner->refs, 1);
     spec->function.identity = NULL;
     spec->ndim = ndim;
     for (int d = 0; d < TSR_MAX_NDIM; d++) spec->result[d].axis = d;
@@ -68,7 +96,7 @@ call_spec *call_ref(call_spec *spec)
 void call_unref(call_spec *spec)
 {
     if (!spec || atomic_fetch_sub(&spec->refs, 1) != 1) return;
-    if (spec->function.release) spec->function.release(spec->function.context);
+    owner_unref(spec->owner);
     for (int i = 0; i < spec->n_inputs; i++) {
         for (int d = 0; spec->inputs[i] && d < spec->ndims[i]; d++) free_edges(&spec->inputs[i][d]);
         mem_free(spec->inputs[i]);
@@ -81,10 +109,8 @@ void call_unref(call_spec *spec)
     mem_free(spec);
 }
 
-/* The chunks of the result are the blocks of its axes. An equal array that exists already keeps its own context, so that of the
- * new function is released at once. */
-tsr_array *call_make(tsr_session *session, call_spec *spec, const tsr_function *function, tsr_dtype dtype,
-                     tsr_array *const *inputs)
+/* The chunks of the result are the blocks of its axes. */
+tsr_array *call_make(tsr_session *session, call_spec *spec, tsr_dtype dtype, tsr_array *const *inputs)
 {
     tsr_array proto = {.op = NODE_CALL,
                        .dtype = dtype,
@@ -92,20 +118,12 @@ tsr_array *call_make(tsr_session *session, call_spec *spec, const tsr_function *
                        .n_inputs = spec->n_inputs,
                        .inputs = (tsr_array **)(uintptr_t)inputs,
                        .p.call.spec = spec};
-    uintptr_t made = (uintptr_t)spec;
     proto.grid.ndim = spec->ndim;
     for (int d = 0; d < spec->ndim; d++) {
         proto.grid.axes[d] = spec->result[d].blocks;
         proto.shape[d] = spec->result[d].blocks.length;
     }
-    tsr_array *a = node_make(session, &proto);
-    if (!a || !function || !function->release) return a;
-    if ((uintptr_t)a->p.call.spec == made) {
-        a->p.call.spec->function.release = function->release;
-    } else {
-        function->release(function->context);
-    }
-    return a;
+    return node_make(session, &proto);
 }
 
 /* ---- Hashing ------------------------------------------------------------------------------------------------------- */

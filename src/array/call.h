@@ -25,10 +25,18 @@ typedef struct call_axis {
     call_ends ends;
 } call_axis;
 
+/* The context of a function, shared by all specs that use it; releases it with the last reference. */
+typedef struct call_owner {
+    atomic_int refs;
+    void *context;
+    void (*release)(void *context); /* NULL until the arrays exist: a failure leaves the context with the caller */
+} call_owner;
+
 /* Immutable once a node has it. */
 typedef struct call_spec {
     atomic_int refs;
     tsr_function function; /* name and identity owned. call NULL: the result is the part of the only input */
+    call_owner *owner;     /* a reference */
     int n_inputs, ndim;    /* ndim: of the result */
     int *ndims;            /* of the inputs */
     call_axis **inputs;
@@ -36,7 +44,7 @@ typedef struct call_spec {
 } call_spec;
 
 call_spec *call_ref(call_spec *spec);
-/* Calls the function's release with the last reference. NULL is fine. */
+/* NULL is fine. */
 void call_unref(call_spec *spec);
 /* Part of an axis of length `length` that belongs to the blocks first .. last (last >= first). */
 void call_part(const call_axis *a, int64_t length, int64_t first, int64_t last, int64_t *start, int64_t *count);

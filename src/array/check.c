@@ -10,7 +10,7 @@ const char *node_name(const tsr_array *node)
         [NODE_FULL] = "full",         [NODE_INDEX] = "index",        [NODE_RANDOM] = "random", [NODE_MEMORY] = "memory",
         [NODE_STORE] = "file",        [NODE_BLOCKS] = "persisted",   [NODE_CAST] = "astype",   [NODE_VIEW] = "view",
         [NODE_RESHAPE] = "reshape",   [NODE_CONCAT] = "concatenate", [NODE_TAKE] = "take",     [NODE_RECHUNK] = "rechunk",
-        [NODE_QUANTILE] = "quantile",
+        [NODE_QUANTILE] = "quantile", [NODE_WINDOW] = "windows",
     };
     static const char *const scans[N_SCAN_KINDS] = {"cumsum", "cumprod", "nancumsum", "nancumprod"};
     switch (node->op) {
@@ -97,6 +97,12 @@ static tsr_status check_node(const tsr_array *node)
     case NODE_CAST:
     case NODE_RECHUNK: return check_same_shape(node);
     case NODE_VIEW: return check_view(node);
+    case NODE_WINDOW: {
+        int axis = node->p.window.axis;
+        int64_t last = (node->shape[axis] - 1) * node->p.window.step + node->p.window.n - 1;
+        if (node->shape[axis] > 0 && last >= node->inputs[0]->shape[axis]) return bad(node, "reads outside its input");
+        return node->ndim == node->inputs[0]->ndim + 1 ? TSR_OK : bad(node, "has another number of dimensions");
+    }
     case NODE_RESHAPE:
         return shape_size(node->ndim, node->shape) == shape_size(node->inputs[0]->ndim, node->inputs[0]->shape)
                    ? TSR_OK

@@ -41,6 +41,10 @@ static hash128 hash_params(hash128 h, const tsr_array *a)
             h = mix_i64(h, p->view.axes[d].step);
         }
         return h;
+    case NODE_WINDOW:
+        h = mix_i64(h, p->window.axis);
+        h = mix_i64(h, p->window.n);
+        return mix_i64(h, p->window.step);
     case NODE_CONCAT: return mix_i64(h, p->concat.axis);
     case NODE_TAKE:
         h = mix_i64(h, p->take.axis);

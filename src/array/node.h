@@ -6,6 +6,7 @@
  *   sources      FULL INDEX RANDOM MEMORY STORE BLOCKS
  *   elementwise  MAP CAST                      inputs have exactly the node's shape (broadcasting is a VIEW)
  *   VIEW         any affine re-indexing: slices with steps of either sign, transpose, broadcast, inserted and dropped axes
+ *   WINDOW       sliding windows along an axis; the places in them are a new last axis
  *   structure    RESHAPE CONCAT TAKE RECHUNK
  *   REDUCE       a monoid over a set of axes, which are dropped
  *   SCAN         running sum or product along an axis
@@ -32,6 +33,7 @@ typedef enum node_op {
     NODE_MAP,
     NODE_CAST,
     NODE_VIEW,
+    NODE_WINDOW,
     NODE_RESHAPE,
     NODE_CONCAT,
     NODE_TAKE,
@@ -90,6 +92,10 @@ typedef union node_params {
     struct {
         view_axis axes[TSR_MAX_NDIM]; /* one for each dimension of the input */
     } view;
+    struct {
+        int axis;
+        int64_t n, step; /* input index = step * (index along axis) + (index along the last axis); the last has length n */
+    } window;
     struct {
         int axis;
     } concat;

@@ -80,7 +80,7 @@ static tsr_array *array_of_parts(const char *name, tsr_array *a, tsr_array *inpu
 {
     call_spec *spec;
     tsr_status status = TSR_OK;
-    if (!input || call_new(&(tsr_function){.name = name}, 1, &a->ndim, a->ndim, &spec) != TSR_OK) return NULL;
+    if (!input || call_new(&(tsr_function){.name = name}, NULL, 1, &a->ndim, a->ndim, &spec) != TSR_OK) return NULL;
     for (int d = 0; status == TSR_OK && d < a->ndim; d++) {
         call_axis *x = &spec->inputs[0][d];
         axis_grid chunks;
@@ -94,7 +94,7 @@ static tsr_array *array_of_parts(const char *name, tsr_array *a, tsr_array *inpu
         if (status == TSR_OK) status = call_axis_set(&spec->result[d], d, &chunks);
         mem_free(owned);
     }
-    if (status == TSR_OK) return call_make(a->session, spec, NULL, a->dtype, &input);
+    if (status == TSR_OK) return call_make(a->session, spec, a->dtype, &input);
     call_unref(spec);
     return NULL;
 }

@@ -322,11 +322,17 @@ static bool find_in_files(evaluator *e, const char *name, value *out, tsr_status
     return false;
 }
 
+const function *evaluator_function(const evaluator *e, const char *name)
+{
+    tsr_function own;
+    return e->udf && udf_library_find(e->udf, name, &own) ? &udf_function : function_find(name);
+}
+
 bool evaluator_lookup(evaluator *e, const char *name, bool is_called, value *out, tsr_status *status)
 {
     *status = TSR_OK;
     if (find_keyword(name, out)) return true;
-    const function *f = function_find(name);
+    const function *f = evaluator_function(e, name);
     /* mean(x) is the function even where a file has a variable of that name. */
     if (is_called && f) {
         *out = (value){.kind = VALUE_FUNCTION, .text = name};
@@ -580,10 +586,10 @@ static tsr_status evaluate_method(evaluator *e, const ast *node, value *out)
         if (function_value.kind != VALUE_FUNCTION)
             return fail_here(e, target->token_at,
                              error_set(TSR_ERR_TYPE, "'%s' is %s, not a function", target->text, value_words(&function_value)));
-        return function_call(e, function_find(function_value.text), function_value.text, node, NULL, out);
+        return function_call(e, evaluator_function(e, function_value.text), function_value.text, node, NULL, out);
     }
     if (receiver.kind == VALUE_GROUPED) return fail_here(e, node->at, grouped_call(e, &receiver, target->text, node, out));
-    const function *f = function_find(target->text);
+    const function *f = evaluator_function(e, target->text);
     if (!f) return fail_here(e, target->token_at, unknown_name(e, target->text, true));
     return function_call(e, f, target->text, node, &receiver, out);
 }
@@ -616,7 +622,7 @@ static tsr_status evaluate_call(evaluator *e, const ast *node, value *out)
         return fail_here(e, target->at,
                          error_set(TSR_ERR_TYPE, "%s cannot be called%s", value_words(&v),
                                    v.kind == VALUE_VARIABLE ? "; select with brackets: x[0]" : ""));
-    return function_call(e, function_find(v.text), v.text, node, NULL, out);
+    return function_call(e, evaluator_function(e, v.text), v.text, node, NULL, out);
 }
 
 static tsr_status evaluate_items(evaluator *e, const ast *node, value *out)

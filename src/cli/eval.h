@@ -8,6 +8,7 @@
 
 #include "cli/ast.h"
 
+#include "array/udf.h"
 #include "base/vec.h"
 
 /* ---- Values ------------------------------------------------------------------------------------------------------ */
@@ -72,6 +73,7 @@ typedef struct evaluator {
     VEC(binding) names;   /* assigned, in order of first assignment */
     VEC(chunk_wish) chunks;
     uint64_t n_random; /* random arrays made without a seed: each gets the next */
+    udf_library *udf;  /* functions of the user's own; the session's; may be NULL */
     bool may_compute;
     tsr_status (*opened)(void *context, tsr_session *session); /* called when the session has been opened; may be NULL */
     void *opened_context;
@@ -148,8 +150,12 @@ struct function {
 
 /* Tables by subject, each ended by a NULL name. */
 extern const function create_functions[], shape_functions[], reduce_functions[], select_functions[], math_functions[];
+/* What all functions of the user's own source share. */
+extern const function udf_function;
 /* The function of that name; NULL. Elementwise functions of the library share one entry. */
 const function *function_find(const char *name);
+/* The same, the user's own functions first. */
+const function *evaluator_function(const evaluator *e, const char *name);
 /* Feeds every function's name to `n`. */
 void functions_consider(nearest *n);
 tsr_status function_call(evaluator *e, const function *f, const char *name, const ast *node, const value *receiver,

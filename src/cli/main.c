@@ -20,6 +20,8 @@ static const option eval_options[] = {
     OPTIONS_FIGURE,
     OPTIONS_ENGINE,
     {"chunks", 0, "LENGTHS", NULL, "chunks of the files' variables and of new arrays: 1000,1000 or time=4,latitude=-1"},
+    {"udf", 0, "FILE", NULL,
+     "functions of your own from the C source FILE, called in EXPRESSIONS by their names (see docs/udf.md)"},
     {"explain", 0, NULL, NULL, "print how it would be computed; compute only with -o or --plot"},
     {"visualize", 0, "FILE", NULL, "draw the expression into FILE (.svg or .dot)"},
     {"graph", 0, "WHAT", "expression plan", "what --visualize draws (default: expression)"},
@@ -43,6 +45,8 @@ static const option bench_options[] = {
     {"rounds", 0, "N", NULL, "evaluate N times (default: 5)"},
     {"setup", 0, "EXPRESSIONS", NULL, "evaluate these once before"},
     {"output", 'o', "FILE", NULL, "store the result"},
+    {"udf", 0, "FILE", NULL,
+     "functions of your own from the C source FILE, called in EXPRESSIONS by their names (see docs/udf.md)"},
     {"hold", 0, NULL, NULL, "keep the result in blocks instead of copying it out"},
     OPTIONS_ENGINE,
     {"chunks", 0, "LENGTHS", NULL, "chunks of the files' variables and of new arrays"},
@@ -89,7 +93,8 @@ static const command eval_command = {
         "  tessera eval 'anomaly(t2m, time.month)' 'era/*.nc' -o anomaly.nc4 --deflate 4\n"
         "  tessera eval 'weighted_mean(t2m, cos(deg2rad(latitude)), (latitude, longitude))' 'era/*.nc'\n"
         "  tessera eval 'a - b' 'a=one.nc:tas' 'b=two.nc:tas' -o difference.nc\n"
-        "  tessera eval 'random.normal(0, 1, size=2e8).mean()'\n\n"
+        "  tessera eval 'random.normal(0, 1, size=2e8).mean()'\n"
+        "  tessera eval --udf centroid.c 'recentre(data, chunks=(-1, 256, 256))' stack.npy -o recentred.npy\n\n"
         "Results of up to 1000 elements are printed. With -o all assigned names are written, but for those that begin with '_'; "
         "if the last statement is a bare expression, only that. 'tessera help functions' lists the functions.",
     .options = eval_options,

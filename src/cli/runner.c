@@ -192,6 +192,12 @@ tsr_status runner_evaluate(runner *r, const char *source, int n_files, const cha
         r->e.has_error_at = true;
         return status;
     }
+    const char *udf = option_text(r->call, "udf");
+    if (udf) {
+        tsr_session *session;
+        TRY(evaluator_session(&r->e, &session));
+        TRY(udf_library_compile(session, udf, NULL, &r->e.udf));
+    }
     TRY(open_files(&r->e, n_files, files));
     if (n_files > 0 || !r->e.dataset) TRY(check_chunks(&r->e));
     return evaluate_program(&r->e, &r->program, last);

@@ -315,7 +315,8 @@ static tsr_status fill(worker *w, const operand *o, const region *source, char *
     case OPERAND_TAKE: return fill_take(w, o, source, out, strides);
     case OPERAND_RESHAPE: return fill_reshape(w, o, source, out);
     case OPERAND_MEMORY:
-    case OPERAND_CALL: break; /* the first is read in place, the second has a stage of its own */
+    case OPERAND_WINDOW:
+    case OPERAND_CALL: break; /* the first two are read in place, the third has a stage of its own */
     }
     return error_set(TSR_ERR_INTERNAL, "engine: operand cannot be filled");
 }
@@ -363,8 +364,25 @@ static tsr_status bind_single_piece(worker *w, const operand *o, const region *d
     return TSR_OK;
 }
 
+/* The input is evaluated once; the windows are views of it, one stride for both of their axes. */
+static tsr_status bind_window(worker *w, const operand *o, const region *domain, operand_binding *out)
+{
+    region source = operand_region(o, domain), part = window_region(o, &source);
+    int64_t strides[TSR_MAX_NDIM + 1];
+    int last = o->ndim - 1;
+    char *data;
+    TRY(fetch_dense(w, o->pieces[0], &part, o->dtype, &data));
+    shape_strides(last, part.box.count, (size_t)item_size(o->dtype), strides);
+    int64_t one = strides[o->axis];
+    strides[o->axis] = one * o->node->p.window.step * source.step[o->axis];
+    strides[last] = one * source.step[last];
+    bind_region(o, domain, &source, data, strides, out);
+    return TSR_OK;
+}
+
 static tsr_status bind_operand(worker *w, const operand *o, const region *domain, operand_binding *out)
 {
+    if (o->kind == OPERAND_WINDOW) return bind_window(w, o, domain, out);
     if (o->kind == OPERAND_MEMORY) {
         bind_memory(o, domain, out);
         return TSR_OK;
@@ -451,7 +469,8 @@ tsr_status fetch_body(worker *w, const body *t, const region *domain, bool swapp
 {
     if (t->passthrough && t->operands[0].swapped == swapped) {
         const operand *o = &t->operands[0];
-        if (is_plain(o, t) && o->kind != OPERAND_MEMORY && !o->reused && (is_dense(domain, o->dtype, strides))) {
+        if (is_plain(o, t) && o->kind != OPERAND_MEMORY && o->kind != OPERAND_WINDOW && !o->reused &&
+            (is_dense(domain, o->dtype, strides))) {
             region source = operand_region(o, domain);
             return fill(w, o, &source, out, strides);
         }
@@ -549,6 +568,9 @@ static tsr_status gather_dependencies(const plan *p, const operand *o, const reg
     case OPERAND_RESHAPE:
         needed = reshape_input_box(o, source);
         part = region_of_box(&needed);
+        return fetch_dependencies(p, o->pieces[0], &part, found, context);
+    case OPERAND_WINDOW:
+        part = window_region(o, source);
         return fetch_dependencies(p, o->pieces[0], &part, found, context);
     case OPERAND_CALL:
         for (int k = 0; k < o->n_pieces; k++) {

@@ -52,7 +52,8 @@ static bool is_held(const builder *b, const tsr_array *node)
 static tsr_status add_info(builder *b, const tsr_array *node)
 {
     node_info info = {.node = node, .stage = -1, .reader = -1, .is_stage = always_a_stage(node->op)};
-    bool gathers = node->op == NODE_CONCAT || node->op == NODE_TAKE || node->op == NODE_RESHAPE || node->op == NODE_CALL;
+    bool gathers = node->op == NODE_CONCAT || node->op == NODE_TAKE || node->op == NODE_RESHAPE || node->op == NODE_WINDOW ||
+                   node->op == NODE_CALL;
     for (int i = 0; i < node->n_inputs; i++) {
         node_info *input = builder_info(b, node->inputs[i]);
         input->is_read = true;

@@ -44,6 +44,7 @@ static void explain_operand(const plan *p, const operand *o, int number, int dep
     case OPERAND_CONCAT: strbuf_printf(out, "%d pieces along axis %d", o->n_pieces, o->axis); break;
     case OPERAND_TAKE: strbuf_printf(out, "indices along axis %d", o->axis); break;
     case OPERAND_RESHAPE: strbuf_add(out, "reshape"); break;
+    case OPERAND_WINDOW: strbuf_printf(out, "windows along axis %d", o->axis); break;
     case OPERAND_CALL:
         strbuf_printf(out, "%s of %d input%s", node_name(o->node), o->n_pieces, o->n_pieces == 1 ? "" : "s");
         break;

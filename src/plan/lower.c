@@ -132,20 +132,23 @@ static tsr_status add_operand(lowering *l, operand o, const view_axis *map, int 
 static const store_var *store_var_of(const tsr_array *node) { return &node->p.store.file->vars[node->p.store.var]; }
 
 /* Bodies of the inputs of a node that gathers. The bytes of the pieces may stay swapped only if all agree and none computes;
- * those of a call never. */
+ * those of calls and windows never. */
 static tsr_status lower_gather(lowering *l, operand_kind kind, const tsr_array *node, const view_axis *map, int *value)
 {
     operand o = {.kind = kind, .dtype = node->dtype, .node = node, .n_pieces = node->n_inputs};
     o.pieces = ARENA_ARRAY(l->b->memory, body *, node->n_inputs);
     int64_t *edges = ARENA_ARRAY(l->b->memory, int64_t, node->n_inputs + 1);
     if (!o.pieces || !edges) return TSR_ERR_MEMORY;
-    o.axis = kind == OPERAND_CONCAT ? node->p.concat.axis : kind == OPERAND_TAKE ? node->p.take.axis : 0;
+    o.axis = kind == OPERAND_CONCAT   ? node->p.concat.axis
+             : kind == OPERAND_TAKE   ? node->p.take.axis
+             : kind == OPERAND_WINDOW ? node->p.window.axis
+                                      : 0;
     for (int i = 0; i < node->n_inputs; i++) {
         const tsr_array *input = node->inputs[i];
         if (kind == OPERAND_CONCAT) edges[i + 1] = edges[i] + input->shape[o.axis];
         TRY(body_of_node(l->b, input, &o.pieces[i]));
         bool swapped = o.pieces[i]->passthrough && o.pieces[i]->operands[0].swapped;
-        o.swapped = kind != OPERAND_CALL && (i == 0 ? swapped : o.swapped && swapped);
+        o.swapped = kind != OPERAND_CALL && kind != OPERAND_WINDOW && (i == 0 ? swapped : o.swapped && swapped);
     }
     o.edges = edges;
     return add_operand(l, o, map, value);
@@ -200,6 +203,7 @@ static tsr_status lower_new(lowering *l, const tsr_array *node, const view_axis 
     case NODE_CONCAT: return lower_gather(l, OPERAND_CONCAT, node, map, value);
     case NODE_TAKE: return lower_gather(l, OPERAND_TAKE, node, map, value);
     case NODE_RESHAPE: return lower_gather(l, OPERAND_RESHAPE, node, map, value);
+    case NODE_WINDOW: return lower_gather(l, OPERAND_WINDOW, node, map, value);
     case NODE_CALL: return lower_gather(l, OPERAND_CALL, node, map, value);
     case NODE_VIEW: return lower_view(l, node, map, value);
     case NODE_RECHUNK: return lower(l, node->inputs[0], map, value);

@@ -18,6 +18,7 @@ typedef enum operand_kind {
     OPERAND_CONCAT,  /* pieces along an axis, each a body of its own */
     OPERAND_TAKE,    /* indices along an axis of a body */
     OPERAND_RESHAPE, /* a body read in C order under another shape */
+    OPERAND_WINDOW,  /* sliding windows of a body: overlapping views of one block */
     OPERAND_CALL     /* what a user's function makes of bodies, block by block */
 } operand_kind;
 
@@ -32,8 +33,8 @@ typedef struct operand {
     int ndim;              /* of the source */
     view_axis map[TSR_MAX_NDIM];
     int stage, output; /* STAGE */
-    int axis;          /* CONCAT, TAKE */
-    int n_pieces;      /* CONCAT and CALL: bodies; TAKE and RESHAPE: 1 */
+    int axis;          /* CONCAT, TAKE, WINDOW */
+    int n_pieces;      /* CONCAT and CALL: bodies; TAKE, RESHAPE and WINDOW: 1 */
     body **pieces;
     const int64_t *edges; /* CONCAT: n_pieces + 1 borders along the axis */
     bool reused;          /* STORE and CONCAT: the same source is read by more than one stage, so keeping its blocks may pay */
@@ -154,6 +155,8 @@ int64_t concat_part(const operand *o, const region *source, int64_t done, int *p
 /* The rows of a RESHAPE's input between the first and the last element of a region. */
 box reshape_input_box(const operand *o, const region *source);
 
+/* The region of the body below a WINDOW that a region of its result reads. */
+region window_region(const operand *o, const region *source);
 /* The box of piece `piece` of a CALL that the blocks need which a region of its result touches. */
 box call_piece_box(const operand *o, int piece, const region *source);
 

@@ -61,6 +61,12 @@ static void walk_reshape(const operand *o, const region *source, leaf_fn *leaf, 
     walk(o->pieces[0], &part, leaf, context);
 }
 
+static void walk_window(const operand *o, const region *source, leaf_fn *leaf, void *context)
+{
+    region part = window_region(o, source);
+    walk(o->pieces[0], &part, leaf, context);
+}
+
 static void walk_call(const operand *o, const region *source, leaf_fn *leaf, void *context)
 {
     for (int i = 0; i < o->n_pieces; i++) {
@@ -78,6 +84,7 @@ static void walk_operand(const operand *o, const region *domain, leaf_fn *leaf, 
     case OPERAND_TAKE: walk_take(o, &source, leaf, context); break;
     case OPERAND_RESHAPE: walk_reshape(o, &source, leaf, context); break;
     case OPERAND_CALL: walk_call(o, &source, leaf, context); break;
+    case OPERAND_WINDOW: walk_window(o, &source, leaf, context); break;
     default: leaf(context, o, &source); break;
     }
 }
@@ -296,7 +303,11 @@ static int64_t operand_bytes(const operand *o, const box *tile)
 {
     if (o->kind == OPERAND_CALL) return call_bytes(o);
     region domain = region_of_box(tile), source = operand_region(o, &domain);
-    if (o->kind == OPERAND_MEMORY) return 0;
+    if (o->kind == OPERAND_MEMORY || box_size(tile) == 0) return 0;
+    if (o->kind == OPERAND_WINDOW) { /* its input, once */
+        region part = window_region(o, &source);
+        return box_size(&part.box) * (int64_t)tsr_dtype_size(o->dtype) + body_bytes(o->pieces[0], &part.box);
+    }
     int64_t bytes = box_size(&source.box) * (int64_t)tsr_dtype_size(o->dtype);
     if (o->n_pieces == 0 || bytes == 0) return bytes;
     int64_t length = o->kind == OPERAND_RESHAPE ? 1 : source.box.count[o->axis];

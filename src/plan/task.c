@@ -64,6 +64,19 @@ box reshape_input_box(const operand *o, const region *source)
     return whole;
 }
 
+region window_region(const operand *o, const region *source)
+{
+    int axis = o->axis, last = o->ndim - 1;
+    int64_t step = o->node->p.window.step;
+    region r = *source;
+    r.box.ndim = last;
+    r.box.start[axis] = source->box.start[axis] * step + source->box.start[last];
+    r.box.count[axis] =
+        (source->box.count[axis] - 1) * source->step[axis] * step + (source->box.count[last] - 1) * source->step[last] + 1;
+    r.step[axis] = 1;
+    return r;
+}
+
 box call_piece_box(const operand *o, int piece, const region *source)
 {
     int64_t first[TSR_MAX_NDIM], last[TSR_MAX_NDIM];

@@ -127,6 +127,8 @@ def test_the_examples_in_the_help_are_right(tessera, command, tmp_path):
         assert len(examples) >= 4
         tessera.ok("sample", tmp_path / "era", "--days", 6, "--grid", "37x72", "-q")
         shutil.copy(tmp_path / "era/2014-01-01.nc", tmp_path)
+        tessera.ok("sample", tmp_path, "--days", 1, "--grid", "37x72", "--images", 2, "-q")
+        shutil.copy(ROOT / "examples/centroid.c", tmp_path)
         for name in ("one.nc", "two.nc"):
             tessera.ok("eval", "tas = t2m", tmp_path / "2014-01-01.nc", "-o", tmp_path / name)
         for example in examples:

@@ -401,3 +401,102 @@ def test_a_corner_of_forty_thousand_blocks_runs_one(s):
         best = min(best, time.perf_counter() - t)
         assert calls == [(102, 102)]
     assert best < 0.02, best
+
+
+# ---- Windows and coarsening -------------------------------------------------------------------------------------------------------
+
+
+def windows(s, a, n, step, axis):
+    return s.call("tsr_sliding_window", a, L(n), L(step), I(axis))
+
+
+@pytest.mark.parametrize("shape,chunks", [((17,), (5,)), ((12, 15), (5, 4)), ((6, 7, 5), (2, 7, 3))])
+@pytest.mark.parametrize("n,step", [(1, 1), (3, 1), (5, 1), (2, 2), (3, 2), (2, 5)])
+def test_sliding_window(s, shape, chunks, n, step):
+    x = rng.normal(size=shape)
+    for axis in range(-1, len(shape) - 1):
+        w = windows(s, s.array(x, chunks), n, step, axis)
+        view = np.lib.stride_tricks.sliding_window_view(x, n, axis)
+        want = view[tuple(slice(None, None, step) if d == axis % len(shape) else slice(None) for d in range(x.ndim))]
+        equal(s.compute(w), want)
+        equal(s.compute(s.slice(w, slice(None, None, -2), Ellipsis, slice(None, None, -1))), want[::-2, ..., ::-1])
+        np.testing.assert_allclose(s.compute(s.reduce("sum", w, (-1,))), want.sum(-1), rtol=1e-13, atol=1e-13)
+        np.testing.assert_allclose(s.compute(s.reduce("max", s.map("sqrt", s.map("square", w)), (0,))), np.abs(want).max(0), rtol=1e-15)
+        twice = windows(s, s.map("negative", s.call("tsr_cumsum", w, I(0))), 2, 1, -1) if n > 1 else None
+        if twice:
+            np.testing.assert_allclose(s.compute(twice), np.lib.stride_tricks.sliding_window_view(-want.cumsum(0), 2, -1), rtol=1e-12)
+
+
+def test_windows_of_files_and_of_nothing(s):
+    x = rng.normal(size=(30, 40))
+    a = source(s, x, chunk=(7, 9), chunks=(7, 9))
+    w = windows(s, windows(s, s.map("add", a, a), 4, 1, 0), 3, 1, 1)
+    want = np.lib.stride_tricks.sliding_window_view(x + x, (4, 3))
+    equal(s.compute(w), want)
+    np.testing.assert_allclose(s.compute(s.reduce("mean", w, (2, 3))), want.mean((2, 3)), rtol=1e-13, atol=1e-15)
+    f = function(s, lambda b: b.max((-2, -1)))
+    equal(s.compute(map_blocks(s, f, [w], "float64", drop=[2, 3])), want.max((2, 3)))
+    for bad in [(0, 1), (31, 1), (3, 0)]:
+        with pytest.raises(tsr.Error, match="sliding_window: windows of"):
+            windows(s, a, *bad, 0)
+    empty = s.array(np.zeros((5, 0)))
+    assert s.compute(windows(s, empty, 2, 1, 0)).shape == (4, 0, 2)
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "max", "any", "median", "nanmean", "count_nonzero"])
+def test_coarsen(s, name):
+    x = rng.integers(-5, 5, (13, 12, 4)).astype(float)
+    got = s.call("tsr_coarsen", s.array(x, (5, 4, 4)), name.encode(), numbers((3, 4, 1)), B(True))
+    want = getattr(np, name)(x[:12].reshape(4, 3, 3, 4, 4), axis=(1, 3))
+    np.testing.assert_allclose(s.compute(got), want, rtol=1e-14)
+    assert s.dtype(got) == want.dtype
+    with pytest.raises(tsr.Error, match="axis 0 of length 13 is no multiple of 3; trim the excess"):
+        s.call("tsr_coarsen", s.array(x), name.encode(), numbers((3, 4, 1)), B(False))
+    with pytest.raises(tsr.Error, match="no reduction 'middle'"):
+        s.call("tsr_coarsen", s.array(x), b"middle", numbers((3, 4, 1)), B(True))
+
+
+# ---- Reductions -------------------------------------------------------------------------------------------------------------------
+
+
+def reduction(s, a, chunk, combine, aggregate, state, dtype, axes=None, keepdims=False, split_every=0):
+    made = ReductionFunctions(ct.pointer(chunk), ct.pointer(combine) if combine else None, ct.pointer(aggregate), code(state).value, code(dtype).value, split_every)
+    return s.call("tsr_reduction", a, ct.byref(made), I(len(axes or ())), numbers(axes, I) if axes is not None else None, B(keepdims))
+
+
+@pytest.mark.parametrize("shape,chunks", [((40,), (3,)), ((20, 15), (2, 4)), ((5, 6, 7), (1, 2, 3)), ((6, 1), (6, 1))])
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("split_every", [0, 2, 3])
+def test_reduction(s, shape, chunks, keepdims, split_every):
+    x = rng.integers(0, 1000, shape)
+    for axes in [None, (0,), (-1,)]:
+        where = tuple(range(len(shape))) if axes is None else axes
+        calls = {"combine": 0, "most": 0}
+
+        def combine(p):
+            calls["combine"] += 1
+            calls["most"] = max(calls["most"], *p.shape)
+            return p.max(where, keepdims=True)
+
+        got = reduction(s, s.array(x, chunks), function(s, lambda b: b.max(where, keepdims=True).astype("int32")), function(s, combine),
+                        function(s, lambda p: p.max(where, keepdims=keepdims) * 0.5), "int32", "float64", axes, keepdims, split_every)
+        equal(s.compute(got), x.max(where, keepdims=keepdims) * 0.5)
+        longest = max(-(-shape[d] // chunks[d]) for d in where)
+        assert (calls["combine"] > 0) == (longest > (split_every or 8))
+
+
+def test_reduction_without_combine_and_released(s):
+    gone = []
+    x = rng.integers(0, 9, 100)
+    chunk = function(s, lambda b: b.sum(keepdims=True), released=lambda c: gone.append("chunk"))
+    aggregate = function(s, lambda p: p.sum(keepdims=True), released=lambda c: gone.append("aggregate"))
+    r = reduction(s, s.array(x, (3,)), chunk, None, aggregate, "int64", "int64", keepdims=True, split_every=2)
+    equal(s.compute(r), x.sum(keepdims=True))
+    assert not gone
+    s.lib.tsr_release(P(r))
+    assert sorted(gone) == ["aggregate", "chunk"]
+    with pytest.raises(tsr.Error, match="without combine, aggregate must give int64, the dtype of the state, not float64"):
+        reduction(s, s.array(x), chunk, None, aggregate, "int64", "float64")
+    with pytest.raises(tsr.Error, match="split_every is 1"):
+        reduction(s, s.array(x), chunk, None, aggregate, "int64", "int64", split_every=1)
+    assert len(gone) == 2

@@ -1,0 +1,16 @@
+/* Libraries of users' functions, for layers that look names up one by one. */
+#ifndef TESSERA_ARRAY_UDF_H
+#define TESSERA_ARRAY_UDF_H
+
+#include "base/error.h"
+
+typedef struct udf_library udf_library;
+
+/* Compiles the C source of a file (or finds it compiled). The session owns the library until it closes. */
+tsr_status udf_library_compile(tsr_session *session, const char *path, const char *flags, udf_library **out) MUST_CHECK;
+/* The function of that name; false if the source has none. */
+bool udf_library_find(const udf_library *u, const char *symbol, tsr_function *out);
+/* The dtype that the source says its function's result has (TSR_RESULT); false if it says nothing. */
+bool udf_library_dtype(const udf_library *u, const char *symbol, tsr_dtype *out);
+
+#endif
