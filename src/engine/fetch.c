@@ -569,9 +569,7 @@ static tsr_status gather_dependencies(const plan *p, const operand *o, const reg
         needed = reshape_input_box(o, source);
         part = region_of_box(&needed);
         return fetch_dependencies(p, o->pieces[0], &part, found, context);
-    case OPERAND_WINDOW:
-        part = window_region(o, source);
-        return fetch_dependencies(p, o->pieces[0], &part, found, context);
+    case OPERAND_WINDOW: part = window_region(o, source); return fetch_dependencies(p, o->pieces[0], &part, found, context);
     case OPERAND_CALL:
         for (int k = 0; k < o->n_pieces; k++) {
             needed = call_piece_box(o, k, source);
