@@ -48,6 +48,7 @@ class Ufunc:
     def __init__(self, name: str, parts: tuple[str, ...], nin: int) -> None:
         self.__name__ = name
         self.nin, self.nout = nin, len(parts)
+        self._operator = (_binary(name), _binary(name, reflected=True)) if nin == 2 and hasattr(lib, "tsr_" + name) else None
         self._parts = tuple(getattr(lib, "tsr_" + part, None) or _by_name(part) for part in parts)
         arguments = ", ".join(f"x{i + 1}" for i in range(nin)) if nin > 1 else "x"
         self.__doc__ = f"{name}({arguments}, /, *, out=None, where=True, dtype=None): numpy.{name}, lazily."
@@ -56,6 +57,19 @@ class Ufunc:
         return f"<tessera function {self.__name__}>"
 
     def __call__(self, *args, out=None, where=True, dtype=None, casting="same_kind", order="K", subok=True, signature=None):
+        if out is None and where is True and dtype is None and len(args) == self.nin and self.nout == 1:
+            first = args[0]
+            if self.nin == 1 and isinstance(first, Node):
+                return make(self._parts[0](first._p), first._s)
+            if self._operator is not None:
+                if isinstance(first, Node):
+                    result = self._operator[0](first, args[1])
+                    if result is not NotImplemented:
+                        return result
+                elif isinstance(args[1], Node):
+                    result = self._operator[1](args[1], first)
+                    if result is not NotImplemented:
+                        return result
         if len(args) > self.nin:  # outputs by position
             args, out = args[: self.nin], args[self.nin:]
         if len(args) < self.nin:

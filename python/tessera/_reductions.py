@@ -18,6 +18,7 @@ _UNSET = np._NoValue
 _NEUTRAL = {"sum": 0, "nansum": 0, "prod": 1, "nanprod": 1, "any": False, "all": True, "count_nonzero": 0}
 _COMBINE = {"sum": "add", "nansum": "add", "prod": "multiply", "nanprod": "multiply", "min": "minimum", "max": "maximum", "nanmin": "fmin",
             "nanmax": "fmax"}
+_UFUNCS_REDUCE = ("sum", "prod", "min", "max", "any", "all", "nansum", "nanprod", "ptp", "argmin", "argmax")
 
 
 def axes_of(axis):
@@ -49,6 +50,8 @@ def _reduce(name, a, axis, dtype=None, out=None, keepdims=False, initial=_UNSET,
     a = cast(asnode(a), dtype)
     if where is not _UNSET and where is not True:
         a = _masked(name, a, where, initial)
+    if a.ndim == 0 and name in _UFUNCS_REDUCE and not isinstance(axis, tuple) and axis in (0, -1):  # NumPy lets this pass
+        axis = None
     function, extra = getattr(lib, "tsr_" + name), () if ddof is None else (ddof,)
     if initial is not _UNSET and initial is not None and a.size == 0 and name not in _NEUTRAL:
         # Without elements there is only the initial value: one element of it stands for them.

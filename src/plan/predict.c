@@ -56,6 +56,7 @@ static void walk_take(const operand *o, const region *source, leaf_fn *leaf, voi
 
 static void walk_reshape(const operand *o, const region *source, leaf_fn *leaf, void *context)
 {
+    if (shape_size(o->node->ndim, o->node->shape) == 0) return;
     box rows = reshape_input_box(o, source);
     region part = region_of_box(&rows);
     walk(o->pieces[0], &part, leaf, context);
