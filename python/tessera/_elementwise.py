@@ -128,20 +128,6 @@ def _choose(where, result: Node, out) -> Node:
     return make(lib.tsr_where(mask._p, result._p, other._p), result._s)
 
 
-def _make_ufuncs() -> dict[str, Ufunc]:
-    arity, found, index = ffi.new("int *"), {}, 0
-    while name := lib.tsr_map_name(index, arity):
-        text = ffi.string(name).decode()
-        if text not in OTHERS and not text.startswith(("modf_", "frexp_")):
-            found[text] = Ufunc(text, (text,), arity[0])
-        index += 1
-    for name, parts in PAIRS.items():
-        found[name] = Ufunc(name, parts, 2 if name == "divmod" else 1)
-    return found
-
-
-UFUNCS: dict[str, Ufunc] = _make_ufuncs()
-
 # ---- Operators ----------------------------------------------------------------------------------------------------------
 
 BINARY = {"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "floordiv": "floor_divide", "mod": "remainder",
@@ -151,13 +137,16 @@ UNARY = {"neg": "negative", "pos": "positive", "abs": "absolute", "invert": "inv
 
 
 def _beyond(name: str, array: Node, value: int, reflected: bool) -> Node:
-    """An integer that the array's dtype cannot hold: as in NumPy an error, but comparisons know the answer."""
-    if name not in COMPARE.values() or array.dtype.kind not in "iu":
-        return UFUNCS[name](*((value, array) if reflected else (array, value)))  # fails with the reason
+    """An integer that is too long for 64 bits or for the array's dtype: comparisons know the answer, the others follow NumPy."""
     lib.tsr_error_clear()
-    sign = 1 if value > 0 else -1
-    answer = bool(getattr(np, name)(*((sign, 0) if reflected else (0, sign))))
-    return make(lib.tsr_full(array._s.handle(), lib.tsr_bool(answer), lib.TSR_BOOL, array.ndim, array.shape, ffi.NULL), array._s)
+    kind = array.dtype.kind
+    if kind in "iu" and name in COMPARE.values():
+        sign = 1 if value > 0 else -1
+        answer = bool(getattr(np, name)(*((sign, 0) if reflected else (0, sign))))
+        return make(lib.tsr_full(array._s.handle(), lib.tsr_bool(answer), lib.TSR_BOOL, array.ndim, array.shape, ffi.NULL), array._s)
+    other = scalar_like(array, float(value) if kind in "fc" else value)
+    function = getattr(lib, "tsr_" + name)
+    return make(function(other._p, array._p) if reflected else function(array._p, other._p), array._s)
 
 
 def _binary(name: str, reflected: bool = False):
@@ -226,3 +215,21 @@ def operators() -> dict:
     for name, method in methods.items():
         method.__name__ = name
     return methods
+
+
+# ---- The list ---------------------------------------------------------------------------------------------------------------
+
+
+def _make_ufuncs() -> dict[str, Ufunc]:
+    arity, found, index = ffi.new("int *"), {}, 0
+    while name := lib.tsr_map_name(index, arity):
+        text = ffi.string(name).decode()
+        if text not in OTHERS and not text.startswith(("modf_", "frexp_")):
+            found[text] = Ufunc(text, (text,), arity[0])
+        index += 1
+    for name, parts in PAIRS.items():
+        found[name] = Ufunc(name, parts, 2 if name == "divmod" else 1)
+    return found
+
+
+UFUNCS: dict[str, Ufunc] = _make_ufuncs()

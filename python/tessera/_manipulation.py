@@ -575,6 +575,12 @@ def _pad(array: Node, widths: list, mode: str, value) -> Node:
     return make(lib.tsr_pad(array._p, [w for pair in widths for w in pair] or [0], mode.encode(), number), array._s)
 
 
+def _matrix(m) -> Node:
+    """At least two dimensions: NumPy takes a vector for all rows of a square."""
+    m = asnode(m)
+    return broadcast_to(m, (len(m), len(m))) if m.ndim == 1 else m
+
+
 def tril(m, k=0):
     """Zero above the k-th diagonal.
 
@@ -583,7 +589,7 @@ def tril(m, k=0):
     array([[1., 0.],
            [1., 1.]])
     """
-    m = asnode(m)
+    m = _matrix(m)
     return make(lib.tsr_tril(m._p, k), m._s)
 
 
@@ -595,7 +601,7 @@ def triu(m, k=0):
     array([[1., 1.],
            [0., 1.]])
     """
-    m = asnode(m)
+    m = _matrix(m)
     return make(lib.tsr_triu(m._p, k), m._s)
 
 
