@@ -1,9 +1,9 @@
 """A stack of images: lazy reading, averages along each axis, and every image shifted so that its bright spot is in the middle.
 
-    python3 examples/images.py FOLDER_OF_NPY_IMAGES [OUTDIR]
+    python3 examples/images.py FOLDER_OF_NPY_IMAGES [OUTDIR] [c|python]
 
-Each image is one .npy file. The function that finds the spot is a user's own, called block by block; with numba installed it
-would be a compiled one.
+Each image is one .npy file. The function that finds the spot is a user's own, called block by block: C source (examples/centroid.c),
+compiled once and run on all cores, or Python.
 """
 import pathlib
 import sys
@@ -25,11 +25,12 @@ def recentre(block):
     return result
 
 
-def main(folder, out="."):
+def main(folder, out=".", language="c"):
     files = sorted(pathlib.Path(folder).glob("*.npy"))
     stack = ts.stack([ts.open_array(path) for path in files])
     print(stack)
-    centred = ts.map_blocks(recentre, stack.rechunk((1, -1, -1)), dtype=stack.dtype).persist()
+    function = recentre if language == "python" else ts.c_function(file=pathlib.Path(__file__).with_name("centroid.c"), symbol="recentre")
+    centred = ts.map_blocks(function, stack.rechunk((1, -1, -1)), dtype=stack.dtype).persist()
     front, side, top = ts.compute(*(centred.max(axis=axis) for axis in range(3)))
     print("projections:", front.shape, side.shape, top.shape)
     middle = np.unravel_index(centred.mean(axis=0).argmax().compute(), centred.shape[1:])
@@ -40,4 +41,4 @@ def main(folder, out="."):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    main(*sys.argv[1:4])

@@ -21,6 +21,7 @@ globals().update(UFUNCS)
 _MODULES = {"random": "random", "array_api": "array_api", "config": "_config"}
 _LATER = {**dict.fromkeys(("apply_along_axis", "apply_gufunc", "blockwise", "fromfunction", "map_blocks", "map_overlap", "overlap",
                            "trim_overlap"), "_blocks"),
+          **dict.fromkeys(("coarsen", "reduction", "sliding_window_view"), "_windows"), "c_function": "_compiled",
           **dict.fromkeys(("Dataset", "Variable", "open_array", "open_dataset"), "_dataset"),
           "ProgressBar": "_progress", "Profiler": "_profile", "explain": "_show", "visualize": "_show", "save": "_store", "store": "_store"}
 

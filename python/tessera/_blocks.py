@@ -8,6 +8,7 @@ import numpy as np
 
 from . import _chunks
 from ._callbacks import BLOCK, BlockFunction, hold, let_go
+from ._compiled import CFunction
 from ._core import Node, asnode, make
 from ._lib import dtype_code, ffi, lib
 from ._session import current
@@ -27,25 +28,35 @@ def _wants(function) -> frozenset:
         return frozenset()
 
 
-class _Call:
+class Call:
     """A tsr_function, with everything that it points to."""
 
+    BLOCK = BLOCK
+
     def __init__(self, function, arguments: tuple, options: dict, session, name=None) -> None:
+        self._handle = None
+        if isinstance(function, CFunction):
+            self.struct = function.struct_of(session)
+            return
         name = name or getattr(function, "__name__", type(function).__name__)
         self._name = ffi.new("char[]", name.encode())
         self.struct = ffi.new("tsr_function *", {"name": self._name})
-        self._handle = None
         if isinstance(function, ffi.CData):  # a C function
             self.struct.call = ffi.cast("tsr_block_function", function)
         elif hasattr(function, "address"):  # numba's @cfunc
             self.struct.call = ffi.cast("tsr_block_function", function.address)
         else:
-            self._handle = hold(BlockFunction(function, arguments, options, session, _wants(function)))
+            self._handle = hold(BlockFunction(function, arguments, options, session.handle(), _wants(function)))
             self.struct.call, self.struct.context, self.struct.release = lib.glue_block, self._handle, lib.glue_drop
 
-    def make(self, p, session):
-        if not p and self._handle is not None:
+    def drop(self) -> None:
+        """The library did not take the function."""
+        if self._handle is not None:
             let_go(self._handle)
+
+    def make(self, p, session):
+        if not p:
+            self.drop()
         return make(p, session)
 
 
@@ -63,7 +74,7 @@ def _infer(function, nodes, arguments, options, dtype, meta):
         return np.dtype(dtype)
     if meta is not None:
         return np.asarray(meta).dtype
-    if isinstance(function, ffi.CData) or hasattr(function, "address"):
+    if isinstance(function, (ffi.CData, CFunction)) or hasattr(function, "address"):
         raise ValueError("dtype= is needed for C functions")
     following = iter([np.ones((1,) * node.ndim, node.dtype) for node in nodes])
     try:
@@ -89,7 +100,7 @@ def map_blocks(func, *args, name=None, token=None, dtype=None, chunks=None, drop
 
     Parameters
     ----------
-    func : callable, C function of type tsr_block_function (cffi), or numba @cfunc of that signature
+    func : callable, `tessera.c_function`, C function of type tsr_block_function (cffi), or numba @cfunc of that signature
         Gets NumPy arrays, one block of each array in `args`, and gives one of the result. With parameters `block_id` or `block_info` it
         is told which, as in Dask. Python functions run one at a time; C functions on all threads.
     *args, **kwargs
@@ -116,7 +127,7 @@ def map_blocks(func, *args, name=None, token=None, dtype=None, chunks=None, drop
         return _from_blocks(func, arguments, kwargs, dtype, chunks)
     session = nodes[0]._s
     dtype = _infer(func, nodes, arguments, kwargs, dtype, meta) if not _wants(func) or dtype is not None or meta is not None else _told(func)
-    call = _Call(func, arguments, kwargs, session.handle(), name or token)
+    call = Call(func, arguments, kwargs, session, name or token)
     drop, new = _ints(drop_axis), _ints(new_axis)
     ndim = max(node.ndim for node in nodes)
     drop, ndim = [d % ndim for d in drop], ndim - len(drop) + len(new)
@@ -138,7 +149,7 @@ def _from_blocks(func, arguments, options, dtype, chunks):
         raise ValueError("dtype= is needed where there are no arrays")
     session = current()
     items = [item if isinstance(item, (tuple, list)) else (item,) for item in chunks]
-    call = _Call(func, arguments, options, session.handle())
+    call = Call(func, arguments, options, session)
     structs, lists = _chunk_structs([tuple(map(int, item)) for item in items])
     return call.make(lib.tsr_from_blocks(session.handle(), call.struct, dtype_code(dtype), len(items), structs), session)
 
@@ -223,7 +234,7 @@ def map_overlap(func, *args, depth=None, boundary=None, trim=True, dtype=None, m
         wide = [make(lib.tsr_overlapped(n._p, overlap), session) for n, (overlap, _) in zip(nodes, settings)]
         following = iter(wide)
         return map_blocks(func, *[next(following) if a is BLOCK else a for a in arguments], dtype=dtype, **kwargs)
-    call = _Call(func, arguments, kwargs, session.handle())
+    call = Call(func, arguments, kwargs, session)
     pointers = ffi.new("tsr_overlap *[]", [overlap for overlap, _ in settings])
     return call.make(lib.tsr_map_overlap(call.struct, len(nodes), [n._p for n in nodes], ffi.cast("const tsr_overlap *const *", pointers),
                                          dtype_code(dtype)), session)
@@ -283,7 +294,7 @@ def blockwise(func, out_ind, *args, dtype=None, adjust_chunks=None, new_axes=Non
     out_labels = ffi.new("int[]", [number(label) for label in out_ind] or [0])
     output = ffi.new("tsr_block_output *", {"dtype": dtype_code(dtype), "ndim": len(out_ind), "labels": out_labels, "chunks": chunks,
                                             "keep_chunks": not align_arrays})
-    call = _Call(func, arguments, kwargs, session.handle(), name or token)
+    call = Call(func, arguments, kwargs, session, name or token)
     return call.make(lib.tsr_blockwise(session.handle(), call.struct, len(nodes), inputs, output), session)
 
 

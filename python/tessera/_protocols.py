@@ -8,9 +8,16 @@ from ._array import Array
 from ._core import Node
 from ._elementwise import UFUNCS
 
+def _sliding_window_view(*args, **options):
+    from ._windows import sliding_window_view
+
+    return sliding_window_view(*args, **options)
+
+
 # NumPy's functions by ours of the same name. Those in UFUNCS that are no ufuncs in NumPy (sinc, isreal) are here, too.
 FUNCTIONS = {getattr(np, name): function for name, function in {**vars(_functions), **vars(_grids), **vars(_selection), **UFUNCS}.items()
              if callable(function) and not name.startswith("_") and callable(getattr(np, name, None)) and not isinstance(getattr(np, name), type)}
+FUNCTIONS[np.lib.stride_tricks.sliding_window_view] = _sliding_window_view
 _METHODS = {"__call__": "__call__", "reduce": "reduce", "accumulate": "accumulate", "outer": "outer"}
 
 

@@ -161,3 +161,39 @@ def test_c_functions(tmp_path):
     function = ours.cast("tsr_block_function", int(ffi.cast("intptr_t", ffi.addressof(library, "twice"))))
     y = ts.from_array(VALUES, chunks=(2, 3))
     same(ts.map_blocks(function, y, dtype=float), VALUES * 2)
+
+
+def test_c_source(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    source = """
+        tsr_status plus(void *context, int n, const tsr_block *in, const tsr_block *out)
+        {
+            int64_t size = 1;
+            for (int d = 0; d < out->ndim; d++) size *= out->shape[d];
+            for (int64_t i = 0; i < size; i++) ((double *)out->data)[i] = ((const double *)in->data)[i] + 1;
+            return size > 6 ? tsr_fail(TSR_ERR_VALUE, "too large") : TSR_OK;
+        }"""
+    plus = ts.c_function(source, "plus")
+    x = ts.from_array(VALUES, chunks=(2, 3))
+    same(ts.map_blocks(plus, x, dtype=float), VALUES + 1)
+    with pytest.raises(ValueError, match="too large"):
+        ts.map_blocks(plus, x.rechunk(-1), dtype=float).compute()
+    with pytest.raises(ValueError, match="error"):
+        ts.c_function("tsr_status plus(", "plus")
+    (tmp_path / "f.c").write_text(source)
+    same(ts.map_blocks(ts.c_function(file=tmp_path / "f.c", symbol="plus"), x, dtype=float), VALUES + 1)
+
+
+def test_windows_and_coarsening(x):
+    windows = ts.sliding_window_view(x, (2, 3))
+    same(windows, np.lib.stride_tricks.sliding_window_view(VALUES, (2, 3)))
+    same(np.lib.stride_tricks.sliding_window_view(x, 2, axis=0).mean(axis=-1), (VALUES[1:] + VALUES[:-1]) / 2)
+    same(ts.coarsen(np.mean, x, {0: 2, 1: 4}), VALUES.reshape(3, 2, 2, 4).mean(axis=(1, 3)))
+    with pytest.raises(ValueError):
+        ts.coarsen(np.mean, x, {0: 4})
+    same(ts.coarsen(np.mean, x, {0: 4}, trim_excess=True), VALUES[:4].mean(axis=0)[None])
+
+
+def test_reductions_by_functions(x):
+    same(ts.reduction(x, np.sum, np.sum, axis=0, dtype=float), VALUES.sum(axis=0))
+    same(ts.reduction(x, lambda b, axis, keepdims: np.max(b, axis=axis, keepdims=keepdims), np.max, dtype=float, keepdims=True), VALUES.max(keepdims=True))
