@@ -1,4 +1,4 @@
-"""A stack of images: lazy reading, averages along each axis, and every image shifted so that its bright spot is in the middle.
+"""A stack of images: lazy reading, averages along each axis, and a window around the bright spot of every image.
 
     python3 examples/images.py FOLDER_OF_NPY_IMAGES [OUTDIR] [c|python]
 
@@ -13,15 +13,19 @@ import numpy as np
 import tessera as ts
 
 
-def recentre(block):
-    """Rolls each image so that its centre of mass is in the middle."""
-    result = np.empty_like(block)
+def window_start(middle, n, length):
+    return min(max(int(middle) - n // 2, 0), length - n)
+
+
+def recentre(block, rows, columns):
+    """Cuts a window around the centre of mass of each image, as far as the edges allow."""
+    result = np.empty((len(block), rows, columns), block.dtype)
     for image, out in zip(block, result):
         total = image.sum(dtype=float) or 1.0
-        rows, columns = image.sum(axis=1, dtype=float), image.sum(axis=0, dtype=float)
-        row = round(float((rows * np.arange(image.shape[0])).sum() / total))
-        column = round(float((columns * np.arange(image.shape[1])).sum() / total))
-        out[...] = np.roll(image, (image.shape[0] // 2 - row, image.shape[1] // 2 - column), axis=(0, 1))
+        row = (image.sum(axis=1, dtype=float) * np.arange(image.shape[0])).sum() / total
+        column = (image.sum(axis=0, dtype=float) * np.arange(image.shape[1])).sum() / total
+        top, left = window_start(row, rows, image.shape[0]), window_start(column, columns, image.shape[1])
+        out[...] = image[top:top + rows, left:left + columns]
     return result
 
 
@@ -29,8 +33,14 @@ def main(folder, out=".", language="c"):
     files = sorted(pathlib.Path(folder).glob("*.npy"))
     stack = ts.stack([ts.open_array(path) for path in files])
     print(stack)
-    function = recentre if language == "python" else ts.c_function(file=pathlib.Path(__file__).with_name("centroid.c"), symbol="recentre")
-    centred = ts.map_blocks(function, stack.rechunk((1, -1, -1)), dtype=stack.dtype).persist()
+    rows, columns = stack.shape[1] // 2, stack.shape[2] // 2
+    images = stack.rechunk((1, -1, -1))
+    if language == "python":
+        centred = ts.map_blocks(recentre, images, rows, columns, dtype=stack.dtype, chunks=(1, rows, columns))
+    else:
+        source = pathlib.Path(__file__).with_name("centroid.c")
+        centred = ts.map_blocks(ts.c_function(file=source, symbol="recentre"), images, dtype=stack.dtype, chunks=(1, rows, columns))
+    centred = centred.persist()
     front, side, top = ts.compute(*(centred.max(axis=axis) for axis in range(3)))
     print("projections:", front.shape, side.shape, top.shape)
     middle = np.unravel_index(centred.mean(axis=0).argmax().compute(), centred.shape[1:])

@@ -173,3 +173,84 @@ def copy(a, order="K", subok=False):
     """
     a = asnode(a)
     return make(lib.tsr_retain(a._p), a._s)
+
+
+def shape(a):
+    """The shape of an array.
+
+    >>> import tessera as ts
+    >>> ts.shape([[1, 2, 3]])
+    (1, 3)
+    """
+    return asnode(a).shape
+
+
+def ndim(a):
+    """The number of dimensions of an array.
+
+    >>> import tessera as ts
+    >>> ts.ndim([[1, 2, 3]])
+    2
+    """
+    return asnode(a).ndim
+
+
+def size(a, axis=None):
+    """The number of elements, of the array or along an axis.
+
+    >>> import tessera as ts
+    >>> ts.size([[1, 2, 3]])
+    3
+    """
+    a = asnode(a)
+    return a.size if axis is None else a.shape[axis]
+
+
+def result_type(*arrays_and_dtypes):
+    """The dtype that arrays, numbers and dtypes meet in.
+
+    >>> import tessera as ts
+    >>> ts.result_type(ts.zeros(1, "f4"), 2.5)
+    dtype('float32')
+    """
+    return np.result_type(*(v.dtype if isinstance(v, Node) else v for v in arrays_and_dtypes))
+
+
+def iscomplexobj(x):
+    """Whether the dtype is complex.
+
+    >>> import tessera as ts
+    >>> ts.iscomplexobj(ts.ones(1))
+    False
+    """
+    return asnode(x).dtype.kind == "c"
+
+
+def isrealobj(x):
+    """Whether the dtype is not complex.
+
+    >>> import tessera as ts
+    >>> ts.isrealobj(ts.ones(1))
+    True
+    """
+    return not iscomplexobj(x)
+
+
+def array_equal(a1, a2, equal_nan=False):
+    """Whether two arrays have the same shape and elements; computes.
+
+    >>> import tessera as ts
+    >>> ts.array_equal(ts.arange(3), [0, 1, 2])
+    True
+    """
+    a1, a2 = asnode(a1), asnode(a2)
+    if a1.shape != a2.shape:
+        return False
+    same = a1 == a2
+    if equal_nan and a1.dtype.kind in "fc" and a2.dtype.kind in "fc":
+        same = same | ((a1 != a1) & (a2 != a2))
+    return bool(all(same))
+
+
+_HELPERS = {"Node", "asnode", "common", "make", "deliver"}
+__all__ = [name for name, value in globals().items() if callable(value) and name not in _HELPERS and not name.startswith("_")]
