@@ -675,6 +675,28 @@ typedef struct tsr_source {
 /* An array that is read through a callback, region by region. */
 TSR_API tsr_array *tsr_from_source(tsr_session *session, const tsr_source *source, const int64_t *chunks);
 
+/* ---- Products ---------------------------------------------------------------------------------------------------- */
+
+/* NumPy's functions, with its rules and dtypes; any chunks meet. Floats and complex numbers are multiplied by OpenBLAS, integers
+ * exactly (they wrap), bool is "or" of "and". Tiles follow from shapes and chunks, so the bits are the same for any number of
+ * threads and any memory budget; between models of processors they may differ in the last places. */
+TSR_API tsr_array *tsr_matmul(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_dot(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_inner(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_outer(tsr_array *a, tsr_array *b);
+/* Both flattened, the first conjugated. */
+TSR_API tsr_array *tsr_vdot(tsr_array *a, tsr_array *b);
+/* Along one axis, the first conjugated; the other axes broadcast. */
+TSR_API tsr_array *tsr_vecdot(tsr_array *a, tsr_array *b, int axis);
+TSR_API tsr_array *tsr_kron(tsr_array *a, tsr_array *b);
+/* Summed over axes_a[i] of a with axes_b[i] of b; the result has the other axes of a, then those of b. n_axes may be 0. */
+TSR_API tsr_array *tsr_tensordot(tsr_array *a, tsr_array *b, int n_axes, const int *axes_a, const int *axes_b);
+/* Sum of the diagonal; integers and bool in 64 bits. */
+TSR_API tsr_array *tsr_trace(tsr_array *a, int64_t offset, int axis1, int axis2);
+/* Einstein's summation: "ij,jk->ik", "...ii->...i", "ij,j" and so on; dtypes stay (sums of integers wrap). More than two arrays are
+ * taken in pairs, the cheapest first. */
+TSR_API tsr_array *tsr_einsum(const char *subscripts, int n, tsr_array *const *arrays);
+
 /* ---- Datasets: arrays with names --------------------------------------------------------------------------------- */
 
 /* A variable is a lazy array with a name, named dimensions, attributes and coordinates. It never changes: every function below

@@ -21,6 +21,12 @@ tsr_array *array_map(op_code op, int n, tsr_array *const *arrays);
 tsr_array *array_reduce(const char *name, tsr_array *a, monoid op, int n_axes, const int *axes, bool keepdims, double ddof);
 tsr_array *array_full_like(tsr_array *like, tsr_scalar value, tsr_dtype dtype);
 
+/* The sum of products of two arrays over the axes that `out` does not name: left[d], right[d] and out[d] are labels (0 .. 31) of
+ * the axes of a, b and the result. Labels may repeat within a and b (the diagonal is taken) and not within out; each of out is in
+ * a or b; lengths of equal labels agree, or are 1 and broadcast. Integers keep the promoted dtype, bool is "any". */
+tsr_array *array_contract(const char *name, tsr_array *a, const int *left, tsr_array *b, const int *right, int n_out,
+                          const int *out);
+
 /* Drops the reference to `used` after it went into `result`; for nesting constructors. */
 tsr_array *array_using(tsr_array *result, tsr_array *used);
 

@@ -10,7 +10,7 @@ const char *node_name(const tsr_array *node)
         [NODE_FULL] = "full",         [NODE_INDEX] = "index",        [NODE_RANDOM] = "random", [NODE_MEMORY] = "memory",
         [NODE_STORE] = "file",        [NODE_BLOCKS] = "persisted",   [NODE_CAST] = "astype",   [NODE_VIEW] = "view",
         [NODE_RESHAPE] = "reshape",   [NODE_CONCAT] = "concatenate", [NODE_TAKE] = "take",     [NODE_RECHUNK] = "rechunk",
-        [NODE_QUANTILE] = "quantile", [NODE_WINDOW] = "windows",
+        [NODE_QUANTILE] = "quantile", [NODE_WINDOW] = "windows",     [NODE_CONTRACT] = "contract",
     };
     static const char *const scans[N_SCAN_KINDS] = {"cumsum", "cumprod", "nancumsum", "nancumprod"};
     switch (node->op) {
@@ -83,6 +83,29 @@ static tsr_status check_call(const tsr_array *node)
     return TSR_OK;
 }
 
+/* Every axis of the domain is in an input, and has its length there; what is summed over is in both. */
+static tsr_status check_contract(const tsr_array *node)
+{
+    contract_domain d = contract_domain_of(node);
+    for (int i = 0; i < 2; i++) {
+        const int8_t *axes = i == 0 ? node->p.contract.left : node->p.contract.right;
+        uint32_t seen = 0;
+        if (node->inputs[i]->dtype != node->dtype) return bad(node, "an input has another dtype");
+        for (int k = 0; k < node->inputs[i]->ndim; k++) {
+            if (axes[k] < 0 || axes[k] >= d.ndim || seen >> axes[k] & 1) return bad(node, "names an axis twice, or one too many");
+            if (node->inputs[i]->shape[k] != d.shape[axes[k]]) return bad(node, "an input has another length");
+            seen |= 1u << axes[k];
+        }
+        for (int a = 0; a < d.ndim; a++) {
+            bool wanted = d.side[a] == SIDE_BOTH || d.side[a] == SIDE_SUM || d.side[a] == (i == 0 ? SIDE_LEFT : SIDE_RIGHT);
+            if (wanted != (seen >> a & 1)) return bad(node, "an axis is missing in an input");
+        }
+    }
+    for (int a = 0; a < d.ndim; a++)
+        if (node->p.contract.tile[a] < 1) return bad(node, "has empty tiles");
+    return TSR_OK;
+}
+
 static tsr_status check_node(const tsr_array *node)
 {
     if (node->ndim < 0 || node->ndim > TSR_MAX_NDIM || !dtype_valid((int)node->dtype)) return bad(node, "bad rank or dtype");
@@ -103,6 +126,7 @@ static tsr_status check_node(const tsr_array *node)
         if (node->shape[axis] > 0 && last >= node->inputs[0]->shape[axis]) return bad(node, "reads outside its input");
         return node->ndim == node->inputs[0]->ndim + 1 ? TSR_OK : bad(node, "has another number of dimensions");
     }
+    case NODE_CONTRACT: return check_contract(node);
     case NODE_RESHAPE:
         return shape_size(node->ndim, node->shape) == shape_size(node->inputs[0]->ndim, node->inputs[0]->shape)
                    ? TSR_OK

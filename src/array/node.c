@@ -66,6 +66,11 @@ static hash128 hash_params(hash128 h, const tsr_array *a)
         h = mix_i64(h, p->quantile.skip_nan);
         return hash_mix(h, p->quantile.q, sizeof(double) * (size_t)p->quantile.n_q);
     case NODE_CALL: return call_hash(h, p->call.spec);
+    case NODE_CONTRACT:
+        h = mix_i64(h, p->contract.n_sum);
+        h = hash_mix(h, p->contract.left, sizeof *p->contract.left * (size_t)a->inputs[0]->ndim);
+        h = hash_mix(h, p->contract.right, sizeof *p->contract.right * (size_t)a->inputs[1]->ndim);
+        return hash_mix(h, p->contract.tile, sizeof *p->contract.tile * (size_t)(a->ndim + p->contract.n_sum));
     default: return h;
     }
 }

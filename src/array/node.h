@@ -12,6 +12,7 @@
  *   SCAN         running sum or product along an axis
  *   QUANTILE     order statistics along an axis
  *   CALL         a user's function, called once for each block
+ *   CONTRACT     sums of products of two arrays over common axes
  */
 #ifndef TESSERA_ARRAY_NODE_H
 #define TESSERA_ARRAY_NODE_H
@@ -42,6 +43,7 @@ typedef enum node_op {
     NODE_SCAN,
     NODE_QUANTILE,
     NODE_CALL,
+    NODE_CONTRACT,
     N_NODE_OPS
 } node_op;
 
@@ -122,6 +124,12 @@ typedef union node_params {
     struct {
         call_spec *spec; /* a reference */
     } call;
+    struct {
+        int n_sum; /* the domain has the node's own axes, then n_sum that are summed over */
+        int8_t left[TSR_MAX_NDIM],
+            right[TSR_MAX_NDIM];    /* the axis of the domain that each dimension of an input is; all differ */
+        int64_t tile[TSR_MAX_NDIM]; /* of the domain: part of the expression, as the bits depend on it */
+    } contract;
 } node_params;
 
 struct tsr_array {
@@ -152,6 +160,17 @@ void node_unref(tsr_array *node);
 tsr_status graph_check(const tsr_array *root) MUST_CHECK;
 /* "add", "slice", "mean" ...: the name shown to people. */
 const char *node_name(const tsr_array *node);
+
+/* What the axes of a contraction's domain are to its inputs: in both and kept, in one, in both and summed over. */
+typedef enum contract_side { SIDE_BOTH, SIDE_LEFT, SIDE_RIGHT, SIDE_SUM, N_SIDES } contract_side;
+typedef struct contract_domain {
+    int ndim;
+    int64_t shape[TSR_MAX_NDIM];
+    contract_side side[TSR_MAX_NDIM];
+} contract_domain;
+contract_domain contract_domain_of(const tsr_array *node);
+/* Product over the axes of one side. */
+int64_t contract_extent(const contract_domain *d, contract_side side, const int64_t *lengths);
 
 /* Affine maps composed: the view that reads `inner`'s input directly for an array that views `inner`'s output by `outer`.
  * inner has one entry for each of n_inner dimensions of the innermost input. */

@@ -12,17 +12,9 @@ static char *worker_scratch(worker *w) { return w->scratch->data; }
 /* The box of an output block. */
 static box output_box(const stage_output *o, int64_t block) { return grid_box(&o->blocks, block); }
 
-/* Where a program may write an output block: directly into the caller's memory, or a buffer that deliver() passes on. */
-typedef struct delivery {
-    char *data;
-    int64_t strides[TSR_MAX_NDIM];
-    buffer *buf;   /* NULL when written in place */
-    bool streamed; /* nobody reads it before much else has been computed */
-} delivery;
-
 enum { STREAMED_BYTES = 32 << 20 /* results beyond what caches hold */ };
 
-static tsr_status delivery_begin(worker *w, const stage *s, const stage_run *sr, int i, int64_t block, delivery *d)
+tsr_status delivery_begin(worker *w, const stage *s, const stage_run *sr, int i, int64_t block, delivery *d)
 {
     const stage_output *o = &s->outputs[i];
     const held_set *set = sr->sets[i];
@@ -44,8 +36,7 @@ static tsr_status delivery_begin(worker *w, const stage *s, const stage_run *sr,
     return TSR_OK;
 }
 
-/* Hands the block on; the buffer is consumed. */
-static tsr_status delivery_end(worker *w, const stage *s, const stage_run *sr, int i, int64_t block, delivery *d)
+tsr_status delivery_end(worker *w, const stage *s, const stage_run *sr, int i, int64_t block, delivery *d)
 {
     const stage_output *o = &s->outputs[i];
     if (!d->buf) return TSR_OK;

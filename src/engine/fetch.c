@@ -17,8 +17,8 @@ tsr_status worker_buffer(worker *w, size_t bytes, buffer **out)
 
 /* ---- Copies ------------------------------------------------------------------------------------------------------ */
 
-static void copy_strided(const kernels *k, tsr_dtype dtype, int ndim, const int64_t *count, char *out, const int64_t *out_strides,
-                         const char *in, const int64_t *in_strides)
+void copy_strided(const kernels *k, tsr_dtype dtype, int ndim, const int64_t *count, char *out, const int64_t *out_strides,
+                  const char *in, const int64_t *in_strides)
 {
     int64_t size = item_size(dtype), at[TSR_MAX_NDIM] = {0};
     if (ndim == 0) {
@@ -314,6 +314,7 @@ static tsr_status fill(worker *w, const operand *o, const region *source, char *
     case OPERAND_CONCAT: return fill_concat(w, o, source, out, strides);
     case OPERAND_TAKE: return fill_take(w, o, source, out, strides);
     case OPERAND_RESHAPE: return fill_reshape(w, o, source, out);
+    case OPERAND_BODY: return fetch_body(w, o->pieces[0], source, o->swapped, out, strides);
     case OPERAND_MEMORY:
     case OPERAND_WINDOW:
     case OPERAND_CALL: break; /* the first two are read in place, the third has a stage of its own */
@@ -516,6 +517,20 @@ tsr_status fetch_dense(worker *w, const body *t, const region *domain, tsr_dtype
     return fetch_body(w, t, domain, false, room->data, strides);
 }
 
+tsr_status fetch_values(worker *w, const body *t, const region *domain, operand_binding *out)
+{
+    buffer *buf;
+    int64_t strides[TSR_MAX_NDIM];
+    if (t->passthrough && !t->operands[0].swapped) return bind_operand(w, &t->operands[0], domain, out);
+    tsr_dtype dtype = t->prog->instrs[t->prog->n_instrs - 1].dtype;
+    TRY(worker_buffer(w, (size_t)box_size(&domain->box) * tsr_dtype_size(dtype), &buf));
+    shape_strides(t->ndim, domain->box.count, tsr_dtype_size(dtype), strides);
+    TRY(fetch_body(w, t, domain, false, buf->data, strides));
+    out->data = buf->data;
+    memcpy(out->strides, strides, sizeof strides);
+    return TSR_OK;
+}
+
 /* ---- Dependencies ------------------------------------------------------------------------------------------------ */
 
 static tsr_status stage_dependencies(const plan *p, const operand *o, const region *source, dependency_fn found, void *context)
@@ -565,6 +580,7 @@ static tsr_status gather_dependencies(const plan *p, const operand *o, const reg
     box needed;
     int piece;
     switch (o->kind) {
+    case OPERAND_BODY: return fetch_dependencies(p, o->pieces[0], source, found, context);
     case OPERAND_RESHAPE:
         needed = reshape_input_box(o, source);
         part = region_of_box(&needed);

@@ -66,7 +66,7 @@ static tsr_status begin_block(run *r, int stage_number, int64_t block)
     making *m = mem_calloc(1, sizeof *m);
     if (!m) return TSR_ERR_MEMORY;
     r->stages[stage_number].blocks[block] = m;
-    if (s->kind != STAGE_REDUCE) return TSR_OK;
+    if (!stage_folds(s)) return TSR_OK;
     m->folds = mem_calloc((size_t)s->n_runs, sizeof *m->folds);
     m->runs_left = s->n_runs;
     return m->folds ? TSR_OK : TSR_ERR_MEMORY;
@@ -198,9 +198,9 @@ static bool reads_large_sets(const run *r, const body *t)
 /* The tiles that a stage walks, by number: tiles, or folds of all blocks. */
 static box nth_tile(const stage *s, int64_t i)
 {
-    return s->kind == STAGE_REDUCE ? stage_fold_tile(s, i / s->n_folds, i % s->n_folds) : stage_tile(s, i);
+    return stage_folds(s) ? stage_fold_tile(s, i / s->n_folds, i % s->n_folds) : stage_tile(s, i);
 }
-static int64_t n_tiles(const stage *s) { return s->kind == STAGE_REDUCE ? stage_n_blocks(s) * s->n_folds : s->n_tasks; }
+static int64_t n_tiles(const stage *s) { return stage_folds(s) ? stage_n_blocks(s) * s->n_folds : s->n_tasks; }
 
 static tsr_status count_uses(run *r)
 {
@@ -257,7 +257,8 @@ static tsr_status run_fold(worker *w, task t, const stage *s, stage_run *sr, boo
         if (atomic_load(&r->stop)) return TSR_OK;
         TRY(require(w, t, &domain, -1, &ready));
         if (!ready) return TSR_OK;
-        TRY(execute_fold_tile(w, s, f, t.block, f->next));
+        TRY(s->kind == STAGE_CONTRACT ? execute_contract_tile(w, s, f, t.block, f->next)
+                                      : execute_fold_tile(w, s, f, t.block, f->next));
         worker_let_go(w);
         TRY(drop_uses(w, s, &tile));
     }
@@ -266,7 +267,8 @@ static tsr_status run_fold(worker *w, task t, const stage *s, stage_run *sr, boo
     pthread_mutex_unlock(&r->lock);
     *finished = true;
     if (!all) return TSR_OK;
-    TRY(execute_fold_finish(w, s, sr, m->folds, t.block));
+    TRY(s->kind == STAGE_CONTRACT ? execute_contract_finish(w, s, sr, m->folds, t.block)
+                                  : execute_fold_finish(w, s, sr, m->folds, t.block));
     return block_done(w, t.stage, t.block);
 }
 
@@ -308,8 +310,8 @@ static tsr_status run_task(worker *w, task t)
     TRY(keeper_reserve(r->keeper, (size_t)s->task_bytes, &r->stop));
     tsr_status status = TSR_OK;
     if (!atomic_load(&r->stop)) {
-        status = s->kind == STAGE_REDUCE ? run_fold(w, t, s, &r->stages[t.stage], &finished)
-                                         : run_tile(w, t, s, &r->stages[t.stage], &finished);
+        status = stage_folds(s) ? run_fold(w, t, s, &r->stages[t.stage], &finished)
+                                : run_tile(w, t, s, &r->stages[t.stage], &finished);
     }
     worker_let_go(w);
     keeper_release(r->keeper, (size_t)s->task_bytes);
@@ -455,7 +457,7 @@ static tsr_status init_stage(run *r, int number)
             r->sinks[o->root].set = sr->sets[i];
         }
     }
-    if (is_read || s->kind == STAGE_REDUCE || s->kind == STAGE_SCAN) {
+    if (is_read || stage_folds(s) || s->kind == STAGE_SCAN) {
         sr->blocks = mem_calloc((size_t)n, sizeof *sr->blocks);
         if (!sr->blocks) return TSR_ERR_MEMORY;
     }

@@ -111,6 +111,12 @@ tsr_status fetch_bind(worker *w, const body *t, const region *domain, program_bi
 /* Evaluates a body's output 0 over a region as a dense block in native byte order, aligned to its elements; in place, where the
  * body only passes on what lies like that already. */
 tsr_status fetch_dense(worker *w, const body *t, const region *domain, tsr_dtype dtype, char **out) MUST_CHECK;
+/* The values of a body over a region, in native byte order: where they lie if the body only passes on an operand, else evaluated
+ * into dense memory of the worker's. */
+tsr_status fetch_values(worker *w, const body *t, const region *domain, operand_binding *out) MUST_CHECK;
+/* Copies count[0] x count[1] x ... elements. */
+void copy_strided(const kernels *k, tsr_dtype dtype, int ndim, const int64_t *count, char *out, const int64_t *out_strides,
+                  const char *in, const int64_t *in_strides);
 /* A buffer that lives until the worker's task ends. */
 tsr_status worker_buffer(worker *w, size_t bytes, buffer **out) MUST_CHECK;
 
@@ -122,7 +128,6 @@ tsr_status execute_map(worker *w, const stage *s, stage_run *sr, int64_t block) 
 tsr_status execute_scan(worker *w, const stage *s, stage_run *sr, int64_t block) MUST_CHECK;
 tsr_status execute_quantile(worker *w, const stage *s, stage_run *sr, int64_t block) MUST_CHECK;
 tsr_status execute_call(worker *w, const stage *s, stage_run *sr, int64_t block) MUST_CHECK;
-tsr_status execute_fold_begin(worker *w, const stage *s, fold *f) MUST_CHECK;
 tsr_status execute_fold_tile(worker *w, const stage *s, fold *f, int64_t block, int64_t number) MUST_CHECK;
 tsr_status execute_fold_finish(worker *w, const stage *s, stage_run *sr, fold *folds, int64_t block) MUST_CHECK;
 
@@ -131,6 +136,23 @@ tsr_status execute_fold_finish(worker *w, const stage *s, stage_run *sr, fold *f
 /* Calls the function of a CALL node for the block at `coords`: dense inputs (parts: their boxes), a dense block to fill. */
 tsr_status call_function(worker *w, const tsr_array *node, const int64_t *coords, char *const *inputs, const box *parts,
                          char *out, const box *filled) MUST_CHECK;
+
+/* Where a program may write an output block: directly into the caller's memory, or a buffer that delivery_end passes on. */
+typedef struct delivery {
+    char *data;
+    int64_t strides[TSR_MAX_NDIM];
+    buffer *buf;   /* NULL when written in place */
+    bool streamed; /* nobody reads it before much else has been computed */
+} delivery;
+tsr_status delivery_begin(worker *w, const stage *s, const stage_run *sr, int i, int64_t block, delivery *d) MUST_CHECK;
+/* Hands the block on; the buffer is consumed. */
+tsr_status delivery_end(worker *w, const stage *s, const stage_run *sr, int i, int64_t block, delivery *d) MUST_CHECK;
+
+/* ---- contract.c ---- */
+
+/* The same two steps for a contraction. */
+tsr_status execute_contract_tile(worker *w, const stage *s, fold *f, int64_t block, int64_t number) MUST_CHECK;
+tsr_status execute_contract_finish(worker *w, const stage *s, stage_run *sr, fold *folds, int64_t block) MUST_CHECK;
 
 /* ---- run.c ---- */
 

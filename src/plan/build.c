@@ -39,7 +39,7 @@ static void set_output_blocks(stage *s)
         o->blocks.ndim = o->ndim;
         if (s->kind == STAGE_REDUCE && s->body->prog->accumulators[o->slot].op == MONOID_HISTOGRAM) {
             o->blocks.axes[0] = axis_grid_regular(o->shape[0], o->shape[0]);
-        } else if (s->kind == STAGE_REDUCE) {
+        } else if (stage_folds(s)) {
             for (int d = 0, k = 0; d < s->tiles.ndim; d++) {
                 if (!(s->axes >> d & 1)) o->blocks.axes[k++] = s->tiles.axes[d];
             }
@@ -59,7 +59,11 @@ static void set_output_blocks(stage *s)
 static tsr_status complete_stage(builder *b, stage *s, const tsr_array *domain, const int64_t *output_chunk)
 {
     TRY(body_finish(s->body));
-    TRY(stage_choose_tiles(b, s, domain, output_chunk));
+    if (s->kind == STAGE_CONTRACT) {
+        contract_tiles(s);
+    } else {
+        TRY(stage_choose_tiles(b, s, domain, output_chunk));
+    }
     set_output_blocks(s);
     for (int i = 0; i < s->n_outputs; i++) {
         node_info *info = builder_info(b, s->outputs[i].node);
@@ -155,6 +159,20 @@ static tsr_status plan_reduction(builder *b, node_info *const *infos, int end)
     return complete_stage(b, s, x, NULL);
 }
 
+static tsr_status plan_contraction(builder *b, const node_info *info)
+{
+    body *t;
+    TRY(contract_body(b, info->node, &t));
+    stage *s = add_stage(b, STAGE_CONTRACT, t, info->level);
+    if (!s) return TSR_ERR_MEMORY;
+    s->params = &info->node->p;
+    s->n_outputs = 1;
+    s->outputs = ARENA_NEW(b->memory, stage_output);
+    if (!s->outputs) return TSR_ERR_MEMORY;
+    output_init(s->outputs, info->node, 0);
+    return complete_stage(b, s, info->node, NULL);
+}
+
 /* SCAN, QUANTILE, CALL, the cuts of very deep chains, and sources that are held. */
 static tsr_status plan_single(builder *b, const node_info *info)
 {
@@ -178,7 +196,7 @@ static tsr_status plan_single(builder *b, const node_info *info)
     s->outputs = ARENA_NEW(b->memory, stage_output);
     if (!s->outputs) return TSR_ERR_MEMORY;
     output_init(s->outputs, node, slot);
-    return complete_stage(b, s, x, NULL);
+    return complete_stage(b, s, x, s->kind == STAGE_MAP ? info->wanted_tiles : NULL);
 }
 
 /* The nodes that are stages, by level; within a level in their topological order. */
@@ -211,7 +229,11 @@ static tsr_status plan_interior(builder *b)
         for (; i < ends[level]; i++) {
             node_info *info = sorted[i];
             if (info->stage >= 0) continue;
-            TRY(info->node->op == NODE_REDUCE ? plan_reduction(b, sorted + i, ends[level] - i) : plan_single(b, info));
+            switch (info->node->op) {
+            case NODE_REDUCE: TRY(plan_reduction(b, sorted + i, ends[level] - i)); break;
+            case NODE_CONTRACT: TRY(plan_contraction(b, info)); break;
+            default: TRY(plan_single(b, info)); break;
+            }
         }
     }
     return TSR_OK;

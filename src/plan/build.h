@@ -7,14 +7,16 @@
 /* What the planner knows of each node reachable from the roots. */
 typedef struct node_info {
     const tsr_array *node;
-    int level;         /* stages that must be complete before it can be computed */
-    int depth;         /* operations below it in the same stage */
-    int64_t pieces;    /* bodies of gathers below it in the same stage, as often as they are reached */
-    body *piece;       /* its own body, once a gather has it as a piece */
-    bool is_stage;     /* its values are made by a stage of its own */
-    bool is_read;      /* by another node */
-    int stage, output; /* where they are, once planned; -1 before */
-    int reader;        /* of a source: the last stage that was seen to read it; -1 before */
+    int level;                   /* stages that must be complete before it can be computed */
+    int depth;                   /* operations below it in the same stage */
+    int64_t pieces;              /* bodies of gathers below it in the same stage, as often as they are reached */
+    body *piece;                 /* its own body, once a gather has it as a piece */
+    bool is_stage;               /* its values are made by a stage of its own */
+    bool is_repeated;            /* would be evaluated again and again, so it is made a stage */
+    bool is_read;                /* by another node */
+    int stage, output;           /* where they are, once planned; -1 before */
+    const int64_t *wanted_tiles; /* tiles that its reader would like; NULL for none */
+    int reader;                  /* of a source: the last stage that was seen to read it; -1 before */
     bool read_by_several;
 } node_info;
 
@@ -43,6 +45,14 @@ tsr_status body_finish(body *into) MUST_CHECK;
 
 /* Decides the tiles of a stage whose body is complete (plan/tiles.c). `domain` gives the chunks where no operand does. */
 tsr_status stage_choose_tiles(builder *b, stage *s, const tsr_array *domain, const int64_t *output_chunk) MUST_CHECK;
+
+/* The body of a contraction: two operands that are bodies of their own (plan/contract.c). */
+tsr_status contract_body(builder *b, const tsr_array *node, body **out) MUST_CHECK;
+void contract_tiles(stage *s);
+/* What a contraction would evaluate for each of its tiles anew, and had better be a stage: marks these nodes. */
+tsr_status contract_mark_repeated(builder *b, const tsr_array *node) MUST_CHECK;
+/* How the folds of a stage are cut into runs, for `cell_bytes` of state for each cell of an output block (plan/tiles.c). */
+void stage_choose_runs(stage *s, int64_t cell_bytes);
 
 /* Is a part of the source only read by decoding whole chunks? Then their lengths (plan/materialise.c). */
 bool operand_is_chunked(const operand *o, int64_t *chunk);

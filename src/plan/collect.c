@@ -40,7 +40,10 @@ static tsr_status table_grow(builder *b, size_t size)
     return TSR_OK;
 }
 
-static bool always_a_stage(node_op op) { return op == NODE_REDUCE || op == NODE_SCAN || op == NODE_QUANTILE || op == NODE_CALL; }
+static bool always_a_stage(node_op op)
+{
+    return op == NODE_REDUCE || op == NODE_SCAN || op == NODE_QUANTILE || op == NODE_CALL || op == NODE_CONTRACT;
+}
 
 static bool is_held(const builder *b, const tsr_array *node)
 {
@@ -51,29 +54,35 @@ static bool is_held(const builder *b, const tsr_array *node)
 
 static tsr_status add_info(builder *b, const tsr_array *node)
 {
-    node_info info = {.node = node, .stage = -1, .reader = -1, .is_stage = always_a_stage(node->op)};
-    bool gathers = node->op == NODE_CONCAT || node->op == NODE_TAKE || node->op == NODE_RESHAPE || node->op == NODE_WINDOW ||
-                   node->op == NODE_CALL;
-    for (int i = 0; i < node->n_inputs; i++) {
-        node_info *input = builder_info(b, node->inputs[i]);
-        input->is_read = true;
-        int level = input->level + input->is_stage;
-        if (level > info.level) info.level = level;
-        if (input->is_stage) continue;
-        if (input->depth + 1 > info.depth) info.depth = input->depth + 1;
-        if (gathers || i == 0 || node->inputs[i] != node->inputs[i - 1]) info.pieces += input->pieces + gathers;
-    }
-    if (info.depth >= DEEPEST_STAGE || (info.pieces > MOST_PIECES && info.depth > 1) || is_held(b, node)) info.is_stage = true;
     if ((b->n_infos & (b->n_infos - 1)) == 0) {
         node_info *grown = ARENA_ARRAY(b->memory, node_info, b->n_infos ? b->n_infos * 2 : 1);
         if (!grown) return TSR_ERR_MEMORY;
         for (int i = 0; i < b->n_infos; i++) grown[i] = b->infos[i];
         b->infos = grown;
     }
-    b->infos[b->n_infos++] = info;
+    b->infos[b->n_infos++] = (node_info){.node = node, .stage = -1, .reader = -1};
     if ((size_t)b->n_infos * 2 > b->table_size) return table_grow(b, b->table_size * 2);
     table_put(b, b->n_infos - 1);
     return TSR_OK;
+}
+
+/* Whether a node needs a stage, and its level; those of its inputs are known. */
+static void settle(builder *b, node_info *info)
+{
+    const tsr_array *node = info->node;
+    bool gathers = node->op == NODE_CONCAT || node->op == NODE_TAKE || node->op == NODE_RESHAPE || node->op == NODE_WINDOW ||
+                   node->op == NODE_CALL;
+    info->is_stage = always_a_stage(node->op) || info->is_repeated || is_held(b, node);
+    for (int i = 0; i < node->n_inputs; i++) {
+        node_info *input = builder_info(b, node->inputs[i]);
+        input->is_read = true;
+        int level = input->level + input->is_stage;
+        if (level > info->level) info->level = level;
+        if (input->is_stage) continue;
+        if (input->depth + 1 > info->depth) info->depth = input->depth + 1;
+        if (gathers || i == 0 || node->inputs[i] != node->inputs[i - 1]) info->pieces += input->pieces + gathers;
+    }
+    if (info->depth >= DEEPEST_STAGE || (info->pieces > MOST_PIECES && info->depth > 1)) info->is_stage = true;
 }
 
 typedef struct visit {
@@ -101,5 +110,8 @@ tsr_status builder_collect(builder *b, int n, tsr_array *const *roots)
         }
     }
     VEC_FINI(&stack);
+    for (int i = 0; i < b->n_infos && status == TSR_OK; i++)
+        if (b->infos[i].node->op == NODE_CONTRACT) status = contract_mark_repeated(b, b->infos[i].node);
+    for (int i = 0; i < b->n_infos && status == TSR_OK; i++) settle(b, &b->infos[i]);
     return status;
 }

@@ -22,7 +22,7 @@ static int colour_of(const tsr_array *node)
 {
     if (node->n_inputs == 0) return 0;
     if (node->op == NODE_MAP || node->op == NODE_CAST) return 1;
-    return node->op == NODE_REDUCE || node->op == NODE_SCAN || node->op == NODE_QUANTILE ? 2 : 3;
+    return node->op == NODE_REDUCE || node->op == NODE_SCAN || node->op == NODE_QUANTILE || node->op == NODE_CONTRACT ? 2 : 3;
 }
 
 /* The value of a constant, or of a view of one: it is written into the boxes that use it. NULL for other nodes. */

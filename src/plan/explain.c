@@ -3,7 +3,7 @@
 
 #include <inttypes.h>
 
-static const char *const kind_names[] = {"map", "reduce", "scan", "quantile", "call"};
+static const char *const kind_names[] = {"map", "reduce", "scan", "quantile", "call", "contract"};
 
 static void add_bytes(strbuf *out, int64_t bytes)
 {
@@ -48,6 +48,7 @@ static void explain_operand(const plan *p, const operand *o, int number, int dep
     case OPERAND_CALL:
         strbuf_printf(out, "%s of %d input%s", node_name(o->node), o->n_pieces, o->n_pieces == 1 ? "" : "s");
         break;
+    case OPERAND_BODY: strbuf_printf(out, "%s", node_name(o->node)); break;
     }
     strbuf_add(out, " ");
     add_shape(out, o->ndim, o->node->shape);
@@ -78,6 +79,7 @@ static void explain_stage(const plan *p, int number, strbuf *out)
     strbuf_add(out, "\n");
     if (s->kind != STAGE_CALL) {
         strbuf_add(out, "    program: ");
+        if (s->kind == STAGE_CONTRACT) strbuf_printf(out, "add products of #0 and #1 %s", tsr_dtype_name(s->outputs[0].dtype));
         program_describe(s->body->prog, out);
         strbuf_add(out, "\n");
     }

@@ -52,7 +52,7 @@ static double crossings(const axis_grid *tiles, view_axis m, int64_t chunk)
  * block before it goes on. */
 static int place_of_axis(const stage *s, int axis)
 {
-    if (s->kind != STAGE_REDUCE) return axis;
+    if (!stage_folds(s)) return axis;
     return s->axes >> axis & 1 ? axis + TSR_MAX_NDIM : axis;
 }
 

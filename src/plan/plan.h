@@ -19,7 +19,8 @@ typedef enum operand_kind {
     OPERAND_TAKE,    /* indices along an axis of a body */
     OPERAND_RESHAPE, /* a body read in C order under another shape */
     OPERAND_WINDOW,  /* sliding windows of a body: overlapping views of one block */
-    OPERAND_CALL     /* what a user's function makes of bodies, block by block */
+    OPERAND_CALL,    /* what a user's function makes of bodies, block by block */
+    OPERAND_BODY     /* a body over the mapped region: an input of a contraction */
 } operand_kind;
 
 typedef struct body body;
@@ -34,7 +35,7 @@ typedef struct operand {
     view_axis map[TSR_MAX_NDIM];
     int stage, output; /* STAGE */
     int axis;          /* CONCAT, TAKE, WINDOW */
-    int n_pieces;      /* CONCAT and CALL: bodies; TAKE, RESHAPE and WINDOW: 1 */
+    int n_pieces;      /* CONCAT and CALL: bodies; TAKE, RESHAPE, WINDOW and BODY: 1 */
     body **pieces;
     const int64_t *edges; /* CONCAT: n_pieces + 1 borders along the axis */
     bool reused;          /* STORE and CONCAT: the same source is read by more than one stage, so keeping its blocks may pay */
@@ -63,7 +64,8 @@ typedef enum stage_kind {
     STAGE_REDUCE,   /* tiles are folded over the reduced axes, in runs; one output block for each tile of the kept axes */
     STAGE_SCAN,     /* tiles along the axis are done in order, a carry goes from one to the next */
     STAGE_QUANTILE, /* tiles hold the whole axis */
-    STAGE_CALL      /* tiles are the blocks of a user's function, which is called for each; the body is that operand alone */
+    STAGE_CALL,     /* tiles are the blocks of a user's function, which is called for each; the body is that operand alone */
+    STAGE_CONTRACT  /* folds tiles as REDUCE does: each adds a product of matrices to the output block */
 } stage_kind;
 
 typedef struct stage_output {
@@ -83,7 +85,7 @@ typedef struct stage {
     grid tiles; /* over the domain */
     int n_outputs;
     stage_output *outputs;
-    /* REDUCE: axes that are folded; tiles of one kept block; how they are cut into runs. */
+    /* REDUCE and CONTRACT: axes that are folded; tiles of one kept block; how they are cut into runs. */
     uint32_t axes;
     int64_t n_folds;  /* tiles of the domain that fold into one output block */
     int64_t n_runs;   /* tasks for each output block; run r folds tiles [r * n_folds / n_runs, (r + 1) * n_folds / n_runs) */
@@ -133,9 +135,11 @@ tsr_status plan_check(const plan *p) MUST_CHECK;
 
 /* ---- Arithmetic on tasks (plan/task.c) ---------------------------------------------------------------------------- */
 
+/* Does a stage fold tiles into output blocks, in runs? */
+static inline bool stage_folds(const stage *s) { return s->kind == STAGE_REDUCE || s->kind == STAGE_CONTRACT; }
 /* The tile of the domain for a task of a MAP, SCAN or QUANTILE stage. */
 box stage_tile(const stage *s, int64_t task);
-/* REDUCE: the tile that is fold number `fold` of output block `block`. */
+/* REDUCE, CONTRACT: the tile that is fold number `fold` of output block `block`. */
 box stage_fold_tile(const stage *s, int64_t block, int64_t fold);
 /* Number of output blocks (of each output): tiles, or kept tiles. */
 int64_t stage_n_blocks(const stage *s);

@@ -86,6 +86,7 @@ static void walk_operand(const operand *o, const region *domain, leaf_fn *leaf, 
     case OPERAND_RESHAPE: walk_reshape(o, &source, leaf, context); break;
     case OPERAND_CALL: walk_call(o, &source, leaf, context); break;
     case OPERAND_WINDOW: walk_window(o, &source, leaf, context); break;
+    case OPERAND_BODY: walk(o->pieces[0], &source, leaf, context); break;
     default: leaf(context, o, &source); break;
     }
 }
@@ -124,8 +125,8 @@ static void axis_from(box *domain, int d, const region *out, int k)
 static box domain_of_output(const stage *s, const stage_output *o, const region *out)
 {
     box b = box_of_shape(s->body->ndim, s->body->shape);
-    if (s->kind == STAGE_REDUCE) {
-        if (s->body->prog->accumulators[o->slot].op == MONOID_HISTOGRAM) return b;
+    if (stage_folds(s)) {
+        if (s->kind == STAGE_REDUCE && s->body->prog->accumulators[o->slot].op == MONOID_HISTOGRAM) return b;
         for (int d = 0, k = 0; d < b.ndim; d++)
             if (!(s->axes >> d & 1)) axis_from(&b, d, out, k++);
     } else if (s->kind == STAGE_QUANTILE) {
@@ -163,7 +164,7 @@ static void snap(stage *s)
         int64_t last = axis_grid_find(g, s->needed.start[d] + s->needed.count[d] - 1);
         s->needed.start[d] = axis_grid_start(g, first);
         s->needed.count[d] = axis_grid_start(g, last) + axis_grid_count(g, last) - s->needed.start[d];
-        if (s->kind != STAGE_REDUCE || !(s->axes >> d & 1)) s->n_needed *= last - first + 1;
+        if (!stage_folds(s) || !(s->axes >> d & 1)) s->n_needed *= last - first + 1;
     }
 }
 
@@ -244,7 +245,7 @@ static bool is_read_before(const plan *p, int number, const operand *o)
 static void predict_files(plan *p, int number)
 {
     stage *s = &p->stages[number];
-    if (!s->is_needed) return;
+    if (!s->is_needed || box_size(&s->needed) == 0) return;
     region domain = region_of_box(&s->needed);
     for (int i = 0; i < s->body->n_operands; i++) {
         int64_t bytes = 0;
@@ -311,6 +312,8 @@ static int64_t operand_bytes(const operand *o, const box *tile)
     }
     int64_t bytes = box_size(&source.box) * (int64_t)tsr_dtype_size(o->dtype);
     if (o->n_pieces == 0 || bytes == 0) return bytes;
+    if (o->kind == OPERAND_BODY) /* its values, if they do not lie somewhere already, and these packed */
+        return (o->pieces[0]->passthrough ? 1 : 2) * bytes + body_bytes(o->pieces[0], &source.box);
     int64_t length = o->kind == OPERAND_RESHAPE ? 1 : source.box.count[o->axis];
     return bytes + (int64_t)gather_bytes(o, (double)box_size(&source.box), pieces_evaluated(o, length));
 }
@@ -329,6 +332,7 @@ static int64_t state_bytes(const stage *s)
     for (int d = 0; d < s->tiles.ndim; d++) {
         if (!(s->axes >> d & 1)) cells *= s->tiles.axes[d].chunk;
     }
+    if (s->kind == STAGE_CONTRACT) return cells * (int64_t)tsr_dtype_size(s->outputs[0].dtype);
     for (int i = 0; i < s->body->prog->n_accumulators; i++) {
         const program_accumulator *a = &s->body->prog->accumulators[i];
         int64_t n = a->op == MONOID_HISTOGRAM ? a->params.n_bins : cells;
@@ -350,7 +354,7 @@ static void predict_memory(stage *s)
         s->bytes_made += shape_size(o->ndim, o->shape) * size;
         s->task_bytes += block;
     }
-    if (s->kind == STAGE_REDUCE) {
+    if (stage_folds(s)) {
         int64_t bytes = state_bytes(s);
         s->task_bytes += bytes;
         s->partial_bytes = s->n_runs > 1 ? bytes * s->n_runs : 0;

@@ -7,7 +7,7 @@ int64_t stage_n_blocks(const stage *s)
 {
     int64_t n = 1;
     for (int d = 0; d < s->tiles.ndim; d++) {
-        if (s->kind != STAGE_REDUCE || !(s->axes >> d & 1)) n *= s->tiles.axes[d].n_blocks;
+        if (!stage_folds(s) || !(s->axes >> d & 1)) n *= s->tiles.axes[d].n_blocks;
     }
     return n;
 }

@@ -28,7 +28,7 @@ typedef struct axis_base {
 
 static bool operand_has_blocks(const operand *o)
 {
-    return o->kind != OPERAND_MEMORY && o->kind != OPERAND_RESHAPE && o->kind != OPERAND_TAKE;
+    return o->kind != OPERAND_MEMORY && o->kind != OPERAND_RESHAPE && o->kind != OPERAND_TAKE && o->kind != OPERAND_BODY;
 }
 
 static int64_t operand_weight(const operand *o)
@@ -240,7 +240,7 @@ static int64_t state_bytes_per_cell(const stage *s)
     return bytes;
 }
 
-static void choose_runs(stage *s)
+void stage_choose_runs(stage *s, int64_t cell_bytes)
 {
     int64_t blocks = stage_n_blocks(s), cells = 1;
     s->n_folds = 1;
@@ -254,7 +254,7 @@ static void choose_runs(stage *s)
         }
     }
     int64_t runs = (WANTED_TASKS + blocks - 1) / blocks;
-    int64_t room = PARTIALS_BYTES / (cells * state_bytes_per_cell(s) + 1);
+    int64_t room = PARTIALS_BYTES / (cells * cell_bytes + 1);
     if (runs > room) runs = room > 8 ? room : 8;
     if (runs > s->n_folds) runs = s->n_folds;
     s->n_runs = runs > 0 ? runs : 1;
@@ -290,7 +290,7 @@ tsr_status stage_choose_tiles(builder *b, stage *s, const tsr_array *domain, con
         for (int d = 0; d < t->ndim; d++) TRY(make_axis(b, &bases[d], t->shape[d], extent[d], &s->tiles.axes[d]));
     }
     if (s->kind == STAGE_REDUCE) {
-        choose_runs(s);
+        stage_choose_runs(s, state_bytes_per_cell(s));
     } else {
         s->n_tasks = grid_n_blocks(&s->tiles);
     }
