@@ -1,13 +1,13 @@
 """The methods of Array that are NumPy's functions: the same functions, with the array as their first argument."""
 from __future__ import annotations
 
-from . import _functions
+from . import _functions, _products
 from ._array import Array
 from ._core import make
 from ._creation import shape_of
 from ._lib import lib
 
-SAME = ("all any argmax argmin clip copy cumprod cumsum diagonal max mean min prod ptp ravel repeat round squeeze std sum swapaxes take "
+SAME = ("all any argmax argmin clip copy cumprod cumsum diagonal dot max mean min prod ptp ravel repeat round squeeze std sum swapaxes take trace "
         "var").split()
 
 
@@ -47,6 +47,8 @@ def nonzero(self):
     return nonzero(self)
 
 
+for _name, _method in _products.operators().items():
+    setattr(Array, _name, _method)
 for _name in SAME:
     setattr(Array, _name, getattr(_functions, _name))
 for _method in (reshape, transpose, flatten, map_blocks, map_overlap, nonzero):

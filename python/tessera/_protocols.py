@@ -27,6 +27,8 @@ def _is_foreign(kind: type) -> bool:
 
 
 def __array_ufunc__(self, ufunc, method, *inputs, out=None, **options):
+    if ufunc in (np.matmul, np.vecdot) and method == "__call__":
+        return FUNCTIONS[ufunc](*inputs, out=None if out is None else out[0], **options)
     ours = UFUNCS.get(ufunc.__name__)
     if any(_is_foreign(type(value)) for value in (*inputs, *(out or ()))):
         return NotImplemented

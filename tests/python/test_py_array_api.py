@@ -120,7 +120,9 @@ def test_creation():
                  lambda m: m.concat([m.arange(2), m.arange(3)]), lambda m: m.stack([m.arange(2), m.arange(2)], axis=1), lambda m: m.where(m.arange(3) > 1, m.arange(3), m.zeros(3, dtype=m.int64)),
                  lambda m: m.take(m.arange(5), m.asarray([3, 1])), lambda m: m.searchsorted(m.arange(5), m.asarray([2, 9])),
                  lambda m: m.take_along_axis(m.asarray([[3, 1]]), m.asarray([[1, 0]]), axis=1), lambda m: m.broadcast_arrays(m.arange(3), m.zeros((2, 1))),
-                 lambda m: m.astype(m.arange(3), m.float32), lambda m: m.moveaxis(m.zeros((2, 3)), 0, 1), lambda m: m.clip(m.arange(5), 1, 3)):
+                 lambda m: m.astype(m.arange(3), m.float32), lambda m: m.moveaxis(m.zeros((2, 3)), 0, 1), lambda m: m.clip(m.arange(5), 1, 3),
+                 lambda m: m.matmul(m.ones((2, 3)), m.ones((3, 4))), lambda m: m.tensordot(m.ones((2, 3)), m.ones((3, 4)), axes=1),
+                 lambda m: m.vecdot(m.ones((2, 3)), m.ones(3)), lambda m: m.ones((2, 3)) @ m.ones((3, 2))):
         same(call(xp), call(strict), 1e-15)
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import _array, _elementwise
+from .. import _array, _elementwise, _products
 from .._core import Node
 from .._creation import asarray as _asarray
 from .._lib import lib
@@ -121,5 +121,5 @@ def from_dlpack(x, /, *, device=None, copy=None):
     return wrap(_asarray(np.from_dlpack(x, copy=copy)))
 
 
-for _name, _method in _elementwise.operators().items():
+for _name, _method in {**_elementwise.operators(), **_products.operators()}.items():
     setattr(Array, _name, _method if _name.startswith("__i") and _name != "__invert__" else wrapped(_method))
