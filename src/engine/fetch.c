@@ -133,33 +133,48 @@ static void block_range(const grid *g, const region *source, int64_t *first, int
     }
 }
 
-/* Copies the part of one block that the region wants. */
+/* The part of a block that a region wants: `count` elements from `start` on, by `step`; at `skip` in the region. False: none. */
+static bool part_of_block(const box *b, const region *source, int64_t *start, int64_t *count, int64_t *skip)
+{
+    for (int d = 0; d < b->ndim; d++) {
+        int64_t low = source->box.start[d], step = source->step[d];
+        int64_t from = b->start[d] <= low ? 0 : (b->start[d] - low + step - 1) / step,
+                to = (b->start[d] + b->count[d] - 1 - low) / step;
+        if (to >= source->box.count[d]) to = source->box.count[d] - 1;
+        if (to < from) return false;
+        start[d] = low + from * step - b->start[d];
+        count[d] = to - from + 1;
+        skip[d] = from;
+    }
+    return true;
+}
+
+/* Copies the part of one block that the region wants. Of a block on disk only what lies between the first and the last wanted
+ * byte is read, unless that is most of it. */
 static tsr_status copy_block(worker *w, held_set *set, const int64_t *coords, const region *source, char *out,
                              const int64_t *strides)
 {
-    buffer *buf;
-    int64_t number = grid_block_at(&set->blocks, coords), count[TSR_MAX_NDIM], in_strides[TSR_MAX_NDIM], shape[TSR_MAX_NDIM];
-    TRY(held_pin(set, number, &buf));
-    const char *in = buf->data;
+    int64_t number = grid_block_at(&set->blocks, coords), start[TSR_MAX_NDIM], count[TSR_MAX_NDIM], skip[TSR_MAX_NDIM];
+    int64_t in_strides[TSR_MAX_NDIM], first = 0, last = 0, size = item_size(set->dtype);
     box b = grid_box(&set->blocks, number);
-    for (int d = 0; d < b.ndim; d++) shape[d] = b.count[d];
-    shape_strides(b.ndim, shape, (size_t)item_size(set->dtype), in_strides);
+    if (!part_of_block(&b, source, start, count, skip)) return TSR_OK;
+    shape_strides(b.ndim, b.count, (size_t)size, in_strides);
     for (int d = 0; d < b.ndim; d++) {
-        int64_t start = source->box.start[d], step = source->step[d];
-        int64_t from =
-            b.start[d] <= start ? 0 : (b.start[d] - start + step - 1) / step; /* first and last wanted index in the block */
-        int64_t to = (b.start[d] + b.count[d] - 1 - start) / step;
-        if (to >= source->box.count[d]) to = source->box.count[d] - 1;
-        count[d] = to - from + 1;
-        if (count[d] <= 0) {
-            held_unpin(set, number);
-            return TSR_OK;
-        }
-        in += (start + from * step - b.start[d]) * in_strides[d];
-        out += from * strides[d];
-        in_strides[d] *= step;
+        first += start[d] * in_strides[d];
+        in_strides[d] *= source->step[d];
+        last += (count[d] - 1) * in_strides[d];
+        out += skip[d] * strides[d];
     }
-    copy_strided(w->run->plan->kernels, set->dtype, b.ndim, count, out, strides, in, in_strides);
+    buffer *part = NULL, *whole;
+    int64_t n_bytes = last + size;
+    if (n_bytes <= box_size(&b) * size / 2) TRY(held_read_part(set, number, (size_t)first, (size_t)n_bytes, &part));
+    if (part) {
+        copy_strided(w->run->plan->kernels, set->dtype, b.ndim, count, out, strides, part->data, in_strides);
+        buffer_unref(part);
+        return TSR_OK;
+    }
+    TRY(held_pin(set, number, &whole));
+    copy_strided(w->run->plan->kernels, set->dtype, b.ndim, count, out, strides, whole->data + first, in_strides);
     held_unpin(set, number);
     return TSR_OK;
 }

@@ -171,7 +171,7 @@ static tsr_status read_back(held_set *set, int64_t block, int64_t at)
     buffer *buf;
     size_t bytes = held_block_bytes(set, block);
     TRY(buffer_new(k->buffers, bytes, &buf));
-    tsr_status status = scratch_read(k->disk, at, buf->data, bytes);
+    tsr_status status = scratch_read(k->disk, at, bytes, 0, bytes, buf->data);
     if (status != TSR_OK) {
         buffer_unref(buf);
         return status;
@@ -229,6 +229,27 @@ void held_unpin(held_set *set, int64_t block)
     if (is_short && c->pins == 0 && c->state == CELL_READY && c->spill_at >= 0) forget(set, c, held_block_bytes(set, block));
     pthread_cond_broadcast(&k->changed);
     pthread_mutex_unlock(&k->lock);
+}
+
+tsr_status held_read_part(held_set *set, int64_t block, size_t first, size_t n_bytes, buffer **out)
+{
+    keeper *k = set->owner;
+    cell *c = &set->cells[block];
+    *out = NULL;
+    pthread_mutex_lock(&k->lock);
+    bool is_spilled = c->state == CELL_SPILLED;
+    int64_t at = c->spill_at;
+    c->pins += is_spilled;
+    pthread_mutex_unlock(&k->lock);
+    if (!is_spilled) return TSR_OK;
+    tsr_status status = buffer_new(k->buffers, n_bytes, out);
+    if (status == TSR_OK) status = scratch_read(k->disk, at, held_block_bytes(set, block), first, n_bytes, (*out)->data);
+    held_unpin(set, block);
+    if (status != TSR_OK) {
+        buffer_unref(*out);
+        *out = NULL;
+    }
+    return status;
 }
 
 static void free_cell(held_set *set, int64_t block)

@@ -1,5 +1,7 @@
-/* Blocks are appended, each behind a header of its stored size; a released block's space is punched out of the file, so the disk
- * in use follows what is spilled. The end of the file is the only shared state. */
+/* Blocks are appended: the stored size, a table of where each page ends, and the pages, each compressed by itself so that a part
+ * of a block can be read alone. A block's place is as large as if nothing could be compressed: what is not written takes no disk,
+ * and a released block is punched out of the file, so the disk in use follows what is spilled. The end of the file is the only
+ * shared state. */
 #define _GNU_SOURCE
 #include "engine/scratch.h"
 
@@ -21,9 +23,11 @@ struct scratch {
     atomic_int_fast64_t end;
 };
 
-enum { HEADER_BYTES = 8, ALIGNMENT = 4096 /* so that whole pages are given back */ };
-/* The top bit of the header says that the block is stored as it is. */
-#define RAW_BIT ((uint64_t)1 << 63)
+enum {
+    PAGE_BYTES = 16 << 10,         /* less to unpack where a little of many blocks is read; below, compression suffers */
+    STAGE_BYTES = 64 * PAGE_BYTES, /* of one system call; all the memory that spilling takes */
+    ALIGNMENT = 4096               /* so that whole pages of the file are given back */
+};
 
 static int open_unnamed(const char *folder)
 {
@@ -88,49 +92,116 @@ static tsr_status read_all(scratch *s, char *data, size_t size, int64_t at)
     return TSR_OK;
 }
 
+static size_t n_pages(size_t size_bytes) { return (size_bytes + PAGE_BYTES - 1) / PAGE_BYTES; }
+static size_t page_bytes(size_t size_bytes, size_t page)
+{
+    return size_bytes - page * PAGE_BYTES < PAGE_BYTES ? size_bytes - page * PAGE_BYTES : PAGE_BYTES;
+}
+static size_t table_bytes(size_t size_bytes) { return (1 + n_pages(size_bytes)) * sizeof(uint64_t); }
+
+/* Puts a page behind what is staged, as it is where compression does not pay. Returns what it takes. */
+static size_t stage_page(char *to, const char *page, size_t n_bytes)
+{
+    int packed = LZ4_compress_fast(page, to, (int)n_bytes, LZ4_compressBound((int)n_bytes), 4);
+    if (packed > 0 && (size_t)packed <= n_bytes - n_bytes / 16 - 1) return (size_t)packed;
+    memcpy(to, page, n_bytes);
+    return n_bytes;
+}
+
+/* table[0]: what is stored in all, with the table; then the end of each page behind the table. */
+static tsr_status write_pages(scratch *s, const char *data, size_t size_bytes, int64_t at, uint64_t *table, char *stage)
+{
+    size_t staged = 0, total = 0;
+    at += (int64_t)table_bytes(size_bytes);
+    for (size_t p = 0; p < n_pages(size_bytes); p++) {
+        size_t n = stage_page(stage + staged, data + p * PAGE_BYTES, page_bytes(size_bytes, p));
+        staged += n;
+        table[1 + p] = total += n;
+        if (staged + PAGE_BYTES <= STAGE_BYTES && p + 1 < n_pages(size_bytes)) continue;
+        TRY(write_all(s, stage, staged, at));
+        at += (int64_t)staged;
+        staged = 0;
+    }
+    table[0] = table_bytes(size_bytes) + total;
+    return TSR_OK;
+}
+
 tsr_status scratch_write(scratch *s, const void *data, size_t size_bytes, int64_t *at)
 {
-    if (size_bytes > LZ4_MAX_INPUT_SIZE)
-        return error_set(TSR_ERR_UNSUPPORTED, "a block of %zu bytes is too large to be spilled", size_bytes);
-    int bound = LZ4_compressBound((int)size_bytes);
-    char *room = mem_alloc(HEADER_BYTES + (size_t)bound);
-    if (!room) return TSR_ERR_MEMORY;
-    int packed = LZ4_compress_fast(data, room + HEADER_BYTES, (int)size_bytes, bound, 4);
-    uint64_t header = (uint64_t)packed;
-    if (packed <= 0 || (size_t)packed > size_bytes - size_bytes / 16) { /* does not pay */
-        header = size_bytes | RAW_BIT;
-        memcpy(room + HEADER_BYTES, data, size_bytes);
+    uint64_t *table = mem_alloc(table_bytes(size_bytes));
+    char *stage = mem_alloc(STAGE_BYTES + (size_t)LZ4_compressBound(PAGE_BYTES));
+    tsr_status status = table && stage ? TSR_OK : TSR_ERR_MEMORY;
+    int64_t most = (int64_t)((table_bytes(size_bytes) + size_bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT), place = 0;
+    if (status == TSR_OK) {
+        place = atomic_fetch_add(&s->end, most);
+        status = write_pages(s, data, size_bytes, place, table, stage);
     }
-    memcpy(room, &header, sizeof header);
-    size_t stored = HEADER_BYTES + (size_t)(header & ~RAW_BIT);
-    int64_t place = atomic_fetch_add(&s->end, (int64_t)((stored + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT));
-    tsr_status status = write_all(s, room, stored, place);
-    mem_free(room);
+    if (status == TSR_OK) status = write_all(s, (char *)table, table_bytes(size_bytes), place);
+    mem_free(stage);
+    mem_free(table);
     if (status == TSR_OK) *at = place;
     return status;
 }
 
-tsr_status scratch_read(scratch *s, int64_t at, void *data, size_t size_bytes)
+/* The bytes of a page that are wanted, which are `n` from `first` on, to `out`. */
+static tsr_status unpack_page(const scratch *s, const char *stored, size_t n_stored, size_t n_page, size_t first, size_t n,
+                              char *out)
 {
-    uint64_t header;
-    TRY(read_all(s, (char *)&header, sizeof header, at));
-    size_t stored = (size_t)(header & ~RAW_BIT);
-    if (header & RAW_BIT) return read_all(s, data, size_bytes, at + HEADER_BYTES);
-    char *room = mem_alloc(stored);
-    if (!room) return TSR_ERR_MEMORY;
-    tsr_status status = read_all(s, room, stored, at + HEADER_BYTES);
-    if (status == TSR_OK && LZ4_decompress_safe(room, data, (int)stored, (int)size_bytes) != (int)size_bytes) {
-        status = error_set(TSR_ERR_IO, "a spilled block in the scratch folder '%s' was damaged", s->folder);
+    if (n_stored == n_page) {
+        memcpy(out, stored + first, n);
+        return TSR_OK;
     }
-    mem_free(room);
+    char room[PAGE_BYTES], *page = first == 0 ? out : room;
+    int unpacked = LZ4_decompress_safe_partial(stored, page, (int)n_stored, (int)(first + n), (int)(page == out ? n : n_page));
+    if (unpacked < (int)(first + n))
+        return error_set(TSR_ERR_IO, "a spilled block in the scratch folder '%s' was damaged", s->folder);
+    if (page == room) memcpy(out, room + first, n);
+    return TSR_OK;
+}
+
+/* Pages p to `last`, as many as fit in the stage at a time. ends[i]: where page p + i - 1 ends. */
+static tsr_status read_pages(scratch *s, int64_t at, size_t size_bytes, size_t p, size_t last, const uint64_t *ends, char *stage,
+                             size_t first, size_t n_bytes, char *out)
+{
+    const size_t from = p;
+    while (p <= last) {
+        size_t next = p + 1;
+        while (next <= last && ends[next + 1 - from] - ends[p - from] <= STAGE_BYTES) next++;
+        uint64_t begin = ends[p - from], n_stored = ends[next - from] - begin;
+        if (n_stored > STAGE_BYTES)
+            return error_set(TSR_ERR_IO, "a spilled block in the scratch folder '%s' was damaged", s->folder);
+        TRY(read_all(s, stage, (size_t)n_stored, at + (int64_t)(table_bytes(size_bytes) + begin)));
+        for (; p < next; p++) {
+            size_t start = p * PAGE_BYTES, n_page = page_bytes(size_bytes, p), low = first > start ? first - start : 0;
+            size_t high = first + n_bytes < start + n_page ? first + n_bytes - start : n_page;
+            TRY(unpack_page(s, stage + (ends[p - from] - begin), (size_t)(ends[p + 1 - from] - ends[p - from]), n_page, low,
+                            high - low, out + (start + low - first)));
+        }
+    }
+    return TSR_OK;
+}
+
+tsr_status scratch_read(scratch *s, int64_t at, size_t size_bytes, size_t first, size_t n_bytes, void *out)
+{
+    if (n_bytes == 0) return TSR_OK;
+    const size_t p = first / PAGE_BYTES, last = (first + n_bytes - 1) / PAGE_BYTES;
+    uint64_t *ends = mem_alloc((last - p + 2) * sizeof *ends);
+    char *stage = mem_alloc(STAGE_BYTES);
+    tsr_status status = ends && stage ? TSR_OK : TSR_ERR_MEMORY;
+    if (status == TSR_OK) status = read_all(s, (char *)ends, (last - p + 2) * sizeof *ends, at + (int64_t)(p * sizeof *ends));
+    if (status == TSR_OK) {
+        if (p == 0) ends[0] = 0; /* the total stands there */
+        status = read_pages(s, at, size_bytes, p, last, ends, stage, first, n_bytes, out);
+    }
+    mem_free(stage);
+    mem_free(ends);
     return status;
 }
 
 void scratch_release(scratch *s, int64_t at)
 {
-    uint64_t header;
-    if (read_all(s, (char *)&header, sizeof header, at) != TSR_OK) return;
-    size_t stored = HEADER_BYTES + (size_t)(header & ~RAW_BIT);
+    uint64_t stored;
+    if (read_all(s, (char *)&stored, sizeof stored, at) != TSR_OK) return;
     (void)fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at,
                     (off_t)((stored + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT));
 }

@@ -11,7 +11,8 @@ tsr_status scratch_open(const char *folder, scratch **out) MUST_CHECK;
 void scratch_close(scratch *s);
 /* Compresses and writes; *at names the block. Any thread. TSR_ERR_IO names the folder and says when the disk is full. */
 tsr_status scratch_write(scratch *s, const void *data, size_t size_bytes, int64_t *at) MUST_CHECK;
-tsr_status scratch_read(scratch *s, int64_t at, void *data, size_t size_bytes) MUST_CHECK;
+/* Reads n_bytes from byte `first` on of a block of size_bytes: of its pages those that hold them. */
+tsr_status scratch_read(scratch *s, int64_t at, size_t size_bytes, size_t first, size_t n_bytes, void *out) MUST_CHECK;
 /* Gives the block's disk space back. */
 void scratch_release(scratch *s, int64_t at);
 

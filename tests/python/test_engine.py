@@ -314,6 +314,21 @@ def test_spilling_keeps_the_budget_and_the_values(lib, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_blocks_on_disk_are_read_in_parts(lib, tmp_path):
+    """All to all within an eighth of the data: every block of the result needs a little of each spilled block."""
+    s = tsr.Session(lib, threads=2, memory=8 << 20, scratch=str(tmp_path).encode())
+    rng2 = np.random.default_rng(3)
+    a = np.round(rng2.normal(0, 1, (128, 256, 256)), 1)  # 64 MB
+    x = s.persist(s.call("tsr_negative", s.array(a, (1, 256, 256))))
+    assert s.stats().bytes_spilled > 40 << 20
+    turned = s.persist(s.call("tsr_rechunk", x, tsr.numbers((128, 16, 16))))
+    same(s.compute(turned), -a)
+    same(s.compute(s.slice(s.call("tsr_rechunk", x, tsr.numbers((128, 16, 16))), slice(None, None, 3), slice(5, 200, 7), slice(None, None, -2))), -a[::3, 5:200:7, ::-2])
+    same(s.compute(s.reduce("max", x, (0,))), (-a).max(0))
+    s.close()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_deep_expression(s):
     x = s.array(np.ones(10))
     y = x
