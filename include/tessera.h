@@ -693,8 +693,8 @@ TSR_API tsr_array *tsr_kron(tsr_array *a, tsr_array *b);
 TSR_API tsr_array *tsr_tensordot(tsr_array *a, tsr_array *b, int n_axes, const int *axes_a, const int *axes_b);
 /* Sum of the diagonal; integers and bool in 64 bits. */
 TSR_API tsr_array *tsr_trace(tsr_array *a, int64_t offset, int axis1, int axis2);
-/* Einstein's summation: "ij,jk->ik", "...ii->...i", "ij,j" and so on; dtypes stay (sums of integers wrap). More than two arrays are
- * taken in pairs, the cheapest first. */
+/* Einstein's summation: "ij,jk->ik", "...ii->...i", "ij,j" and so on; dtypes stay (sums of integers wrap). More than two arrays
+ * are taken in pairs, the cheapest first. */
 TSR_API tsr_array *tsr_einsum(const char *subscripts, int n, tsr_array *const *arrays);
 
 /* ---- Datasets: arrays with names --------------------------------------------------------------------------------- */

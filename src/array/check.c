@@ -7,9 +7,9 @@
 const char *node_name(const tsr_array *node)
 {
     static const char *const names[N_NODE_OPS] = {
-        [NODE_FULL] = "full",         [NODE_INDEX] = "index",        [NODE_RANDOM] = "random", [NODE_MEMORY] = "memory",
-        [NODE_STORE] = "file",        [NODE_BLOCKS] = "persisted",   [NODE_CAST] = "astype",   [NODE_VIEW] = "view",
-        [NODE_RESHAPE] = "reshape",   [NODE_CONCAT] = "concatenate", [NODE_TAKE] = "take",     [NODE_RECHUNK] = "rechunk",
+        [NODE_FULL] = "full",         [NODE_INDEX] = "index",        [NODE_RANDOM] = "random",     [NODE_MEMORY] = "memory",
+        [NODE_STORE] = "file",        [NODE_BLOCKS] = "persisted",   [NODE_CAST] = "astype",       [NODE_VIEW] = "view",
+        [NODE_RESHAPE] = "reshape",   [NODE_CONCAT] = "concatenate", [NODE_TAKE] = "take",         [NODE_RECHUNK] = "rechunk",
         [NODE_QUANTILE] = "quantile", [NODE_WINDOW] = "windows",     [NODE_CONTRACT] = "contract",
     };
     static const char *const scans[N_SCAN_KINDS] = {"cumsum", "cumprod", "nancumsum", "nancumprod"};
