@@ -20,13 +20,13 @@ setup:
 demo: setup all ## a month of sample data, its z-score and latitude profile, with pictures, into build/demo
 	@tools/demo
 
-test: ## everything continuous integration runs: checks, the tests of library and program, those of threads under the sanitizer
-	@tools/setup test
-	@tools/run-tests --only lint,unit,python,cli,tsan
-
-check: ## that and more: the tests under the sanitizers, clang-tidy, short fuzzing (long)
+test: ## everything continuous integration runs: checks, tests of library and program, both sanitizers, clang-tidy, short fuzzing
 	@tools/setup test
 	@tools/run-tests
+
+check: ## the same with two minutes for every fuzzer and clang-tidy going as deep as it can (long)
+	@tools/setup test
+	@tools/run-tests --deep --fuzz-seconds 120
 
 bench: all ## measures Tessera, NumPy, Dask, CDO and others side by side and writes docs/performance.md
 	@tools/setup bench

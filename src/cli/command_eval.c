@@ -311,7 +311,7 @@ static void add_summary(strbuf *out, const result *one, const printing *p, bool 
             strbuf_printf(out, "%s%lld", d ? ", " : "", (long long)tsr_shape(one->array)[d]);
         strbuf_add(out, "], \"data\": null");
         static const char *const keys[] = {"min", "mean", "max"};
-        for (int i = 0; i < p->n; i++) {
+        for (int i = 0; p->n == 3 && i < 3; i++) {
             if (p->facts[i] - p->facts[i] == 0)
                 strbuf_printf(out, ", \"%s\": %.17g", keys[i], p->facts[i]);
             else

@@ -624,11 +624,11 @@ static void *read_regions(void *argument)
 {
     reader_job *j = argument;
     const store_var *var = store_find(j->s, "data");
-    float *got = malloc(64 * 64 * 4), *part = malloc(64 * 64 * 4);
+    char *got = malloc(64 * 64 * 4), *part = malloc(64 * 64 * 4);
     for (int i = 0; i < 200; i++) {
         box r = {2, {(int64_t)(test_random(&j->seed) % 500), (int64_t)(test_random(&j->seed) % 700)}, {60, 64}};
         j->good &= store_read(j->s, var, &r, NULL, got, NULL) == TSR_OK;
-        copy_region(j->expected, var, &r, NULL, (char *)part);
+        copy_region(j->expected, var, &r, NULL, part);
         j->good &= memcmp(got, part, 60 * 64 * 4) == 0;
     }
     free(got);

@@ -37,7 +37,7 @@ static void check_failure(long n, tsr_status status)
 static void sweep_with(attempt try, int n_threads, size_t memory_bytes)
 {
     tsr_options options = {.n_threads = n_threads, .memory_bytes = memory_bytes, .scratch_dir = scratch};
-    double want, got;
+    double want = 0, got = 0;
     assert_ok(run_once(try, &options, &want));
     unlink(output);
     int n_files = scratch_count();
@@ -49,7 +49,8 @@ static void sweep_with(attempt try, int n_threads, size_t memory_bytes)
         bool injected = mem_fail_at(0) >= n;
         n_failed += status != TSR_OK;
         if (status != TSR_OK) check_failure(n, status);
-        if (status == TSR_OK && memcmp(&got, &want, sizeof got) != 0) fail_msg("allocation %ld: %.17g, not %.17g", n, got, want);
+        if (status == TSR_OK && memcmp((const void *)&got, (const void *)&want, sizeof got) != 0)
+            fail_msg("allocation %ld: %.17g, not %.17g", n, got, want);
         unlink(output);
         if (scratch_count() != n_files) fail_msg("allocation %ld failed (%s): a file is left", n, tsr_error_message());
         if (!injected) {
@@ -202,12 +203,12 @@ static void sweep_format(const char *extension)
 {
     name_files(extension);
     sweep(try_store);
-    char kept[300];
-    strcpy(kept, output);
-    strcpy(output, inputs[0]); /* written once, then read */
+    char kept[sizeof output];
+    memcpy(kept, output, sizeof kept);
+    memcpy(output, inputs[0], sizeof output); /* written once, then read */
     double value;
     assert_ok(run_once(try_store, NULL, &value));
-    strcpy(output, kept);
+    memcpy(output, kept, sizeof output);
     sweep(try_open);
 }
 

@@ -53,7 +53,7 @@ static void check(job *j, int kind, tsr_array *a)
     double got;
     tsr_status status = tsr_compute_into(a, &got, sizeof got);
     if (status != TSR_OK) snprintf(j->failure, sizeof j->failure, "kind %d: %s", kind, tsr_error_message());
-    if (status == TSR_OK && memcmp(&got, &j->expected[kind], sizeof got) != 0)
+    if (status == TSR_OK && memcmp((const void *)&got, (const void *)&j->expected[kind], sizeof got) != 0)
         snprintf(j->failure, sizeof j->failure, "kind %d: %.17g instead of %.17g", kind, got, j->expected[kind]);
 }
 
