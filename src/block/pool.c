@@ -226,3 +226,4 @@ void buffer_unref(buffer *b)
 size_t pool_used_bytes(const pool *p) { return atomic_load(&p->used_bytes); }
 size_t pool_idle_bytes(const pool *p) { return atomic_load(&p->idle_bytes); }
 size_t pool_peak_bytes(const pool *p) { return atomic_load(&p->peak_bytes); }
+void pool_begin_peak(pool *p) { atomic_store(&p->peak_bytes, atomic_load(&p->used_bytes)); }

@@ -36,10 +36,11 @@ buffer *buffer_ref(buffer *b);
 /* Returns the memory to the pool with the last reference. NULL is fine. */
 void buffer_unref(buffer *b);
 
-/* Bytes in buffers that are referenced; bytes kept for reuse; the most ever in use. */
+/* Bytes in buffers that are referenced; bytes kept for reuse; the most in use since pool_begin_peak, or ever. */
 size_t pool_used_bytes(const pool *p);
 size_t pool_idle_bytes(const pool *p);
 size_t pool_peak_bytes(const pool *p);
+void pool_begin_peak(pool *p);
 /* Gives idle memory back to the system until at most keep_bytes are idle. */
 void pool_trim(pool *p, size_t keep_bytes);
 

@@ -32,7 +32,11 @@ static void test_counts_and_reuse(void **state)
     assert_ptr_equal(b->data, data);
     assert_int_equal(pool_idle_bytes(p), 0);
     assert_int_equal(pool_peak_bytes(p), used);
+    pool_begin_peak(p);
+    assert_int_equal(pool_peak_bytes(p), used); /* what is in use counts */
     buffer_unref(b);
+    pool_begin_peak(p);
+    assert_int_equal(pool_peak_bytes(p), 0);
     pool_trim(p, used);
     assert_int_equal(pool_idle_bytes(p), used);
     pool_trim(p, 0);

@@ -15,7 +15,7 @@
 
 /* ---- Failure ----------------------------------------------------------------------------------------------------- */
 
-/* Keeps the first failure with its text; everybody stops. */
+/* Keeps the first failure with its text; everybody stops, also in the middle of writing a block. */
 static void run_fail(run *r, tsr_status status)
 {
     pthread_mutex_lock(&r->lock);
@@ -24,6 +24,8 @@ static void run_fail(run *r, tsr_status status)
         r->message = mem_strdup(tsr_error_message());
     }
     atomic_store(&r->stop, true);
+    for (int i = 0; i < r->plan->n_roots; i++)
+        if (r->sinks[i].kind == SINK_WRITER) store_give_up(r->sinks[i].writer);
     pthread_cond_broadcast(&r->work);
     pthread_mutex_unlock(&r->lock);
     keeper_wake(r->keeper);
@@ -524,6 +526,7 @@ static tsr_status run_init(run *r, engine *e, const plan *p, sink *sinks)
 {
     *r = (run){
         .plan = p, .engine = e, .keeper = e->keeper, .buffers = e->session->buffers, .sinks = sinks, .started_ns = os_now_ns()};
+    pool_begin_peak(r->buffers);
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->work, NULL);
     r->traces = e->trace != NULL;
@@ -572,7 +575,7 @@ static void watch(run *r)
     while (!atomic_load(&r->stop)) {
         struct timespec until;
         clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += 20000000;
+        until.tv_nsec += 10000000;
         if (until.tv_nsec >= 1000000000) {
             until.tv_sec++;
             until.tv_nsec -= 1000000000;

@@ -356,6 +356,10 @@ static void test_refused(void **state)
     box cut = {1, {2}, {4}};
     assert_int_equal(store_write(w, 0, &cut, values), TSR_ERR_VALUE);
     assert_non_null(strstr(tsr_error_message(), "cuts chunks of 4"));
+    box whole = {1, {0}, {10}};
+    assert_ok(store_write(w, 0, &whole, values));
+    store_give_up(w);
+    assert_int_equal(store_write(w, 0, &whole, values), TSR_ERR_CANCELLED);
     store_abort(w);
     assert_int_equal(scratch_count(), 0);
     store_var twice[2] = {var, var};

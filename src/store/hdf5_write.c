@@ -18,19 +18,21 @@
 /* ---- Creating ----------------------------------------------------------------------------------------------------- */
 
 /* Compatible with HDF5 1.8, as netCDF's own files; with the order of creation recorded. */
-static tsr_status file_make(const char *path, hid_t *out)
+static tsr_status file_make(const char *path, hdf5_target *target, hid_t *out)
 {
     hid_t access = H5Pcreate(H5P_FILE_ACCESS), create = H5Pcreate(H5P_FILE_CREATE);
+    tsr_status status = access < 0 || create < 0 ? hdf5_lib_error(TSR_ERR_MEMORY, "cannot prepare the file") : TSR_OK;
+    if (status == TSR_OK) status = hdf5_driver_set(access, target);
     *out = -1;
-    if (access >= 0 && create >= 0) {
+    if (status == TSR_OK) {
         H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
         H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18);
         H5Pset_cache(access, 0, 0, 0, 0);
         H5Pset_link_creation_order(create, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED);
         H5Pset_attr_creation_order(create, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED);
         *out = H5Fcreate(path, H5F_ACC_TRUNC, create, access);
+        if (*out < 0) status = hdf5_lib_error(TSR_ERR_IO, "cannot begin the file");
     }
-    tsr_status status = *out < 0 ? hdf5_lib_error(TSR_ERR_IO, "cannot begin the file") : TSR_OK;
     if (access >= 0) H5Pclose(access);
     if (create >= 0) H5Pclose(create);
     return status;
@@ -40,16 +42,16 @@ static tsr_status hdf5_create(store_writer *w, const store_schema *schema)
 {
     hdf5_writing *writing = mem_calloc(1, sizeof *writing);
     if (!(w->format_data = writing)) return TSR_ERR_MEMORY;
-    writing->file = writing->fd = -1;
+    writing->file = writing->target.fd = -1;
     if (!(writing->vars = mem_calloc((size_t)schema->n_vars + 1, sizeof *writing->vars))) return TSR_ERR_MEMORY;
     for (int i = 0; i < schema->n_vars; i++) writing->vars[i].dataset = -1;
     if (!(writing->cache = hdf5_cache_ref())) return TSR_ERR_MEMORY;
-    writing->fd = open(w->temporary, O_RDWR | O_CLOEXEC);
-    if (writing->fd < 0) return error_errno(errno, "cannot open the new file");
+    writing->target.fd = open(w->temporary, O_RDWR | O_CLOEXEC);
+    if (writing->target.fd < 0) return error_errno(errno, "cannot open the new file");
     hdf5_section section;
     hdf5_lib_enter(&section);
     hid_t file;
-    tsr_status status = file_make(w->temporary, &file);
+    tsr_status status = file_make(w->temporary, &writing->target, &file);
     writing->file = file;
     if (status == TSR_OK) status = hdf5_schema_write(w, schema);
     hdf5_lib_leave(&section);
@@ -119,6 +121,7 @@ static tsr_status write_chunk(job *j, const int64_t *start)
     const void *stored = NULL;
     size_t n_stored = 0;
     uint32_t mask = 0;
+    if (atomic_load(&j->w->given_up)) return error_set(TSR_ERR_CANCELLED, "given up"); /* compressing takes long */
     TRY(chunk_elements(j, start, &elements));
     TRY(hdf5_chunk_encode(j->coder, &j->v->pipeline, elements, j->v->chunk_bytes, &stored, &n_stored, &mask));
     hsize_t offset[TSR_MAX_NDIM];
@@ -169,7 +172,7 @@ static tsr_status hdf5_write(store_writer *w, int i, const box *region, const vo
     job j = {.w = w, .var = var, .v = v, .region = region, .data = data, .item_bytes = tsr_dtype_size(var->dtype)};
     if (!v->is_chunked) {
         file_layout layout = file_layout_dense((int64_t)v->offset, var->ndim, var->shape, j.item_bytes);
-        return file_layout_write(writing->fd, &layout, region, data, false);
+        return file_layout_write(writing->target.fd, &layout, region, data, false);
     }
     TRY(check_whole_chunks(var, region));
     shape_strides(var->ndim, region->count, j.item_bytes, j.strides);
@@ -181,14 +184,8 @@ static tsr_status hdf5_write(store_writer *w, int i, const box *region, const vo
 
 /* ---- Ending ------------------------------------------------------------------------------------------------------- */
 
-/* A file that is given up is emptied first. H5Fclose writes what the library still holds back; if that fails because the disk is
- * full, the library (1.10) keeps a broken file in its tables and crashes when the process ends. */
-static void make_room(const hdf5_writing *writing)
-{
-    if (writing->fd >= 0 && ftruncate(writing->fd, 0) != 0) errno = 0; /* then the disk stays as full as it is */
-}
-
-/* The library keeps part of the metadata until here: a full disk may show only now. */
+/* The library keeps part of the metadata until here: a full disk may show only now. What is left to write after that is given up:
+ * closing a file must not fail (hdf5_driver.c). */
 static tsr_status hdf5_finish(store_writer *w)
 {
     hdf5_writing *writing = w->format_data;
@@ -196,7 +193,7 @@ static tsr_status hdf5_finish(store_writer *w)
     hdf5_lib_enter(&section);
     tsr_status status = TSR_OK;
     if (H5Fflush(writing->file, H5F_SCOPE_LOCAL) < 0) status = hdf5_lib_error(TSR_ERR_IO, "cannot complete the file");
-    if (status != TSR_OK) make_room(writing);
+    if (status != TSR_OK) writing->target.given_up = true;
     for (int i = 0; i < w->n_vars; i++) {
         if (H5Dclose(writing->vars[i].dataset) < 0 && status == TSR_OK)
             status = hdf5_lib_error(TSR_ERR_IO, "cannot complete a variable");
@@ -205,8 +202,8 @@ static tsr_status hdf5_finish(store_writer *w)
     if (H5Fclose(writing->file) < 0 && status == TSR_OK) status = hdf5_lib_error(TSR_ERR_IO, "cannot complete the file");
     writing->file = -1;
     hdf5_lib_leave(&section);
-    int fd = writing->fd;
-    writing->fd = -1;
+    int fd = writing->target.fd;
+    writing->target.fd = -1;
     if (close(fd) != 0 && status == TSR_OK) status = error_errno(errno, "cannot complete the file");
     return status;
 }
@@ -217,13 +214,13 @@ static void hdf5_writer_close(store_writer *w)
     if (!writing) return;
     hdf5_section section;
     hdf5_lib_enter(&section);
-    if (writing->file >= 0) make_room(writing);
+    writing->target.given_up = true;
     for (int i = 0; i < w->n_vars && writing->vars; i++)
         if (writing->vars[i].dataset >= 0) H5Dclose(writing->vars[i].dataset);
     if (writing->file >= 0) H5Fclose(writing->file);
     H5Eclear2(H5E_DEFAULT);
     hdf5_lib_leave(&section);
-    if (writing->fd >= 0) close(writing->fd);
+    if (writing->target.fd >= 0) close(writing->target.fd);
     hdf5_cache_unref(writing->cache);
     mem_free(writing->vars);
     mem_free(writing);
@@ -232,7 +229,6 @@ static void hdf5_writer_close(store_writer *w)
 
 const writer_ops hdf5_writer_ops = {.name = "nc4",
                                     .extensions = ".nc4 .h5 .hdf5",
-                                    .needs_name = true,
                                     .create = hdf5_create,
                                     .write = hdf5_write,
                                     .finish = hdf5_finish,

@@ -3,6 +3,7 @@
 #define TESSERA_STORE_HDF5_WRITE_H
 
 #include "store/hdf5_cache.h"
+#include "store/hdf5_driver.h"
 #include "store/hdf5_lib.h"
 
 typedef struct hdf5_write_var {
@@ -16,8 +17,8 @@ typedef struct hdf5_write_var {
 
 /* store_writer.format_data. Immutable after creation; `file` and the datasets are used inside library sections only. */
 typedef struct hdf5_writing {
-    hid_t file; /* -1: not open */
-    int fd;     /* contiguous arrays are written through it, without the library; -1: not open */
+    hid_t file;         /* -1: not open */
+    hdf5_target target; /* its descriptor, -1: not open; contiguous arrays are written through it, without the library */
     hdf5_cache *cache;
     hdf5_write_var *vars;
 } hdf5_writing;

@@ -286,7 +286,7 @@ static tsr_status begin_file(store_writer *w, const char *path, const char *base
     w->hidden = mem_printf("%.*s.%s.tmp-%ld", (int)(base - path), path, base, (long)getpid());
     if (!w->path || !w->hidden) return TSR_ERR_MEMORY;
     if (unlink(w->hidden) != 0 && errno != ENOENT) return error_errno(errno, "cannot replace '%s'", w->hidden);
-    if (!w->ops->needs_name && begin_unnamed(w, path, base)) return TSR_OK;
+    if (begin_unnamed(w, path, base)) return TSR_OK;
     if (!(w->temporary = mem_strdup(w->hidden))) return TSR_ERR_MEMORY;
     int fd = open(w->hidden, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0) return error_errno(errno, "cannot create the file");
@@ -350,6 +350,8 @@ tsr_status store_finish(store_writer *w)
     writer_free(w);
     return status;
 }
+
+void store_give_up(store_writer *w) { atomic_store(&w->given_up, true); }
 
 void store_abort(store_writer *w)
 {

@@ -99,7 +99,6 @@ typedef struct store_writer store_writer;
 typedef struct writer_ops {
     const char *name;       /* "nc", as --format accepts it */
     const char *extensions; /* ".nc .cdf", separated by blanks */
-    bool needs_name;        /* the format's library opens no file without a name */
     /* Opens `temporary`, which exists and is empty, and writes its header. */
     tsr_status (*create)(store_writer *w, const store_schema *schema);
     /* Writes a dense C-order native-endian block. Called from many threads at once, on regions that do not overlap;
@@ -116,6 +115,7 @@ struct store_writer {
     char *path, *temporary; /* the file is opened by the name `temporary` */
     char *hidden;           /* its name, beside the final one, while it has that one not yet */
     int unnamed;            /* a file that has no name before it is finished, so that nothing can stay behind; -1 */
+    atomic_bool given_up;   /* the file will be aborted: a write may end early, with TSR_ERR_CANCELLED */
     int n_vars;
     /* Per variable: what the format decided. The chunk grid that write() must be called on; contiguous formats set the shape. */
     store_var *vars;
@@ -127,6 +127,8 @@ tsr_status store_create(const char *path, const char *format, const store_schema
 tsr_status store_write(store_writer *w, int var, const box *region, const void *data) MUST_CHECK;
 /* Makes the file appear under its name, whole. Frees the writer, also on failure. */
 tsr_status store_finish(store_writer *w) MUST_CHECK;
+/* The file will not be finished: writes that go on in other threads end soon, with an error. store_abort is still to come. */
+void store_give_up(store_writer *w);
 /* Throws the unfinished file away and frees the writer. NULL is fine. */
 void store_abort(store_writer *w);
 

@@ -135,13 +135,13 @@ static void test_stale_temporary(void **state)
 /* A system that refuses to let the file grow, as a full disk does: the error names the file, nothing is left. */
 static void test_no_room(void **state)
 {
-    static const char *const formats[][2] = {{"nc", ".nc"}, {"npy", ".npy"}};
+    static const char *const formats[][2] = {{"nc", ".nc"}, {"npy", ".npy"}, {"nc4", ".nc4"}};
     struct rlimit old, limit;
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
     limit = old;
     limit.rlim_cur = 4096;
     void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
         store_conformance c = {.format = formats[i][0], .extension = formats[i][1]};
         one_var o;
         const char *path = scratch_path(&c, "full");

@@ -13,7 +13,9 @@ LONG = "random.normal(0, 1, size=(200000, 40000), seed=1).std()"  # a minute or 
 
 
 def start(tessera, *arguments, **options):
-    return subprocess.Popen([tessera.path, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    """A run in which interrupting has its usual effect, which it has not in a shell's background jobs."""
+    return subprocess.Popen([tessera.path, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **options)
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
@@ -49,7 +51,7 @@ def test_an_older_output_survives_a_signal(tessera, tmp_path):
 
 
 def test_after_kill_9_the_next_run_succeeds(tessera, tmp_path):
-    """What a killed run leaves is a hidden file beside the output and nothing in the scratch folder."""
+    """A killed run leaves nothing; where the file system has no files without names, a hidden one beside the output."""
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     arguments = ["eval", "x = random.normal(0, 1, size=(4000, 40000), seed=2); y = x - mean(x, 0)", "-o", tmp_path / "y.nc",

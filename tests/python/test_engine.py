@@ -307,6 +307,7 @@ def test_spilling_keeps_the_budget_and_the_values(lib, tmp_path):
     x = s.call("tsr_random_normal", s.s, tsr.ct.c_uint64(1), tsr.D(0), tsr.D(1), tsr.I(10), tsr.I(1), tsr.numbers((n,)), None)
     p = s.persist(x)
     assert s.stats().bytes_spilled > 100 << 20
+    assert s.stats().peak_bytes < 64 << 20
     assert s.compute(s.reduce("sum", p)) == s.compute(s.reduce("sum", p))
     np.testing.assert_allclose(s.compute(s.reduce("sum", p)), s.compute(s.reduce("sum", x)), rtol=1e-9)
     assert s.stats().peak_bytes < 64 << 20
@@ -327,6 +328,16 @@ def test_blocks_on_disk_are_read_in_parts(lib, tmp_path):
     same(s.compute(s.reduce("max", x, (0,))), (-a).max(0))
     s.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_statistics_are_of_the_last_run(lib):
+    s = tsr.Session(lib)
+    x = s.call("tsr_random_normal", s.s, tsr.ct.c_uint64(1), tsr.D(0), tsr.D(1), tsr.I(10), tsr.I(1), tsr.numbers((4_000_000,)), None)
+    s.lib.tsr_release(tsr.P(s.persist(x)))
+    assert s.stats().peak_bytes >= 32_000_000
+    s.compute(s.reduce("sum", x))
+    assert s.stats().peak_bytes < 16_000_000
+    s.close()
 
 
 def test_deep_expression(s):
