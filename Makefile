@@ -6,7 +6,7 @@ DESTDIR ?=
 WERROR ?= true
 FUZZ_SECONDS ?= 600
 
-.PHONY: all demo test check bench fuzz soak lint format coverage install clean distclean help setup
+.PHONY: all demo test check conformance bench fuzz soak lint format coverage install clean distclean help setup
 
 all: build/build.ninja ## the program build/tessera and the library build/libtessera.so
 	@ninja -C build
@@ -27,6 +27,11 @@ test: ## everything continuous integration runs: checks, tests of library and pr
 check: ## the same with two minutes for every fuzzer and clang-tidy going as deep as it can (long)
 	@tools/setup test
 	@tools/run-tests --deep --fuzz-seconds 120
+
+conformance: all ## the public tests of the Python array API standard: make conformance SUITE=checkout of array-api-tests
+	@tools/setup test
+	@meson configure build -Dpython=$(CURDIR)/build/venv/bin/python3 && ninja -C build
+	@build/venv/bin/python3 tools/conformance $(SUITE)
 
 bench: all ## measures Tessera, NumPy, Dask, CDO and others side by side and writes docs/performance.md
 	@tools/setup bench

@@ -229,8 +229,8 @@ class Array(Node):
     def __dask_tokenize__(self):
         return "tessera.Array", id(self._s), int(ffi.cast("intptr_t", self._p))
 
-    def __dlpack__(self, **options):
-        return np.asarray(self.compute()).__dlpack__(**options)
+    def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+        return np.asarray(self.compute()).__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
 
     def __dlpack_device__(self):
         return 1, 0  # the processor's memory

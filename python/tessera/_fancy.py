@@ -64,11 +64,15 @@ def _is_array(item) -> bool:
     return isinstance(item, np.ndarray) and item.ndim > 0
 
 
+def _is_scalar_mask(item) -> bool:
+    return isinstance(item, (bool, np.bool_)) or (isinstance(item, (np.ndarray, Node)) and item.ndim == 0 and item.dtype == bool)
+
+
 def _with_scalar_masks(array: Node, items: tuple) -> tuple[Node, tuple]:
     """x[True] and x[False] pick all or nothing along a new axis."""
     made, axis = [], 0
     for position, item in enumerate(items):
-        if isinstance(item, (bool, np.bool_)) or (isinstance(item, np.ndarray) and item.dtype == bool and item.ndim == 0):
+        if _is_scalar_mask(item):
             array = _manipulation.expand_dims(array, axis)
             item = np.zeros(int(item), np.int64)
         elif item is Ellipsis:
@@ -82,7 +86,7 @@ def _with_scalar_masks(array: Node, items: tuple) -> tuple[Node, tuple]:
 
 def getitem(array: Node, items: tuple) -> Node:
     """array[items], where at least one item is an array."""
-    if any(isinstance(item, (bool, np.bool_)) for item in items):
+    if any(_is_scalar_mask(item) for item in items):
         array, items = _with_scalar_masks(array, items)
     if len(items) == 1 and isinstance(items[0], Node) and items[0].dtype == bool and items[0].shape == array.shape and array.ndim:
         flat = np.flatnonzero(np.asarray(items[0].compute()))
@@ -152,7 +156,7 @@ def setitem(array: Node, key, value) -> Node:
     from ._functions import where
 
     items = key if isinstance(key, tuple) else (key,)
-    if any(isinstance(item, (bool, np.bool_)) for item in items):
+    if any(_is_scalar_mask(item) for item in items):
         return _scatter(array, items, asnode(value, array._s))
     value = asnode(value, array._s)
     value = value if value.dtype == array.dtype else make(lib.tsr_astype(value._p, lib.tsr_dtype_of(array._p)), array._s)

@@ -91,7 +91,7 @@ def astype(x, dtype, /, *, copy=True, device=None):
 
 
 def broadcast_arrays(*arrays):
-    return list(wrap(_functions.broadcast_arrays(*arrays)))
+    return wrap(_functions.broadcast_arrays(*arrays))
 
 
 def broadcast_shapes(*shapes):

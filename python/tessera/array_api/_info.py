@@ -72,7 +72,7 @@ class __array_namespace_info__:
         return {kind: np.dtype(name) for kind, name in kinds.items()}
 
     def devices(self):
-        return [DEVICE]
+        return (DEVICE,)
 
     def dtypes(self, *, device=None, kind=None):
         check_device(device)
