@@ -126,7 +126,7 @@ static inline double near_sin(double x)
     double r = __builtin_fma(-n, 0x1.921fb54442d18p+1, x);
     r = __builtin_fma(-n, 0x1.1a62633145c07p-53, r);
     r = __builtin_fma(-n, -0x1.f1976b7ed8fbcp-109, r);
-    return from_bits_f64(bits_of_f64(sine_of_rest(r)) ^ bits_of_f64(whole) << 63);
+    return x == 0 ? x : from_bits_f64(bits_of_f64(sine_of_rest(r)) ^ bits_of_f64(whole) << 63); /* -0 stays */
 }
 
 static inline double near_cos(double x)
@@ -136,7 +136,7 @@ static inline double near_cos(double x)
     double r = __builtin_fma(-odd, 0x1.921fb54442d18p+0, x);
     r = __builtin_fma(-odd, 0x1.1a62633145c07p-54, r);
     r = __builtin_fma(-odd, -0x1.f1976b7ed8fbcp-110, r);
-    return from_bits_f64(bits_of_f64(sine_of_rest(r)) ^ ~bits_of_f64(whole) << 63);
+    return x == 0 ? 1 : from_bits_f64(bits_of_f64(sine_of_rest(r)) ^ ~bits_of_f64(whole) << 63); /* exactly */
 }
 
 #define TURN(name)                                                                                                               \

@@ -54,6 +54,16 @@ def test_operators_of_integers():
             x + bad
 
 
+def test_functions_of_zero_are_exact():
+    zeros = np.array([0.0, -0.0, 0.0, 1.0, 2.0])
+    for dtype in ("f4", "f8"):
+        for name in ("sin", "cos", "tan", "exp", "sqrt", "arctan", "sinh", "cosh", "expm1", "log1p"):
+            ours, expected = (getattr(xp, name)(zeros.astype(dtype)) for xp in (ts, np))
+            ours = ours.compute()
+            np.testing.assert_array_equal(ours[:3], expected[:3], err_msg=name)
+            np.testing.assert_array_equal(np.signbit(ours), np.signbit(expected), err_msg=name)
+
+
 def test_in_place():
     x = ts.arange(4)
     y = x
