@@ -126,6 +126,22 @@ tsr_array *call_make(tsr_session *session, call_spec *spec, tsr_dtype dtype, tsr
     return node_make(session, &proto);
 }
 
+/* ---- Calling -------------------------------------------------------------------------------------------------------- */
+
+/* The session whose function runs in this thread. */
+static _Thread_local const tsr_session *inside;
+
+const tsr_session *session_enter(const tsr_session *s)
+{
+    const tsr_session *before = inside;
+    inside = s;
+    return before;
+}
+
+void session_leave(const tsr_session *before) { inside = before; }
+
+bool session_is_inside(const tsr_session *s) { return inside == s; }
+
 /* ---- Hashing ------------------------------------------------------------------------------------------------------- */
 
 static hash128 hash_axis(hash128 h, const call_axis *a)

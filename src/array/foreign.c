@@ -12,15 +12,18 @@ typedef struct foreign {
     tsr_status (*read)(void *context, const int64_t *start, const int64_t *shape, void *out);
     void *context;
     void (*release)(void *context); /* set when the array exists */
-    pthread_mutex_t *alone;         /* the session's; NULL when reads may run together */
+    tsr_session *session;
+    bool serial;
 } foreign;
 
 static tsr_status call_read(const foreign *f, const box *b, void *out)
 {
     tsr_error_clear();
-    if (f->alone) pthread_mutex_lock(f->alone);
+    if (f->serial) pthread_mutex_lock(&f->session->serial_lock);
+    const tsr_session *before = session_enter(f->session);
     tsr_status status = f->read(f->context, b->start, b->count, out);
-    if (f->alone) pthread_mutex_unlock(f->alone);
+    session_leave(before);
+    if (f->serial) pthread_mutex_unlock(&f->session->serial_lock);
     if (status == TSR_OK || tsr_error_code() != TSR_OK) return status == TSR_OK ? TSR_OK : tsr_error_code();
     return error_set(status > TSR_OK && status <= TSR_ERR_INTERNAL ? status : TSR_ERR_VALUE, "the function failed");
 }
@@ -90,7 +93,7 @@ static tsr_status store_of_source(tsr_session *session, const tsr_source *source
         store_unref(s);
         return TSR_ERR_MEMORY;
     }
-    *f = (foreign){.read = source->read, .context = source->context, .alone = source->serial ? &session->serial_lock : NULL};
+    *f = (foreign){.read = source->read, .context = source->context, .session = session, .serial = source->serial};
     store_var *v = s->vars;
     v->dtype = source->dtype;
     v->ndim = source->ndim;

@@ -39,6 +39,12 @@ struct tsr_session {
 tsr_status session_nodes_init(tsr_session *s) MUST_CHECK;
 void session_nodes_fini(tsr_session *s);
 
+/* Around a call of a user's function in this thread: the session that calls, and (after) what `enter` returned. The function
+ * cannot compute in that session, which would wait for itself (array/call.c). */
+const tsr_session *session_enter(const tsr_session *s);
+void session_leave(const tsr_session *before);
+bool session_is_inside(const tsr_session *s);
+
 /* One handle more; one fewer (false: there was none, nothing happens). The references themselves are the owner's business. Any
  * thread (array/object.c). */
 void session_object_keep(tsr_session *s, session_object *object);

@@ -23,6 +23,8 @@ static tsr_status run_roots(int n, tsr_array *const *arrays, const plan_hint *hi
 {
     engine *e = arrays[0]->session->engine;
     plan *p;
+    if (session_is_inside(e->session))
+        return error_set(TSR_ERR_UNSUPPORTED, "a function cannot compute arrays of the session that calls it");
     TRY(plan_build(n, arrays, hints, &p));
     pthread_mutex_lock(&e->run_lock);
     atomic_store(&e->cancelled, false);
