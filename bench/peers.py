@@ -329,6 +329,76 @@ def _(options):
     return lambda: (da.ones((n,), chunks=1) + 1).sum().compute()
 
 
+# ---- Functions of blocks -------------------------------------------------------------------------------------------------
+
+def stack(options):
+    """400 frames of 500 x 500 bytes: a bright square that moves, on noise."""
+    noise = (np.arange(500 * 500, dtype=np.uint32) * np.uint32(2654435761) >> np.uint32(29)).astype(np.uint8).reshape(500, 500)
+    x = np.empty((rows(options, 400), 500, 500), np.uint8)
+    for t, frame in enumerate(x):
+        i, j = 100 + t * 37 % 300, 100 + t * 53 % 300
+        frame[...] = noise
+        frame[i - 40:i + 40, j - 40:j + 40] += 200
+    return x
+
+
+def recentre_with_numba():
+    import numba
+
+    @numba.njit(nogil=True)
+    def recentre(x):
+        n, h, w = x.shape
+        out = np.empty((n, 250, 250), np.uint8)
+        for t in range(n):
+            s = sy = sx = 0.0
+            for i in range(h):
+                for j in range(w):
+                    v = x[t, i, j]
+                    s += v
+                    sy += v * i
+                    sx += v * j
+            y0 = min(max(int(sy / s) - 125, 0), h - 250)
+            x0 = min(max(int(sx / s) - 125, 0), w - 250)
+            out[t] = x[t, y0:y0 + 250, x0:x0 + 250]
+        return out
+
+    recentre(np.ones((1, 250, 250), np.uint8))
+    return lambda block: recentre(np.ascontiguousarray(block))
+
+
+@peer("stack_recentre", "dask")
+def _(options):
+    x, recentre = dask_of(stack(options), (20, -1, -1)), recentre_with_numba()
+
+    def run():
+        y = x.map_blocks(recentre, dtype="u1", chunks=(20, 250, 250)).persist()
+        return lambda: y.sum(dtype="f8").compute()
+    return run
+
+
+@peer("stack_rechunk", "dask")
+def _(options):
+    x, recentre = dask_of(stack(options), (20, -1, -1)), recentre_with_numba()
+    y = x.map_blocks(recentre, dtype="u1", chunks=(20, 250, 250)).persist()
+
+    def run():
+        r = y.rechunk((-1, 10, 10)).persist()
+        return lambda: r.sum(dtype="f8").compute()
+    return run
+
+
+@peer("overlap_corner", "dask")
+def _(options):
+    import dask.array as da
+    n = rows(options, 20000)
+
+    def smooth(a):
+        out = a.copy()
+        out[1:-1, 1:-1] = (a[1:-1, 1:-1] + a[1:-1, :-2] + a[1:-1, 2:] + a[:-2, 1:-1] + a[2:, 1:-1]) / 5
+        return out
+    return lambda: da.ones((n, n), chunks=100).map_overlap(smooth, depth=1, boundary="reflect")[:10, :10].sum().compute()
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("workload")

@@ -17,12 +17,12 @@
 #include <sys/resource.h>
 #include <time.h>
 
-enum { N_COLUMNS = 4000, N_LAT = 361, N_LON = 720, HUGE_PAGE = 2 << 20 };
+enum { N_COLUMNS = 4000, N_LAT = 361, N_LON = 720, FRAME = 500, WINDOW = 250, HUGE_PAGE = 2 << 20 };
 
 typedef struct bench {
     tsr_session *session;
     double scale;
-    double *data;    /* of the workloads in memory */
+    void *data;      /* of the workloads in memory */
     tsr_array *x;    /* the array around it */
     tsr_array *kept; /* what the workload has left in the session */
 } bench;
@@ -52,9 +52,9 @@ static tsr_array *memory_array(bench *b, int ndim, const int64_t *shape, const i
 {
     int64_t n = 1;
     for (int d = 0; d < ndim; d++) n *= shape[d];
-    if (posix_memalign((void **)&b->data, HUGE_PAGE, (size_t)n * sizeof *b->data) != 0) return NULL;
-    madvise(b->data, (size_t)n * sizeof *b->data, MADV_HUGEPAGE); /* as NumPy does */
-    for (int64_t i = 0; i < n; i++) b->data[i] = low + width * hashed(i);
+    if (posix_memalign(&b->data, HUGE_PAGE, (size_t)n * sizeof(double)) != 0) return NULL;
+    madvise(b->data, (size_t)n * sizeof(double), MADV_HUGEPAGE); /* as NumPy does */
+    for (int64_t i = 0; i < n; i++) ((double *)b->data)[i] = low + width * hashed(i);
     return tsr_from_memory(b->session, b->data, TSR_F64, ndim, shape, NULL, NULL, NULL, chunks);
 }
 
@@ -68,6 +68,43 @@ static tsr_array *prepare_table(bench *b)
 static tsr_array *prepare_climate(bench *b)
 {
     return memory_array(b, 3, (int64_t[]){4 * (int64_t)(60 * b->scale), N_LAT, N_LON}, (int64_t[]){4, N_LAT, N_LON}, 260, 40);
+}
+
+/* 400 frames of 500 x 500 bytes: a bright square that moves, on noise. 20 frames a block. */
+static tsr_array *prepare_stack(bench *b)
+{
+    int64_t n = (int64_t)(400 * b->scale);
+    unsigned char *p = malloc((size_t)(n * FRAME * FRAME));
+    b->data = p;
+    if (!p) return NULL;
+    for (int64_t t = 0; t < n; t++) {
+        int64_t y = 100 + t * 37 % 300, x = 100 + t * 53 % 300;
+        for (int64_t i = 0; i < FRAME; i++)
+            for (int64_t j = 0; j < FRAME; j++) {
+                bool bright = i >= y - 40 && i < y + 40 && j >= x - 40 && j < x + 40;
+                *p++ = (unsigned char)((uint32_t)((uint32_t)(i * FRAME + j) * 2654435761u) >> 29) + (bright ? 200 : 0);
+            }
+    }
+    return tsr_from_memory(b->session, b->data, TSR_U8, 3, (int64_t[]){n, FRAME, FRAME}, NULL, NULL, NULL,
+                           (int64_t[]){20, -1, -1});
+}
+
+static tsr_array *recentred(bench *b)
+{
+    static const int64_t window = WINDOW;
+    tsr_function f;
+    tsr_map_options options = {.chunks = (tsr_chunks[]){{0, NULL}, {1, &window}, {1, &window}}};
+    if (tsr_udf_compile_file(b->session, EXAMPLES "/centroid.c", "recentre", NULL, &f) != TSR_OK) return NULL;
+    return tsr_map_blocks(&f, 1, &b->x, TSR_U8, &options);
+}
+
+/* The recentred stack, persisted in blocks of 20 frames. */
+static tsr_array *prepare_recentred(bench *b)
+{
+    tsr_array *kept = NULL;
+    b->x = prepare_stack(b);
+    tsr_array *a = recentred(b);
+    return tsr_persist(1, &a, &kept) == TSR_OK ? kept : NULL;
 }
 
 static tsr_status single(tsr_array *a, double *value) { return tsr_compute_into(a, value, sizeof *value); }
@@ -169,13 +206,64 @@ static tsr_status run_z_persist(bench *b, double *value)
     return status;
 }
 
-static tsr_status check_kept(bench *b, double *value) { return single(tsr_sum(tsr_absolute(b->kept), 0, NULL, false), value); }
+static tsr_status check_kept(bench *b, double *value)
+{
+    return single(tsr_sum(tsr_absolute(tsr_astype(b->kept, TSR_F64)), 0, NULL, false), value);
+}
 
 static tsr_status run_blocks(bench *b, double *value)
 {
     int64_t n = (int64_t)(100000 * b->scale);
     tsr_array *x = tsr_ones(b->session, TSR_F64, 1, &n, (int64_t[]){1});
     return single(tsr_sum(tsr_add(x, number(x, 1)), 0, NULL, false), value);
+}
+
+static tsr_status run_stack_recentre(bench *b, double *value)
+{
+    tsr_release(b->kept);
+    b->kept = NULL;
+    tsr_array *a = recentred(b);
+    tsr_status status = tsr_persist(1, &a, &b->kept);
+    tsr_release(a);
+    return status;
+}
+
+/* Blocks that hold all frames of 10 x 10 pixels: made as they are asked for, not only on paper. */
+static tsr_status run_stack_rechunk(bench *b, double *value)
+{
+    tsr_release(b->kept);
+    b->kept = NULL;
+    tsr_array *r = tsr_rechunk(b->x, (int64_t[]){-1, 10, 10}), *a = tsr_overlapped(r, (tsr_overlap[3]){{0}});
+    tsr_status status = tsr_persist(1, &a, &b->kept);
+    tsr_release(a);
+    tsr_release(r);
+    return status;
+}
+
+static tsr_status smooth(void *context, int n_inputs, const tsr_block *in, const tsr_block *out)
+{
+    const double *x = in->data;
+    double *y = out->data;
+    int64_t rows = out->shape[0], columns = out->shape[1];
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < columns; j++) {
+            const double *p = x + i * columns + j;
+            bool inside = i > 0 && i < rows - 1 && j > 0 && j < columns - 1;
+            y[i * columns + j] = inside ? (p[0] + p[-1] + p[1] + p[-columns] + p[columns]) / 5 : p[0];
+        }
+    return TSR_OK;
+}
+
+/* A function of blocks and their neighbours over 40 000 blocks, of which a corner is looked at. */
+static tsr_status run_overlap_corner(bench *b, double *value)
+{
+    int64_t n = (int64_t)(20000 * b->scale);
+    tsr_overlap around = {1, 1, "reflect", {0}};
+    tsr_array *x = tsr_ones(b->session, TSR_F64, 2, (int64_t[]){n, n}, (int64_t[]){100, 100});
+    tsr_array *z = tsr_map_overlap(&(tsr_function){.call = smooth, .name = "smooth"}, 1, &x,
+                                   (const tsr_overlap *[]){(tsr_overlap[]){around, around}}, TSR_F64);
+    tsr_index corner = {.has_stop = true, .stop = 10};
+    return total(tsr_slice(z, 2, (tsr_index[]){corner, corner}), value);
 }
 
 static const workload workloads[] = {
@@ -192,6 +280,9 @@ static const workload workloads[] = {
     {"mean_time", prepare_climate, run_mean_time},
     {"z_persist", prepare_climate, run_z_persist, check_kept},
     {"blocks", NULL, run_blocks},
+    {"stack_recentre", prepare_stack, run_stack_recentre, check_kept},
+    {"stack_rechunk", prepare_recentred, run_stack_rechunk, check_kept},
+    {"overlap_corner", NULL, run_overlap_corner},
 };
 
 static const workload *find(const char *name)

@@ -71,6 +71,10 @@ WORKLOADS = (
     Workload("deflate_mean", "NetCDF-4 deflate, 1 GB raw: mean over time", ("xarray", "cdo", "ncra"), (Goal("best", 4),), kind="files", tolerance=1e-6),
     Workload("blocks", "`(ones(100000, chunks=1) + 1).sum()`", ("dask",), seconds_goal=0.1, cold=True,
              note="the goal is one microsecond a block"),
+    Workload("stack_recentre", "image stack (400, 500, 500) u1: frames cut around their centroid by a compiled function", ("dask",), (Goal("dask", 2),),
+             traffic=400 * 500 * 500, limit="read", note="Tessera: C source; Dask: numba"),
+    Workload("stack_rechunk", "its result, blocks (20, 250, 250) -> (400, 10, 10)", ("dask",), (Goal("dask", 8),)),
+    Workload("overlap_corner", "map_overlap over 40 000 blocks, of which a 10 x 10 corner is looked at", ("dask",), seconds_goal=0.02, cold=True),
     Workload("start", "start: `tessera eval '1+1'`; the others: their imports", ("numpy", "dask"), kind="start", seconds_goal=0.03),
 )
 

@@ -87,6 +87,7 @@ typedef union node_params {
     } store;
     struct {
         block_set *set;
+        const grid *stored; /* how the set's blocks lie, which is not how the array is cut; the set's */
     } blocks;
     struct {
         op_code op;

@@ -62,8 +62,9 @@ static tsr_array *array_of_set(tsr_array *like, held_set *set)
 {
     tsr_array proto = {.op = NODE_BLOCKS, .dtype = like->dtype, .ndim = like->ndim};
     memcpy(proto.shape, like->shape, sizeof proto.shape);
-    proto.grid = set->blocks;
+    proto.grid = like->grid;
     proto.p.blocks.set = &set->base;
+    proto.p.blocks.stored = &set->blocks;
     return node_make(like->session, &proto);
 }
 

@@ -17,34 +17,64 @@ tsr_status worker_buffer(worker *w, size_t bytes, buffer **out)
 
 /* ---- Copies ------------------------------------------------------------------------------------------------------ */
 
+/* A box as few axes: those that lie behind one another in both places are one. Axes of length 1 are left out. */
+typedef struct copy_axes {
+    int n;
+    int64_t count[TSR_MAX_NDIM], out[TSR_MAX_NDIM], in[TSR_MAX_NDIM];
+} copy_axes;
+
+static copy_axes join_axes(int ndim, const int64_t *count, const int64_t *out, const int64_t *in)
+{
+    copy_axes a = {.n = 0};
+    for (int d = 0; d < ndim; d++) {
+        int outer = a.n - 1;
+        if (count[d] == 1) continue;
+        if (outer >= 0 && a.out[outer] == out[d] * count[d] && a.in[outer] == in[d] * count[d]) {
+            a.count[outer] *= count[d];
+        } else {
+            a.count[outer = a.n++] = count[d];
+        }
+        a.out[outer] = out[d];
+        a.in[outer] = in[d];
+    }
+    return a;
+}
+
+static void copy_row(const kernels *k, tsr_dtype dtype, int64_t n, char *out, int64_t out_stride, const char *in,
+                     int64_t in_stride)
+{
+    int64_t size = item_size(dtype);
+    if (out_stride == size && in_stride == size) {
+        memcpy(out, in, (size_t)(n * size));
+    } else if (out_stride == size) {
+        k->gather[dtype][0](out, in, in_stride, (size_t)n);
+    } else if (in_stride == size) {
+        k->scatter[dtype](out, out_stride, in, (size_t)n);
+    } else {
+        for (int64_t i = 0; i < n; i++) memcpy(out + i * out_stride, in + i * in_stride, (size_t)size);
+    }
+}
+
 void copy_strided(const kernels *k, tsr_dtype dtype, int ndim, const int64_t *count, char *out, const int64_t *out_strides,
                   const char *in, const int64_t *in_strides)
 {
-    int64_t size = item_size(dtype), at[TSR_MAX_NDIM] = {0};
-    if (ndim == 0) {
-        memcpy(out, in, (size_t)size);
+    int64_t at[TSR_MAX_NDIM] = {0};
+    if (shape_size(ndim, count) == 0) return;
+    copy_axes a = join_axes(ndim, count, out_strides, in_strides);
+    if (a.n == 0) {
+        memcpy(out, in, tsr_dtype_size(dtype));
         return;
     }
-    int last = ndim - 1;
-    for (int d = 0; d < ndim; d++)
-        if (count[d] == 0) return;
+    int last = a.n - 1;
     for (;;) {
-        char *o = out;
-        const char *i = in;
-        for (int d = 0; d < last; d++) {
-            o += at[d] * out_strides[d];
-            i += at[d] * in_strides[d];
-        }
-        if (out_strides[last] == size) {
-            k->gather[dtype][0](o, i, in_strides[last], (size_t)count[last]);
-        } else if (in_strides[last] == size) {
-            k->scatter[dtype](o, out_strides[last], i, (size_t)count[last]);
-        } else {
-            for (int64_t n = 0; n < count[last]; n++) memcpy(o + n * out_strides[last], i + n * in_strides[last], (size_t)size);
-        }
+        copy_row(k, dtype, a.count[last], out, a.out[last], in, a.in[last]);
         int d = last - 1;
         for (; d >= 0; d--) {
-            if (++at[d] < count[d]) break;
+            out += a.out[d];
+            in += a.in[d];
+            if (++at[d] < a.count[d]) break;
+            out -= a.out[d] * a.count[d];
+            in -= a.in[d] * a.count[d];
             at[d] = 0;
         }
         if (d < 0) return;

@@ -62,6 +62,7 @@ static const grid *operand_grid(const builder *b, const operand *o, grid *chunks
         for (int d = 0; d < o->ndim; d++) chunks->axes[d] = axis_grid_regular(o->node->shape[d], chunk[d]);
         return chunks;
     }
+    if (o->kind == OPERAND_BLOCKS) return o->node->p.blocks.stored;
     return o->kind == OPERAND_STAGE ? &b->plan->stages[o->stage].outputs[o->output].blocks : &o->node->grid;
 }
 

@@ -500,3 +500,17 @@ def test_reduction_without_combine_and_released(s):
     with pytest.raises(tsr.Error, match="split_every is 1"):
         reduction(s, s.array(x), chunk, None, aggregate, "int64", "int64", split_every=1)
     assert len(gone) == 2
+
+
+def test_persisted_arrays_keep_their_chunks(s):
+    x = rng.normal(size=(20, 30))
+    for chunks in [(10, 10), (3, 30), (20, 1)]:
+        a = s.array(x, chunks)
+        for array, want in [(a, x), (s.call("tsr_rechunk", a, numbers((7, 4))), x), (s.map("negative", a), -x)]:
+            kept, seen = s.persist(array), []
+            assert chunk_sizes(s, kept) == chunk_sizes(s, array)
+            y = map_blocks(s, function(s, lambda b: seen.append(b.shape) or b), [kept], "float64")
+            equal(s.compute(y), want)
+            assert sorted(set(seen)) == sorted({(i, j) for i in chunk_sizes(s, array)[0] for j in chunk_sizes(s, array)[1]})
+            equal(s.compute(s.slice(kept, slice(1, None, 3), slice(None, None, -2))), want[1::3, ::-2])
+            np.testing.assert_allclose(s.compute(s.reduce("sum", kept, (0,))), want.sum(0), rtol=1e-12, atol=1e-12)
