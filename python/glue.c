@@ -32,6 +32,21 @@ tsr_array *glue_with_complex(glue_binary op, tsr_array *a, double real, double i
     return apply(op, a, tsr_complex(real, imag), reflected);
 }
 
+tsr_array *glue_slice(tsr_array *a, int n_items, const int64_t *items)
+{
+    tsr_index made[GLUE_MAX_ITEMS];
+    for (int i = 0; i < n_items; i++, items += 4) {
+        made[i] = (tsr_index){.kind = (tsr_index_kind)(items[0] & 3),
+                              .has_start = items[0] & 4,
+                              .has_stop = items[0] & 8,
+                              .has_step = items[0] & 16,
+                              .start = items[1],
+                              .stop = items[2],
+                              .step = items[3]};
+    }
+    return tsr_slice(a, n_items, made);
+}
+
 /* ---- Ctrl-C -------------------------------------------------------------------------------------------------------- */
 
 static tsr_session *volatile interrupted;

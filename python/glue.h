@@ -8,6 +8,11 @@ tsr_array *glue_with_int(glue_binary op, tsr_array *a, int64_t value, bool refle
 tsr_array *glue_with_float(glue_binary op, tsr_array *a, double value, bool reflected);
 tsr_array *glue_with_complex(glue_binary op, tsr_array *a, double real, double imag, bool reflected);
 
+/* tsr_slice of items that are four numbers each: the kind (tsr_index_kind) plus 4, 8 and 16 for a start, stop and step that are
+ * given; start; stop; step. At most GLUE_MAX_ITEMS. */
+enum { GLUE_MAX_ITEMS = 64 };
+tsr_array *glue_slice(tsr_array *a, int n_items, const int64_t *items);
+
 /* Between the two, an interrupt (SIGINT) cancels what the session computes, besides what it did before. Main thread only. */
 void glue_interrupts_begin(tsr_session *session);
 void glue_interrupts_end(void);

@@ -12,38 +12,48 @@ _SLICE, _INTEGER, _NEWAXIS, _ELLIPSIS = lib.TSR_INDEX_SLICE, lib.TSR_INDEX_INTEG
 _LEAST, _MOST = -(2**63), 2**63 - 1
 
 
-def _bound(value) -> tuple[bool, int]:
-    return (False, 0) if value is None else (True, min(max(operator.index(value), _LEAST), _MOST))
+def _bound(value) -> int:
+    return min(max(operator.index(value), _LEAST), _MOST)
 
 
 def basic_item(item):
-    """One item of a basic index as a tsr_index, or None if it is none."""
-    if type(item) is int:
-        return _INTEGER, False, False, False, item
-    if isinstance(item, slice):
-        (has_start, start), (has_stop, stop), (has_step, step) = _bound(item.start), _bound(item.stop), _bound(item.step)
-        return _SLICE, has_start, has_stop, has_step, start, stop, step
+    """One item of a basic index as glue_slice takes it, or None if it is none."""
+    kind = type(item)
+    if kind is int:
+        return _INTEGER, item, 0, 0
+    if kind is slice:
+        start, stop, step = item.start, item.stop, item.step
+        flags = (4 if start is not None else 0) + (8 if stop is not None else 0) + (16 if step is not None else 0)
+        return _SLICE + flags, _bound(start) if flags & 4 else 0, _bound(stop) if flags & 8 else 0, _bound(step) if flags & 16 else 0
     if item is None:
-        return (_NEWAXIS,)
+        return _NEWAXIS, 0, 0, 0
     if item is Ellipsis:
-        return (_ELLIPSIS,)
+        return _ELLIPSIS, 0, 0, 0
     if isinstance(item, (bool, np.bool_)) or isinstance(item, Node) or getattr(item, "ndim", 0):
         return None
     try:
-        return _INTEGER, False, False, False, operator.index(item)
+        return _INTEGER, operator.index(item), 0, 0
     except TypeError:
         return None
 
 
 def getitem(array: Node, key):
     """array[key]."""
-    items = key if isinstance(key, tuple) else (key,)
-    basic = [basic_item(item) for item in items]
-    if None in basic:
-        from ._fancy import getitem as fancy_getitem
+    items = key if type(key) is tuple else (key,)
+    numbers: list[int] = []
+    for item in items:
+        basic = basic_item(item)
+        if basic is None:
+            from ._fancy import getitem as fancy_getitem
 
-        return fancy_getitem(array, items)
-    p = lib.tsr_slice(array._p, len(basic), basic)
+            return fancy_getitem(array, items)
+        numbers += basic
+    if len(items) > lib.GLUE_MAX_ITEMS:
+        raise IndexError(f"too many indices: {len(items)}")
+    try:
+        p = lib.glue_slice(array._p, len(items), numbers)
+    except OverflowError:
+        raise IndexError("cannot fit 'int' into an index-sized integer") from None
     if not p:
         raise failure(IndexError)
     return make(p, array._s)
