@@ -207,6 +207,22 @@ class Array(Node):
     def __getitem__(self, key) -> "Array":
         return _indexing.getitem(self, key)
 
+    @property
+    def vindex(self) -> "_indexing.Points":
+        """Pointwise indexing, as Dask spells it: x.vindex[[0, 1], [2, 3]]."""
+        return _indexing.Points(self)
+
+    @property
+    def blocks(self) -> "_indexing.Blocks":
+        """Chunks by their numbers: x.blocks[0, 1:3]."""
+        return _indexing.Blocks(self)
+
+    partitions = blocks
+
+    def compute_chunk_sizes(self) -> "Array":
+        """The array itself: lengths are always known here. For programs written for Dask."""
+        return self
+
     def __setitem__(self, key, value) -> None:
         from ._fancy import setitem
 

@@ -57,3 +57,45 @@ def getitem(array: Node, key):
     if not p:
         raise failure(IndexError)
     return make(p, array._s)
+
+
+class Points:
+    """x.vindex[i, j]: arrays of integers that broadcast, as NumPy's own indexing has them here anyway."""
+
+    def __init__(self, array: Node) -> None:
+        self._array = array
+
+    def __getitem__(self, key):
+        return getitem(self._array, key)
+
+
+class Blocks:
+    """x.blocks[i, j]: chunks by their numbers along each axis, as an array of these chunks.
+
+    >>> import tessera as ts
+    >>> ts.arange(6, chunks=2).blocks[1].compute()
+    array([2, 3])
+    """
+
+    def __init__(self, array: Node) -> None:
+        self._array = array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._array.numblocks
+
+    def __getitem__(self, key):
+        keys, array = key if isinstance(key, tuple) else (key,), self._array
+        if len(keys) > array.ndim:
+            raise IndexError(f"too many indices: the array has {array.ndim} dimensions, {len(keys)} were given")
+        for axis, (key, lengths) in enumerate(zip(keys, self._array.chunks)):
+            ends = np.cumsum(lengths)
+            chosen = np.atleast_1d(np.arange(len(lengths))[key])
+            parts = [np.arange(ends[i] - lengths[i], ends[i]) for i in chosen]
+            places = np.concatenate(parts) if parts else np.arange(0)
+            whole = (slice(None),) * axis
+            if places.size and (np.diff(places) == 1).all():
+                array = array[(*whole, slice(int(places[0]), int(places[-1]) + 1))]
+            else:
+                array = array[(*whole, places)]
+        return array

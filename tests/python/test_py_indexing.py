@@ -81,3 +81,14 @@ def test_bad_indices(x, key):
 def test_bad_values(x):
     with pytest.raises(ValueError, match="broadcast"):
         x[0] = np.zeros(3)
+
+
+def test_blocks_and_points(x):
+    heights = x.chunks[0]
+    same(x.blocks[0], VALUES[:heights[0]])
+    same(x.blocks[-1, 0], VALUES[-heights[-1]:, :x.chunks[1][0]])
+    same(x.blocks[:, ::-1][:, :x.chunks[1][-1]], VALUES[:, -x.chunks[1][-1]:])
+    assert x.blocks.shape == x.numblocks and x.compute_chunk_sizes() is x
+    same(x.vindex[[0, 1], [2, 3]], VALUES[[0, 1], [2, 3]])
+    with pytest.raises(IndexError):
+        x.blocks[100]
