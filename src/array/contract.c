@@ -252,7 +252,7 @@ tsr_array *array_contract(const char *name, tsr_array *a, const int *left, tsr_a
     if (x.array) take_diagonals(&y);
     if (!x.array || !y.array || check_lengths(name, &x, &y) != TSR_OK) goto done;
     /* An axis of length 1 beside a longer one, or one that the other has not, sums with nothing. */
-    uint32_t ones_x = labels_of(&x, true), ones_y = labels_of(&y, true), in_x = labels_of(&x, false), in_y = labels_of(&y, false);
+    uint32_t ones_x = labels_of(&x, true), ones_y = labels_of(&y, true), in_x, in_y = labels_of(&y, false);
     drop_axes(&x, ones_x & (in_y | ~wanted) & ~(ones_y & wanted), false);
     if (!x.array) goto done;
     drop_axes(&y, ones_y & (labels_of(&x, false) | ~wanted), false);
