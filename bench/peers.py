@@ -154,6 +154,30 @@ def _(options):
     return lambda: run(b)
 
 
+# ---- Products of matrices --------------------------------------------------------------------------------------------
+
+
+def side(options):
+    return int(8000 * options.scale ** (1 / 3))
+
+
+@peer("matmul", "numpy")
+def _(options):
+    n = side(options)
+    a = np.random.default_rng(1).random((n, n))
+    return lambda: (a @ a).sum()
+
+
+@peer("matmul", "dask")
+def _(options):
+    import dask.array as da
+
+    def run():
+        a = da.random.random((side(options), side(options)), chunks=1000)
+        return (a @ a).sum().compute()
+    return run
+
+
 # ---- Chains of elementwise operations on data in memory --------------------------------------------------------------
 
 @peer("chain_sum", "numpy")

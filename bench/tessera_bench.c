@@ -190,6 +190,13 @@ static tsr_status run_histogram(bench *b, double *value)
     return status;
 }
 
+static tsr_status run_matmul(bench *b, double *value)
+{
+    int64_t n = (int64_t)(8000 * cbrt(b->scale)), shape[2] = {n, n};
+    tsr_array *a = tsr_random_uniform(b->session, 1, 0, 1, TSR_F64, 2, shape, (int64_t[]){1000, 1000});
+    return single(tsr_sum(tsr_matmul(a, a), 0, NULL, false), value);
+}
+
 static tsr_status run_mean(bench *b, double *value) { return single(tsr_mean(b->x, 0, NULL, false), value); }
 static tsr_status run_mean_space(bench *b, double *value) { return total(tsr_mean(b->x, 2, (int[]){1, 2}, false), value); }
 static tsr_status run_mean_time(bench *b, double *value) { return total(tsr_mean(b->x, 1, (int[]){0}, false), value); }
@@ -275,6 +282,7 @@ static const workload workloads[] = {
     {"chain_sum", prepare_table, run_chain_sum},
     {"cos_mean", prepare_table, run_cos_mean},
     {"histogram", NULL, run_histogram},
+    {"matmul", NULL, run_matmul},
     {"mean", prepare_climate, run_mean},
     {"mean_space", prepare_climate, run_mean_space},
     {"mean_time", prepare_climate, run_mean_time},

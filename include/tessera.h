@@ -675,6 +675,61 @@ typedef struct tsr_source {
 /* An array that is read through a callback, region by region. */
 TSR_API tsr_array *tsr_from_source(tsr_session *session, const tsr_source *source, const int64_t *chunks);
 
+/* ---- Looking up, counting, differences ----------------------------------------------------------------------------- */
+
+/* Where each element of v would have to be put into the sorted 1-d array `a` (int64): before equal ones, or (right) after them.
+ * sorter (may be NULL): the indices that sort `a`. Tables that are searched are one block that every task reads. */
+TSR_API tsr_array *tsr_searchsorted(tsr_array *a, tsr_array *v, bool right, tsr_array *sorter);
+/* Numbers of the bins that elements fall into; `bins` rises or falls. right: bins include their right edge. */
+TSR_API tsr_array *tsr_digitize(tsr_array *x, tsr_array *bins, bool right);
+/* Is each element one of test_elements? invert: is it none of them? */
+TSR_API tsr_array *tsr_isin(tsr_array *element, tsr_array *test_elements, bool invert);
+/* Straight lines between the points (xp, fp), xp rising. left and right: the values beyond the ends (NULL: the end's own). A period
+ * other than 0: xp may be in any order, and goes round. Float64. */
+TSR_API tsr_array *tsr_interp(tsr_array *x, tsr_array *xp, tsr_array *fp, const double *left, const double *right, double period);
+/* How often each integer from 0 on occurs (int64), or the sums of the weights (float64). As the length of the result is a value,
+ * the greatest element is computed by the call. */
+TSR_API tsr_array *tsr_bincount(tsr_array *x, tsr_array *weights, int64_t minlength);
+/* Counts (or sums of weights, which may be NULL) over n dimensions, as float64 of shape (bins[0].n, bins[1].n, ...): samples[d] is
+ * the 1-d array of coordinates along dimension d. */
+TSR_API tsr_array *tsr_histogramdd(int n, tsr_array *const *samples, const tsr_bins *bins, tsr_array *weights, bool density);
+/* Covariances of variables in rows (rowvar) or columns; y (may be NULL) holds more of them. The divisor is n - ddof; NumPy's default
+ * is ddof 1, and 0 with bias. fweights: how often an observation occurs; aweights: how much it counts (either may be NULL). */
+TSR_API tsr_array *tsr_cov(tsr_array *m, tsr_array *y, bool rowvar, double ddof, tsr_array *fweights, tsr_array *aweights);
+TSR_API tsr_array *tsr_corrcoef(tsr_array *x, tsr_array *y, bool rowvar);
+/* Differences of the flattened array's neighbours, with to_begin before and to_end after them (either may be NULL). */
+TSR_API tsr_array *tsr_ediff1d(tsr_array *a, tsr_array *to_end, tsr_array *to_begin);
+/* Slopes along one axis: central differences inside, one-sided ones of order edge_order (1 or 2) at the ends. The places are `step`
+ * apart, or at these coordinates (a 1-d array; then step does not count). */
+TSR_API tsr_array *tsr_gradient(tsr_array *f, int axis, double step, tsr_array *coordinates, int edge_order);
+/* Jumps of more than discont (at least half a period; NaN: that) become their complement to the period. */
+TSR_API tsr_array *tsr_unwrap(tsr_array *p, double discont, int axis, double period);
+/* Of two 1-d arrays; mode "full", "same" or "valid" as NumPy has them. correlate conjugates v. */
+TSR_API tsr_array *tsr_convolve(tsr_array *a, tsr_array *v, const char *mode);
+TSR_API tsr_array *tsr_correlate(tsr_array *a, tsr_array *v, const char *mode);
+
+/* ---- From few numbers ---------------------------------------------------------------------------------------------- */
+
+/* n rows, m columns (m = -1: n), ones on and below the k-th diagonal. */
+TSR_API tsr_array *tsr_tri(tsr_session *session, int64_t n, int64_t m, int64_t k, tsr_dtype dtype, const int64_t *chunks);
+/* A vector becomes the k-th diagonal of a square, of a matrix that diagonal is taken. */
+TSR_API tsr_array *tsr_diag(tsr_array *v, int64_t k);
+/* The flattened array as the k-th diagonal of a square. */
+TSR_API tsr_array *tsr_diagflat(tsr_array *v, int64_t k);
+/* Element (d, i, j, ...) is the d-th of i, j, ...: shape (ndim, *shape). chunks are for `shape`. */
+TSR_API tsr_array *tsr_indices(tsr_session *session, int ndim, const int64_t *shape, tsr_dtype dtype, const int64_t *chunks);
+/* n arrays of n dimensions from vectors of coordinates; with ij the first runs along axis 0, otherwise ("xy") along axis 1. On
+ * failure none is made. */
+TSR_API tsr_status tsr_meshgrid(int n, tsr_array *const *arrays, bool ij, tsr_array **results);
+/* base to the power of n evenly spaced numbers. */
+TSR_API tsr_array *tsr_logspace(tsr_session *session, double start, double stop, int64_t n, bool endpoint, double base,
+                                tsr_dtype dtype, const int64_t *chunks);
+/* n numbers, each the same multiple of the one before; the first and (endpoint) the last are exact. */
+TSR_API tsr_array *tsr_geomspace(tsr_session *session, double start, double stop, int64_t n, bool endpoint, tsr_dtype dtype,
+                                 const int64_t *chunks);
+/* Powers of a vector in columns, falling or rising; n columns (-1: as many as rows). */
+TSR_API tsr_array *tsr_vander(tsr_array *x, int64_t n, bool increasing);
+
 /* ---- Products ---------------------------------------------------------------------------------------------------- */
 
 /* NumPy's functions, with its rules and dtypes; any chunks meet. Floats and complex numbers are multiplied by OpenBLAS, integers

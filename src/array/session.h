@@ -25,6 +25,8 @@ struct tsr_session {
     /* Computes arrays into variables of a file (engine/api.c: engine_store), for layers below the engine. Set when the session
      * opens. */
     tsr_status (*store)(int n, tsr_array *const *arrays, store_writer *w, const int *vars);
+    /* tsr_compute, for constructors whose result has a length that is a value of an array. Set when the session opens. */
+    tsr_status (*compute)(int n, tsr_array *const *arrays, void *const *outs);
     bool optimizes;          /* expressions are rewritten before they are planned; TESSERA_OPTIMIZE=0 switches it off */
     size_t auto_chunk_bytes; /* what chunks=NULL aims at for arrays that come from nowhere */
 

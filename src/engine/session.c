@@ -33,6 +33,7 @@ static tsr_status engine_new(tsr_session *s, const tsr_options *options)
     tsr_status status = keeper_new(s->buffers, budget, scratch_folder(options), &e->keeper);
     s->engine = e;
     s->store = engine_store;
+    s->compute = tsr_compute;
     return status;
 }
 
