@@ -307,7 +307,7 @@ static int64_t wrap_knots(const double *x, const double *y, int64_t n, double pe
 static double interpolate(const knot *k, int64_t n, double x, const interp_options *o)
 {
     int64_t low = 0, high = n;
-    if (x != x) return x;
+    if (x != x) return n == 1 ? k[0].y : x; /* as NumPy */
     if (x > k[n - 1].x) return o->has_right ? o->right : k[n - 1].y;
     if (x < k[0].x) return o->has_left ? o->left : k[0].y;
     while (high - low > 1) { /* the last knot that is not after x */

@@ -106,6 +106,7 @@ static tsr_status begin_state(worker *w, const stage *s, const contract_domain *
         if (d->side[a] != SIDE_SUM) cells *= tile->count[a];
     size_t bytes = (size_t)cells * tsr_dtype_size(s->outputs[0].dtype);
     TRY(buffer_new(w->run->buffers, bytes, &f->state));
+    keeper_hold(w->run->keeper, f->state->size_bytes);
     memset(f->state->data, 0, bytes);
     return TSR_OK;
 }

@@ -131,9 +131,14 @@ static tsr_status require(worker *w, task t, const region *domain, int64_t previ
     return status;
 }
 
-static void free_making(making *m, int64_t n_runs)
+/* The states of a contraction are as large as blocks, and count as held while its tasks wait. */
+static void free_making(run *r, const stage *s, making *m)
 {
-    for (int64_t i = 0; m->folds && i < n_runs; i++) buffer_unref(m->folds[i].state);
+    for (int64_t i = 0; m->folds && i < s->n_runs; i++) {
+        buffer *state = m->folds[i].state;
+        if (state && s->kind == STAGE_CONTRACT) keeper_let_go(r->keeper, state->size_bytes);
+        buffer_unref(state);
+    }
     mem_free(m->folds);
     mem_free(m);
 }
@@ -156,7 +161,7 @@ static tsr_status block_done(worker *w, int stage_number, int64_t block)
         }
         mem_free(link);
     }
-    free_making(m, r->plan->stages[stage_number].n_runs);
+    free_making(r, &r->plan->stages[stage_number], m);
     if (r->n_idle > 0) pthread_cond_broadcast(&r->work);
     pthread_mutex_unlock(&r->lock);
     return status;
@@ -485,7 +490,7 @@ static void free_parked(run *r)
                 if (--link->who->missing == 0) mem_free(link->who);
                 mem_free(link);
             }
-            free_making(m, r->plan->stages[i].n_runs);
+            free_making(r, &r->plan->stages[i], m);
         }
     }
 }

@@ -25,7 +25,7 @@ def same(got, want, rtol=1e-12):
     if want.dtype.kind in "biu":
         np.testing.assert_array_equal(got, want)
     else:
-        np.testing.assert_allclose(got, want, rtol=rtol if want.dtype.itemsize != 4 else 1e-5, atol=1e-12 if want.dtype.itemsize != 4 else 1e-5)
+        np.testing.assert_allclose(got, want, rtol=rtol if want.dtype.itemsize != 4 else 1e-4, atol=1e-12 if want.dtype.itemsize != 4 else 1e-4)
 
 
 def chunked(s, a):
@@ -207,3 +207,50 @@ def test_unwrap(s):
     for period in (360, 7):
         same(s.compute(s.call("tsr_unwrap", chunked(s, n), D(np.nan), I(0), D(period))), np.unwrap(n, period=period))
     same(s.compute(s.call("tsr_unwrap", chunked(s, n.astype("int16")), D(np.nan), I(0), D(2 * np.pi))), np.unwrap(n.astype("int16")))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int16", "float32", "float64", "complex128"])
+def test_convolve(s, dtype):
+    for n, m in [(30, 4), (4, 30), (7, 7), (1, 1), (5, 1), (2000, 33)]:
+        a, v = sample(dtype, n), sample(dtype, m)
+        for mode in ("full", "same", "valid"):
+            same(s.compute(s.call("tsr_convolve", chunked(s, a), chunked(s, v), mode.encode())), np.convolve(a, v, mode), rtol=1e-9)
+            same(s.compute(s.call("tsr_correlate", chunked(s, a), chunked(s, v), mode.encode())), np.correlate(a, v, mode), rtol=1e-9)
+    with pytest.raises(tsr.Error, match="empty"):
+        s.call("tsr_convolve", s.array(np.ones(0)), s.array(np.ones(2)), b"full")
+    with pytest.raises(tsr.Error, match="no mode 'middle'"):
+        s.call("tsr_convolve", s.array(np.ones(3)), s.array(np.ones(2)), b"middle")
+
+
+# ---- From few numbers ---------------------------------------------------------------------------------------------------------------
+
+
+def test_grids(s):
+    code = tsr.CODES
+    f8 = I(code[np.dtype("float64")])
+    for n, m, k in [(4, 4, 0), (3, 6, 2), (6, 3, -1), (0, 3, 0)]:
+        same(s.compute(s.call("tsr_tri", s.s, L(n), L(m), L(k), f8, None)), np.tri(n, m, k))
+    for v in (sample("int64", 5), sample("complex64", 1), sample("float64", 0), sample("float64", (4, 6))):
+        for k in (-2, 0, 1):
+            same(s.compute(s.call("tsr_diag", chunked(s, v), L(k))), np.diag(v, k))
+            same(s.compute(s.call("tsr_diagflat", chunked(s, v), L(k))), np.diagflat(v, k))
+    for shape in ((3, 4, 2), (5,), (0, 2), ()):
+        got = s.call("tsr_indices", s.s, I(len(shape)), tsr.numbers(shape), I(code[np.dtype("int32")]), None)
+        if shape:
+            same(s.compute(got), np.indices(shape, np.int32))
+    arrays = [sample("float64", 3), sample("int32", 4), sample("float32", 2)]
+    for n in (1, 2, 3):
+        for ij in (False, True):
+            outs = (P * n)()
+            assert s.lib.tsr_meshgrid(I(n), (P * n)(*[chunked(s, a) for a in arrays[:n]]), B(ij), outs) == 0
+            for got, want in zip(outs, np.meshgrid(*arrays[:n], indexing="ij" if ij else "xy")):
+                same(s.compute(got), want)
+    for start, stop, n, end in [(0, 3, 10, True), (2, -1, 7, False), (1, 1, 1, True), (0, 1, 0, True)]:
+        same(s.compute(s.call("tsr_logspace", s.s, D(start), D(stop), L(n), B(end), D(2.0), f8, None)), np.logspace(start, stop, n, end, 2.0))
+    for start, stop, n, end in [(1, 1000, 4, True), (-2, -32, 5, False), (8, 0.5, 9, True), (3, 3, 1, True)]:
+        same(s.compute(s.call("tsr_geomspace", s.s, D(start), D(stop), L(n), B(end), f8, None)), np.geomspace(start, stop, n, end))
+    with pytest.raises(tsr.Error, match="other than zero"):
+        s.call("tsr_geomspace", s.s, D(0), D(1), L(3), B(True), f8, None)
+    for x in (sample("int16", 4), sample("float64", 5), np.array([True, False])):
+        for n, up in [(-1, False), (3, True), (0, False)]:
+            same(s.compute(s.call("tsr_vander", chunked(s, x), L(n), B(up))), np.vander(x, None if n < 0 else n, up))
