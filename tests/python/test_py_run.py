@@ -185,3 +185,23 @@ def test_other_threads_run_meanwhile():
     ended = time.monotonic()
     timer.join()
     assert seen[0] < ended + 0.05
+
+
+def resident_bytes():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_ten_thousand_cycles_leak_nothing():
+    values = np.random.default_rng(1).random(1000)
+
+    def cycle():
+        x = ts.from_array(values, chunks=100)
+        ((x - x.mean()) * 2)[::3].compute()
+
+    for _ in range(1000):
+        cycle()
+    before = resident_bytes()
+    for _ in range(10_000):
+        cycle()
+    assert resident_bytes() - before < 4 * 2**20
