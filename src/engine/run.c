@@ -209,6 +209,16 @@ static box nth_tile(const stage *s, int64_t i)
 }
 static int64_t n_tiles(const stage *s) { return stage_folds(s) ? stage_n_blocks(s) * s->n_folds : s->n_tasks; }
 
+/* Tiles outside of what the roots ask for are never run. */
+static bool is_asked_for(const stage *s, const box *tile)
+{
+    for (int d = 0; d < tile->ndim; d++) {
+        int64_t start = s->needed.start[d], end = start + s->needed.count[d];
+        if (tile->start[d] >= end || tile->start[d] + tile->count[d] <= start) return false;
+    }
+    return true;
+}
+
 static tsr_status count_uses(run *r)
 {
     for (int i = 0; i < r->plan->n_stages; i++) {
@@ -216,6 +226,7 @@ static tsr_status count_uses(run *r)
         if (!s->is_needed || !reads_large_sets(r, s->body)) continue;
         for (int64_t k = 0; k < n_tiles(s); k++) {
             box tile = nth_tile(s, k);
+            if (!is_asked_for(s, &tile)) continue;
             region domain = region_of_box(&tile);
             TRY(fetch_dependencies(r->plan, s->body, &domain, count_use, r));
         }
