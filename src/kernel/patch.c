@@ -332,8 +332,8 @@ void patch_run(runner *r)
         const step *s = &r->steps[i];
         if (s->is_hoisted) {
             if (!s->is_kept) continue;
-            bool by_rows = s->form == ALONG_ROWS;
-            int64_t at = r->at[r->b->ndim - (by_rows ? 2 : 1)], n = by_rows ? r->rows : r->cols;
+            int dim = r->b->ndim - (s->form == ALONG_ROWS ? 2 : 1);
+            int64_t at = s->form ? r->at[dim] : 0, n = s->form == ALONG_ROWS ? r->rows : r->cols;
             r->values[i] = (value){.data = s->out + at * s->size, .pitch = r->cols, .form = n > 1 ? s->form : 0};
             continue;
         }
@@ -345,13 +345,14 @@ void patch_run(runner *r)
     }
 }
 
+/* In the order of the program, for which it has its registers: what does not vary at all is worked out each time. */
 void patch_hoist(runner *r)
 {
     int row_dim = r->b->ndim - 2, col_dim = r->b->ndim - 1;
     if (!r->hoists) return;
     r->at[row_dim] = r->at[col_dim] = 0;
     r->next_rows = r->next_cols = 0;
-    for (int form = ALONG_ROWS; form <= ALONG_COLS; form++) {
+    for (int form = 0; form <= ALONG_COLS; form++) {
         r->rows = form == ALONG_ROWS ? r->b->count[row_dim] : 1;
         r->cols = form == ALONG_COLS ? r->b->count[col_dim] : 1;
         if (patch_size(r) > r->p->patch_elements) continue;

@@ -124,7 +124,8 @@ static inline bool patch_folds_as_one(const runner *r, const accumulator_binding
 
 /* Works out the steps; the binding has its final order of dimensions. */
 void patch_prepare(runner *r);
-/* Before the first patch of a plane: what varies along its rows or its columns only is worked out for all of them. */
+/* Before the first patch of a plane: what varies along its rows or its columns only, or not at all, is worked out for all of it.
+ */
 void patch_hoist(runner *r);
 void patch_run(runner *r);
 

@@ -49,6 +49,7 @@ static bool is_absorbed(const runner *r, int i)
     int into = r->p->instrs[i].feeds, col_dim = r->b->ndim - 1;
     if (into < 0 || r->steps[i].form != r->steps[into].form) return false;
     const step *s = &r->steps[into];
+    if (s->in->kind != INSTR_MAP && s->form == 0) return false; /* one element for all patches */
     if (s->in->kind == INSTR_STORE) return s->col_stride == s->size || r->b->count[col_dim] == 1;
     return s->in->kind == INSTR_MAP || r->b->accumulators[s->in->slot].cells[col_dim] == 0 || r->b->count[col_dim] == 1;
 }
@@ -76,7 +77,7 @@ static void add_chain(runner *r, int i, chain_op start)
     add_part(r, op, n_fed == 2 ? PUSHED_OPERAND : in->n_inputs > 1 ? in->inputs[!at_hand] : NO_OPERAND);
 }
 
-/* Can the value of step i be worked out once for all rows or columns of a plane? */
+/* Can the value of step i be worked out once for all rows or columns of a plane, or for all of both? */
 static bool can_be_hoisted(const runner *r, int i)
 {
     const step *s = &r->steps[i];
@@ -84,7 +85,7 @@ static bool can_be_hoisted(const runner *r, int i)
     instr_kind kind = s->in->kind, end = r->steps[i].in->kind;
     if (kind == INSTR_CONST || kind == INSTR_LOAD || end == INSTR_STORE || end == INSTR_FOLD) return false;
     int dim = r->b->ndim - (s->form == ALONG_ROWS ? 2 : 1);
-    return (s->form == ALONG_ROWS || s->form == ALONG_COLS) && r->b->count[dim] <= r->p->patch_elements;
+    return s->form == 0 || (s->form != FULL && r->b->count[dim] <= r->p->patch_elements);
 }
 
 /* Which values are worked out once for a plane: if all that patches use of them can be kept. */
