@@ -684,23 +684,24 @@ TSR_API tsr_array *tsr_searchsorted(tsr_array *a, tsr_array *v, bool right, tsr_
 TSR_API tsr_array *tsr_digitize(tsr_array *x, tsr_array *bins, bool right);
 /* Is each element one of test_elements? invert: is it none of them? */
 TSR_API tsr_array *tsr_isin(tsr_array *element, tsr_array *test_elements, bool invert);
-/* Straight lines between the points (xp, fp), xp rising. left and right: the values beyond the ends (NULL: the end's own). A period
- * other than 0: xp may be in any order, and goes round. Float64. */
+/* Straight lines between the points (xp, fp), xp rising. left and right: the values beyond the ends (NULL: the end's own). A
+ * period other than 0: xp may be in any order, and goes round. Float64. */
 TSR_API tsr_array *tsr_interp(tsr_array *x, tsr_array *xp, tsr_array *fp, const double *left, const double *right, double period);
 /* How often each integer from 0 on occurs (int64), or the sums of the weights (float64). As the length of the result is a value,
  * the greatest element is computed by the call. */
 TSR_API tsr_array *tsr_bincount(tsr_array *x, tsr_array *weights, int64_t minlength);
-/* Counts (or sums of weights, which may be NULL) over n dimensions, as float64 of shape (bins[0].n, bins[1].n, ...): samples[d] is
- * the 1-d array of coordinates along dimension d. */
+/* Counts (or sums of weights, which may be NULL) over n dimensions, as float64 of shape (bins[0].n, bins[1].n, ...): samples[d]
+ * is the 1-d array of coordinates along dimension d. */
 TSR_API tsr_array *tsr_histogramdd(int n, tsr_array *const *samples, const tsr_bins *bins, tsr_array *weights, bool density);
-/* Covariances of variables in rows (rowvar) or columns; y (may be NULL) holds more of them. The divisor is n - ddof; NumPy's default
- * is ddof 1, and 0 with bias. fweights: how often an observation occurs; aweights: how much it counts (either may be NULL). */
+/* Covariances of variables in rows (rowvar) or columns; y (may be NULL) holds more of them. The divisor is n - ddof; NumPy's
+ * default is ddof 1, and 0 with bias. fweights: how often an observation occurs; aweights: how much it counts (either may be
+ * NULL). */
 TSR_API tsr_array *tsr_cov(tsr_array *m, tsr_array *y, bool rowvar, double ddof, tsr_array *fweights, tsr_array *aweights);
 TSR_API tsr_array *tsr_corrcoef(tsr_array *x, tsr_array *y, bool rowvar);
 /* Differences of the flattened array's neighbours, with to_begin before and to_end after them (either may be NULL). */
 TSR_API tsr_array *tsr_ediff1d(tsr_array *a, tsr_array *to_end, tsr_array *to_begin);
-/* Slopes along one axis: central differences inside, one-sided ones of order edge_order (1 or 2) at the ends. The places are `step`
- * apart, or at these coordinates (a 1-d array; then step does not count). */
+/* Slopes along one axis: central differences inside, one-sided ones of order edge_order (1 or 2) at the ends. The places are
+ * `step` apart, or at these coordinates (a 1-d array; then step does not count). */
 TSR_API tsr_array *tsr_gradient(tsr_array *f, int axis, double step, tsr_array *coordinates, int edge_order);
 /* Jumps of more than discont (at least half a period; NaN: that) become their complement to the period. */
 TSR_API tsr_array *tsr_unwrap(tsr_array *p, double discont, int axis, double period);
