@@ -11,6 +11,7 @@ from ._manipulation import (append, array_split, atleast_1d, atleast_2d, atleast
                             concat, concatenate, diagonal, diff, dsplit, dstack, expand_dims, flip, fliplr, flipud, hsplit, hstack,
                             matrix_transpose, moveaxis, pad, permute_dims, ravel, repeat, reshape, roll, rollaxis, rot90, row_stack, split,
                             squeeze, stack, swapaxes, take, tile, transpose, tril, triu, unstack, vsplit, vstack)
+from ._numeric import (bincount, convolve, corrcoef, correlate, cov, digitize, ediff1d, gradient, interp, searchsorted, unwrap)
 from ._products import dot, einsum, inner, kron, matmul, outer, tensordot, trace, vdot, vecdot
 from ._reductions import (all, any, argmax, argmin, average, count_nonzero, cumprod, cumsum, histogram, histogram_bin_edges, max, mean,
                           median, min, nanargmax, nanargmin, nancumprod, nancumsum, nanmax, nanmean, nanmedian, nanmin, nanpercentile,

@@ -1,0 +1,47 @@
+"""Looking up, counting, differences and convolutions of the package against NumPy."""
+import numpy as np
+import pytest
+
+import tessera as ts
+
+rng = np.random.default_rng(8)
+A, B = rng.normal(0, 1, 50), rng.normal(0, 1, (7, 40))
+N = rng.integers(0, 9, 60)
+
+CALLS = {
+    "searchsorted": lambda m, w: m.searchsorted(np.sort(A), w(B), side="right"), "searchsorted sorter": lambda m, w: m.searchsorted(A, w(B), sorter=np.argsort(A)),
+    "digitize": lambda m, w: m.digitize(w(B), np.array([-1.0, 0, 1])), "interp": lambda m, w: m.interp(w(B), np.sort(A), A, left=-9), "interp period": lambda m, w: m.interp(w(B), A, A, period=2.5),
+    "bincount": lambda m, w: m.bincount(w(N), minlength=12), "bincount weights": lambda m, w: m.bincount(w(N), np.arange(60.0)),
+    "cov": lambda m, w: m.cov(w(B)), "cov bias": lambda m, w: m.cov(w(B), bias=True, aweights=np.arange(1.0, 41)), "cov y": lambda m, w: m.cov(w(A), A[::-1].copy(), ddof=0),
+    "corrcoef": lambda m, w: m.corrcoef(w(B), rowvar=False), "ediff1d": lambda m, w: m.ediff1d(w(B), to_begin=[1.0, 2], to_end=3.0),
+    "gradient": lambda m, w: m.gradient(w(B), 2.0, axis=1, edge_order=2), "gradient places": lambda m, w: m.gradient(w(A), np.cumsum(np.arange(1.0, 51))), "gradient axis 0": lambda m, w: m.gradient(w(B))[0],
+    "unwrap": lambda m, w: m.unwrap(w(B * 4), axis=0), "unwrap discont": lambda m, w: m.unwrap(w(N), discont=3, period=7),
+    "convolve": lambda m, w: m.convolve(w(A), A[:7]), "convolve same": lambda m, w: m.convolve(w(N), N[:4], "same"), "correlate": lambda m, w: m.correlate(w(A), A[:9]),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("chunk", [7, 100])
+def test_as_numpy(name, chunk):
+    want = CALLS[name](np, lambda a: a)
+    made = CALLS[name](ts, lambda a: ts.from_array(a, chunks=chunk))
+    assert isinstance(made, ts.Array)
+    got = made.compute()
+    assert got.shape == want.shape and got.dtype == want.dtype
+    np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)
+
+
+def test_numpys_own_functions_stay_lazy():
+    x = ts.from_array(B, chunks=(3, 9))
+    assert isinstance(np.cov(x), ts.Array) and isinstance(np.interp(x, np.sort(A), A), ts.Array)
+    assert [type(g) for g in np.gradient(x)] == [ts.Array, ts.Array]
+
+
+@pytest.mark.parametrize("call", [lambda m, x: m.searchsorted(A, x, side="up"), lambda m, x: m.gradient(x, 1.0, 2.0, 3.0), lambda m, x: m.cov(x, ddof=0.5), lambda m, x: m.interp(x, A, A, period=0),
+                                  lambda m, x: m.gradient(x, axis=5), lambda m, x: m.bincount(np.array([-1, 2])), lambda m, x: m.convolve(x[0], A, "wide")])
+def test_errors_are_numpys(call):
+    with pytest.raises(Exception) as ours:
+        call(ts, ts.from_array(B))
+    with pytest.raises(Exception) as theirs:
+        call(np, B)
+    assert isinstance(ours.value, (type(theirs.value), ValueError)), (ours.value, theirs.value)
