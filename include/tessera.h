@@ -402,18 +402,24 @@ typedef enum tsr_index_kind {
     TSR_INDEX_SLICE = 0,
     TSR_INDEX_INTEGER = 1,
     TSR_INDEX_NEWAXIS = 2,
-    TSR_INDEX_ELLIPSIS = 3
+    TSR_INDEX_ELLIPSIS = 3,
+    TSR_INDEX_ARRAY = 4, /* of integers */
+    TSR_INDEX_MASK = 5
 } tsr_index_kind;
 
-/* One item of a[...]. A slice's start, stop and step count only where has_ says so: all zero is `:`. An integer is in start. */
+/* One item of a[...]. A slice's start, stop and step count only where has_ says so: all zero is `:`. An integer is in start. An
+ * array of integers is in memory, dense, and copied; a mask is an array of bool. */
 typedef struct tsr_index {
     tsr_index_kind kind;
     bool has_start, has_stop, has_step;
     int64_t start, stop, step;
+    int ndim;
+    const int64_t *shape, *indices;
+    tsr_array *mask;
 } tsr_index;
 
-/* a[items], NumPy's basic indexing: negative numbers count from the end, slices are cut to the axis, an integer drops its axis
- * (TSR_ERR_INDEX if it is out of range), axes not named are whole. */
+/* a[items], NumPy's basic indexing (no arrays, no masks): negative numbers count from the end, slices are cut to the axis, an
+ * integer drops its axis (TSR_ERR_INDEX if it is out of range), axes not named are whole. */
 TSR_API tsr_array *tsr_slice(tsr_array *a, int n_items, const tsr_index *items);
 /* axes[i] is the axis of `a` that becomes axis i; NULL reverses them. */
 TSR_API tsr_array *tsr_transpose(tsr_array *a, const int *axes);
@@ -674,6 +680,24 @@ typedef struct tsr_source {
 } tsr_source;
 /* An array that is read through a callback, region by region. */
 TSR_API tsr_array *tsr_from_source(tsr_session *session, const tsr_source *source, const int64_t *chunks);
+
+/* ---- Choosing, inserting, deleting --------------------------------------------------------------------------------- */
+
+/* For each element the choice whose condition (an array of bool) is the first to hold, or else `otherwise`. */
+TSR_API tsr_array *tsr_select(int n, tsr_array *const *conditions, tsr_array *const *choices, tsr_array *otherwise);
+/* For each element of x the value of the last condition that holds; where none does, values[n], or 0 if there are only n values.
+ * The result has x's shape and dtype. */
+TSR_API tsr_array *tsr_piecewise(tsr_array *x, int n, tsr_array *const *conditions, int n_values, tsr_array *const *values);
+/* For each element the choice of that number. Numbers out of range: mode "raise" fails when it is computed, "wrap" counts them
+ * modulo n, "clip" takes the first or the last choice. */
+TSR_API tsr_array *tsr_choose(tsr_array *a, int n, tsr_array *const *choices, const char *mode);
+/* Without these places (an integer, a slice, or a 1-d array) along an axis. */
+TSR_API tsr_array *tsr_delete(tsr_array *a, const tsr_index *places, int axis);
+/* With values before these places (an integer, a slice, or a 1-d array) along an axis; the values broadcast, and take a's dtype.
+ * At one place any number of them is put in; if it is an integer, their first axis runs along `axis`. */
+TSR_API tsr_array *tsr_insert(tsr_array *a, const tsr_index *places, tsr_array *values, int axis);
+/* values behind `a` along an axis: tsr_concatenate of two. */
+TSR_API tsr_array *tsr_append(tsr_array *a, tsr_array *values, int axis);
 
 /* ---- Looking up, counting, differences ----------------------------------------------------------------------------- */
 

@@ -5,6 +5,7 @@ A handle (`Node`, of which `Array` is the only class) holds one reference to an 
 from __future__ import annotations
 
 import numpy as np
+from numpy.exceptions import AxisError
 
 from ._lib import CODES, DTYPES, dtype_code, failure, ffi, lib
 from ._session import Session, current
@@ -31,10 +32,10 @@ class Node:
 _class = Node  # what make() makes: _array.py puts Array here
 
 
-def make(p, session: Session):
-    """The array of a new reference; NULL raises the reason."""
+def make(p, session: Session, index_error: type[Exception] = AxisError):
+    """The array of a new reference; NULL raises the reason (see failure)."""
     if not p:
-        raise failure()
+        raise failure(index_error)
     array = _new(_class)
     array._p = p
     array._s = session

@@ -3,14 +3,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._core import asnode, common
-from ._creation import arange, asarray, linspace, shape_of, zeros
-from ._elementwise import UFUNCS
-from ._functions import where
-from ._manipulation import broadcast_arrays, broadcast_to, concatenate, diagonal, ravel, reshape, squeeze, stack
+from . import _chunks
+from ._core import asnode, make
+from ._creation import arange, created, shape_of
+from ._lib import check, dtype_code, ffi, lib
+from ._manipulation import reshape
+from ._session import current
 
 
 __all__ = ["indices", "meshgrid", "diag", "diagflat", "tri", "logspace", "vander", "tril_indices", "triu_indices", "tril_indices_from", "triu_indices_from"]
+
+
+def _thin(vector, axis: int, ndim: int):
+    """A vector along one of ndim axes."""
+    return reshape(vector, [-1 if d == axis else 1 for d in range(ndim)])
 
 
 def indices(dimensions, dtype=int, sparse=False, *, chunks="auto"):
@@ -20,14 +26,12 @@ def indices(dimensions, dtype=int, sparse=False, *, chunks="auto"):
     >>> ts.indices((2, 2)).compute().tolist()
     [[[0, 0], [1, 1]], [[0, 1], [0, 1]]]
     """
-    dimensions = shape_of(dimensions)
-    thin = [reshape(arange(n, dtype=dtype), [-1 if d == axis else 1 for d in range(len(dimensions))]) for axis, n in enumerate(dimensions)]
+    dimensions, session = shape_of(dimensions), current()
     if sparse:
-        return tuple(thin)
-    if not thin:
-        return zeros((0,), dtype)
-    full = stack([broadcast_to(a, dimensions) for a in thin])
-    return full if chunks == "auto" else full.rechunk((1, *chunks) if isinstance(chunks, tuple) else chunks)
+        return tuple(_thin(arange(n, dtype=dtype), axis, len(dimensions)) for axis, n in enumerate(dimensions))
+    items = _chunks.parse(chunks, len(dimensions))
+    p = lib.tsr_indices(session.handle(), len(dimensions), dimensions, dtype_code(dtype), _chunks.regular(items))
+    return created(p, session, None if items is None else [1, *items])
 
 
 def meshgrid(*xi, sparse=False, indexing="xy", **ignored):
@@ -39,10 +43,15 @@ def meshgrid(*xi, sparse=False, indexing="xy", **ignored):
     """
     if indexing not in ("xy", "ij"):
         raise ValueError("Valid values for `indexing` are 'xy' and 'ij'.")
-    n = len(xi)
-    order = [1, 0, *range(2, n)] if indexing == "xy" and n > 1 else range(n)
-    thin = [reshape(asnode(x), [-1 if d == order[i] else 1 for d in range(n)]) for i, x in enumerate(xi)]
-    return tuple(thin) if sparse else broadcast_arrays(*thin)
+    nodes = [asnode(x) for x in xi]
+    if not nodes:
+        return ()
+    if sparse:
+        order = [1, 0, *range(2, len(nodes))] if indexing == "xy" and len(nodes) > 1 else range(len(nodes))
+        return tuple(_thin(x, axis, len(nodes)) for x, axis in zip(nodes, order))
+    results = ffi.new("tsr_array *[]", len(nodes))
+    check(lib.tsr_meshgrid(len(nodes), [x._p for x in nodes], indexing == "ij", results))
+    return tuple(make(p, nodes[0]._s) for p in results)
 
 
 def diag(v, k=0):
@@ -54,17 +63,7 @@ def diag(v, k=0):
            [0, 2]])
     """
     v = asnode(v)
-    if v.ndim == 2:
-        return diagonal(v, k)
-    if v.ndim != 1:
-        raise ValueError("Input must be 1- or 2-d.")
-    n = len(v) + abs(k)
-    if not len(v):
-        return zeros((n, n), v.dtype)
-    # Row i of the matrix has v[i] (or v[i + k]) at column i + k.
-    padded = concatenate([zeros(max(-k, 0), v.dtype), v, zeros(max(k, 0), v.dtype)])
-    rows, columns = arange(n)[:, None], arange(n)[None, :]
-    return where(columns - rows == k, padded[:, None], asarray(np.zeros((), v.dtype)))
+    return make(lib.tsr_diag(v._p, k), v._s)
 
 
 def diagflat(v, k=0):
@@ -74,7 +73,8 @@ def diagflat(v, k=0):
     >>> ts.diagflat([[1, 2]]).shape
     (2, 2)
     """
-    return diag(ravel(v), k)
+    v = asnode(v)
+    return make(lib.tsr_diagflat(v._p, k), v._s)
 
 
 def tri(N, M=None, k=0, dtype=float, *, chunks="auto"):
@@ -85,8 +85,8 @@ def tri(N, M=None, k=0, dtype=float, *, chunks="auto"):
     array([[1, 0],
            [1, 1]])
     """
-    made = (arange(N)[:, None] + k >= arange(N if M is None else M)[None, :]).astype(dtype)
-    return made if chunks == "auto" else made.rechunk(chunks)
+    session, items = current(), _chunks.parse(chunks, 2)
+    return created(lib.tsr_tri(session.handle(), N, -1 if M is None else M, k, dtype_code(dtype), _chunks.regular(items)), session, items)
 
 
 def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, *, chunks="auto"):
@@ -96,8 +96,9 @@ def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, *, chunk
     >>> ts.logspace(0, 2, 3).compute()
     array([  1.,  10., 100.])
     """
-    made = UFUNCS["power"](float(base), linspace(start, stop, num, endpoint, chunks=chunks))
-    return made if dtype is None else made.astype(dtype)
+    session, items = current(), _chunks.parse(chunks, 1)
+    p = lib.tsr_logspace(session.handle(), start, stop, num, endpoint, base, dtype_code(float if dtype is None else dtype), _chunks.regular(items))
+    return created(p, session, items)
 
 
 def vander(x, N=None, increasing=False):
@@ -109,11 +110,9 @@ def vander(x, N=None, increasing=False):
            [9, 3, 1]])
     """
     x = asnode(x)
-    if x.ndim != 1:
-        raise ValueError("x must be a one-dimensional array or sequence.")
-    N = len(x) if N is None else N
-    powers = arange(N) if increasing else arange(N - 1, -1, -1)
-    return x[:, None] ** powers[None, :]
+    if N is not None and N < 0:
+        raise ValueError("negative dimensions are not allowed")
+    return make(lib.tsr_vander(x._p, -1 if N is None else N, increasing), x._s)
 
 
 def tril_indices(n, k=0, m=None):

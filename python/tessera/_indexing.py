@@ -6,7 +6,7 @@ import operator
 import numpy as np
 
 from ._core import Node, make
-from ._lib import failure, lib
+from ._lib import failure, ffi, lib
 
 _SLICE, _INTEGER, _NEWAXIS, _ELLIPSIS = lib.TSR_INDEX_SLICE, lib.TSR_INDEX_INTEGER, lib.TSR_INDEX_NEWAXIS, lib.TSR_INDEX_ELLIPSIS
 _LEAST, _MOST = -(2**63), 2**63 - 1
@@ -35,6 +35,16 @@ def basic_item(item):
         return _INTEGER, operator.index(item), 0, 0
     except TypeError:
         return None
+
+
+def index_item(value):
+    """An integer, a slice or an array of integers as tsr_index, and what must be kept while that is in use."""
+    if not isinstance(value, np.ndarray):
+        flags, start, stop, step = basic_item(value)
+        return ffi.new("tsr_index *", [flags & 3, bool(flags & 4), bool(flags & 8), bool(flags & 16), start, stop, step]), None
+    indices = np.ascontiguousarray(value, np.int64)
+    shape, data = ffi.new("int64_t[]", list(indices.shape)), ffi.from_buffer("int64_t[]", indices)
+    return ffi.new("tsr_index *", {"kind": lib.TSR_INDEX_ARRAY, "ndim": indices.ndim, "shape": shape, "indices": data}), (shape, data)
 
 
 def getitem(array: Node, key):

@@ -4,14 +4,13 @@ Where the shape of a result depends on values (nonzero and its like) the conditi
 """
 from __future__ import annotations
 
-import operator
-
 import numpy as np
 
-from ._core import Node, asnode, common
+from ._core import asnode, common, make
 from ._elementwise import UFUNCS, deliver
-from ._functions import where
-from ._manipulation import _axis, broadcast_arrays, broadcast_to, concatenate, ravel, reshape, take
+from ._indexing import index_item
+from ._lib import lib
+from ._manipulation import _axis, ravel, take
 
 
 __all__ = ["select", "piecewise", "choose", "compress", "extract", "nonzero", "flatnonzero", "argwhere", "delete", "insert", "isin", "isnull", "notnull"]
@@ -27,15 +26,8 @@ def select(condlist, choicelist, default=0):
     """
     if len(condlist) != len(choicelist):
         raise ValueError("list of cases must be same length as list of conditions")
-    if not condlist:
-        raise ValueError("select with an empty condition list is not possible")
-    conditions = [asnode(c) for c in condlist]
-    if any(c.dtype != bool for c in conditions):
-        raise TypeError("invalid entry in condlist: should be boolean ndarray")
-    *choices, result = common((*choicelist, default))
-    for condition, choice in zip(reversed(conditions), reversed(choices)):
-        result = where(condition, choice, result)
-    return result
+    conditions, (*choices, default) = [asnode(c) for c in condlist], common((*choicelist, default))
+    return make(lib.tsr_select(len(choices), [c._p for c in conditions], [c._p for c in choices], default._p), default._s)
 
 
 def piecewise(x, condlist, funclist, *args, **kw):
@@ -47,32 +39,20 @@ def piecewise(x, condlist, funclist, *args, **kw):
     array([2, 1, 0, 1, 2])
     """
     x = asnode(x)
-    conditions = [asnode(c).astype(bool) for c in (condlist if isinstance(condlist, (list, tuple)) else [condlist])]
-    if len(funclist) not in (len(conditions), len(conditions) + 1):
-        raise ValueError(f"with {len(conditions)} condition(s), either {len(conditions)} or {len(conditions) + 1} functions are expected")
-    value = lambda f: (f(x, *args, **kw) if callable(f) else asnode(f)).astype(x.dtype)  # noqa: E731
-    result = value(funclist[-1]) if len(funclist) > len(conditions) else asnode(np.zeros((), x.dtype), x._s)
-    for condition, function in zip(conditions, funclist):
-        result = where(condition, value(function), result)
-    return broadcast_to(result, x.shape)
+    conditions = [asnode(c, x._s).astype(bool) for c in (condlist if isinstance(condlist, (list, tuple)) else [condlist])]
+    values = [asnode(f(x, *args, **kw) if callable(f) else f, x._s) for f in funclist]
+    return make(lib.tsr_piecewise(x._p, len(conditions), [c._p for c in conditions], len(values), [v._p for v in values]), x._s)
 
 
 def choose(a, choices, out=None, mode="raise"):
-    """For each element the choice of that number.
+    """For each element the choice of that number. A number out of range is found when the result is computed.
 
     >>> import tessera as ts
     >>> ts.choose([0, 1, 0], [[1, 2, 3], [10, 20, 30]]).compute()
     array([ 1, 20,  3])
     """
     a, choices = asnode(a), common(tuple(choices))
-    n = len(choices)
-    if mode == "raise" and a.size and not ((a >= 0) & (a < n)).all():
-        raise ValueError("invalid entry in choice array")
-    a = a % n if mode == "wrap" else UFUNCS["minimum"](UFUNCS["maximum"](a, 0), n - 1) if mode == "clip" else a
-    result = choices[-1]
-    for number in range(n - 2, -1, -1):
-        result = where(a == number, choices[number], result)
-    return deliver(broadcast_to(result, np.broadcast_shapes(a.shape, result.shape)), out)
+    return deliver(make(lib.tsr_choose(a._p, len(choices), [c._p for c in choices], mode.encode()), a._s), out)
 
 
 def compress(condition, a, axis=None, out=None):
@@ -129,6 +109,22 @@ def argwhere(a):
     return np.argwhere(np.asarray(asnode(a) != 0))
 
 
+def _places(obj, length: int):
+    """Places along an axis as the library takes them: an integer, a slice or an array of integers; and what must outlive the call."""
+    if isinstance(obj, slice):
+        return index_item(obj)
+    places = np.asarray(obj)
+    if places.dtype == bool:
+        if places.shape != (length,):
+            raise ValueError(f"boolean array argument obj must be one dimensional and match the axis length of {length}")
+        places = np.flatnonzero(places)
+    elif places.size == 0:
+        places = places.astype(np.int64)
+    if places.dtype.kind not in "iu":
+        raise IndexError("arrays used as indices must be of integer (or boolean) type")
+    return index_item(places if places.ndim else int(places))
+
+
 def delete(arr, obj, axis=None):
     """The array without these places along an axis.
 
@@ -137,8 +133,8 @@ def delete(arr, obj, axis=None):
     array([0, 2, 4])
     """
     arr, axis = (ravel(arr), 0) if axis is None else (asnode(arr), axis)
-    axis = _axis(arr, axis)
-    return take(arr, np.delete(np.arange(arr.shape[axis]), obj), axis)
+    item, kept = _places(obj, arr.shape[_axis(arr, axis)])
+    return make(lib.tsr_delete(arr._p, item, axis), arr._s, IndexError)
 
 
 def insert(arr, obj, values, axis=None):
@@ -149,37 +145,19 @@ def insert(arr, obj, values, axis=None):
     array([ 1, 10, 20,  2,  3])
     """
     arr, axis = (ravel(arr), 0) if axis is None else (asnode(arr), axis)
-    axis = _axis(arr, axis)
-    length = arr.shape[axis]
-    values = asnode(values, arr._s).astype(arr.dtype)
-    single = not isinstance(obj, slice) and np.ndim(obj) == 0
-    if single and values.ndim > 1:  # as NumPy: the first axis of the values runs along `axis`
-        from ._manipulation import moveaxis
-
-        values = moveaxis(values, 0, axis)
-    # NumPy itself finds out where what goes, on numbers that stand for the elements: -1, -2, ... are the values.
-    n = values.shape[axis - arr.ndim] if values.ndim >= arr.ndim - axis and values.ndim else 1
-    places = np.arange(*obj.indices(length)) if isinstance(obj, slice) else np.atleast_1d(np.asarray(obj))
-    count = n if single else int(places.sum()) if places.dtype == bool else places.size
-    order = np.insert(np.arange(length), operator.index(obj) if single else obj, -1 - np.arange(count))
-    shape = arr.shape[:axis] + (count,) + arr.shape[axis + 1:]
-    joined = concatenate([arr, broadcast_to(values, shape)], axis)
-    return take(joined, np.where(order < 0, length - 1 - order, order), axis)
+    values, (item, kept) = asnode(values, arr._s), _places(obj, arr.shape[_axis(arr, axis)])
+    return make(lib.tsr_insert(arr._p, item, values._p, axis), arr._s, IndexError)
 
 
 def isin(element, test_elements, assume_unique=False, invert=False, *, kind=None):
-    """Whether each element is among the test elements, which are taken one by one: for short lists.
+    """Whether each element is among the test elements.
 
     >>> import tessera as ts
     >>> ts.isin([1, 2, 3], [3, 1]).compute()
     array([ True, False,  True])
     """
-    element, tests = asnode(element), np.unique(np.asarray(test_elements))
-    result = asnode(np.zeros(element.shape, bool)) if not tests.size else None
-    for value in tests:
-        hit = element == value
-        result = hit if result is None else result | hit
-    return ~result if invert else result
+    element, tests = common((element, test_elements))
+    return make(lib.tsr_isin(element._p, tests._p, invert), element._s)
 
 
 def isnull(a):

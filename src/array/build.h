@@ -35,6 +35,8 @@ tsr_status axis_check(const char *name, const tsr_array *a, int axis, int *out) 
 /* A set of axes as bits; axes NULL: all. Repeated axes are an error. */
 tsr_status axes_check(const char *name, const tsr_array *a, int n_axes, const int *axes, uint32_t *out) MUST_CHECK;
 tsr_status shape_check(const char *name, int ndim, const int64_t *shape) MUST_CHECK;
+/* A slice cut to an axis of this length: Python's rules. */
+tsr_status index_resolve_slice(const tsr_index *item, int64_t length, int64_t *start, int64_t *step, int64_t *count) MUST_CHECK;
 tsr_status broadcast_shapes(const char *name, int n, tsr_array *const *arrays, int *ndim, int64_t *shape) MUST_CHECK;
 
 #endif

@@ -146,7 +146,7 @@ tsr_array *tsr_vander(tsr_array *x, int64_t n, bool increasing)
         return NULL;
     }
     int64_t columns = n < 0 ? x->shape[0] : n;
-    tsr_dtype dtype = dtype_is_inexact(x->dtype) ? x->dtype : TSR_I64;
+    tsr_dtype dtype = tsr_dtype_promote(x->dtype, TSR_I64);
     tsr_array *typed = array_cast(x, dtype), *column = typed ? tsr_expand_dims(typed, 1, (int[]){1}) : NULL;
     tsr_array *powers = increasing ? tsr_arange_int(x->session, 0, columns, 1, TSR_I64, NULL)
                                    : tsr_arange_int(x->session, columns - 1, -1, -1, TSR_I64, NULL);

@@ -25,8 +25,7 @@ static tsr_array *draft_make(tsr_array *a, const draft *v) { return array_view(a
 
 /* ---- Slices -------------------------------------------------------------------------------------------------------- */
 
-/* A slice cut to an axis: Python's rules. */
-static tsr_status resolve_slice(const tsr_index *item, int64_t length, int64_t *start, int64_t *step, int64_t *count)
+tsr_status index_resolve_slice(const tsr_index *item, int64_t length, int64_t *start, int64_t *step, int64_t *count)
 {
     *step = item->has_step ? item->step : 1;
     if (*step == 0) return error_set(TSR_ERR_VALUE, "slice: the step is zero");
@@ -55,6 +54,8 @@ static tsr_status check_items(const tsr_array *a, int n_items, const tsr_index *
         used += items[i].kind == TSR_INDEX_SLICE || items[i].kind == TSR_INDEX_INTEGER;
         ellipses += items[i].kind == TSR_INDEX_ELLIPSIS;
         ndim += items[i].kind == TSR_INDEX_NEWAXIS;
+        if ((int)items[i].kind < TSR_INDEX_SLICE || items[i].kind > TSR_INDEX_ELLIPSIS)
+            return error_set(TSR_ERR_TYPE, "slice: item %d is an array or a mask, which slices cannot be", i);
     }
     if (ellipses > 1) return error_set(TSR_ERR_INDEX, "slice: an index can hold one ellipsis, this one holds %d", ellipses);
     if (used > a->ndim)
@@ -94,7 +95,7 @@ tsr_array *tsr_slice(tsr_array *a, int n_items, const tsr_index *items)
             v.axes[axis++] = (view_axis){-1, at, 0};
         } else {
             int64_t start = 0, step = 1, count = 0;
-            if (resolve_slice(item, a->shape[axis], &start, &step, &count) != TSR_OK) return NULL;
+            if (index_resolve_slice(item, a->shape[axis], &start, &step, &count) != TSR_OK) return NULL;
             v.axes[axis++] = (view_axis){v.ndim, start, step};
             v.shape[v.ndim++] = count;
         }

@@ -13,7 +13,8 @@ class Scalar(ct.Structure):
 
 
 class Index(ct.Structure):
-    _fields_ = [("kind", I), ("has_start", B), ("has_stop", B), ("has_step", B), ("start", L), ("stop", L), ("step", L)]
+    _fields_ = [("kind", I), ("has_start", B), ("has_stop", B), ("has_step", B), ("start", L), ("stop", L), ("step", L), ("ndim", I), ("shape", P),
+                ("indices", P), ("mask", P)]
 
 
 class Bins(ct.Structure):
