@@ -1,7 +1,8 @@
-/* What the operating system tells: processors, memory, time. The only place with system differences. */
+/* What the operating system tells: processors, memory, time, waiting with a limit. The only place with system differences. */
 #ifndef TESSERA_BASE_OS_H
 #define TESSERA_BASE_OS_H
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,5 +15,11 @@ size_t os_rss_bytes(void);
 size_t os_rss_peak_bytes(void);
 /* Monotonic clock. */
 int64_t os_now_ns(void);
+
+/* A condition to wait on with a time limit: measured by the monotonic clock, so that nobody who sets the machine's time makes the
+ * wait longer. Woken and destroyed like any other. */
+void os_cond_init(pthread_cond_t *cond);
+/* Gives up `lock` until the condition is signalled or `ns` nanoseconds have passed. */
+void os_cond_wait_ns(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t ns);
 
 #endif

@@ -278,11 +278,7 @@ static void watch(sample *s, progress *bar, int64_t start_ns)
 {
     pthread_mutex_lock(&s->lock);
     while (s->n_running > 0) {
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += 100000000;
-        if (until.tv_nsec >= 1000000000) until.tv_sec++, until.tv_nsec -= 1000000000;
-        pthread_cond_timedwait(&s->ended, &s->lock, &until);
+        os_cond_wait_ns(&s->ended, &s->lock, 100000000);
         progress_show(bar, (double)atomic_load(&s->done) / (double)(s->n_days + s->n_images), (double)atomic_load(&s->bytes),
                       (double)(os_now_ns() - start_ns) * 1e-9, "writing");
     }
@@ -378,7 +374,7 @@ int command_sample(const invocation *call)
         return EXIT_USAGE;
     }
     pthread_mutex_init(&s.lock, NULL);
-    pthread_cond_init(&s.ended, NULL);
+    os_cond_init(&s.ended);
     progress_init(&bar, call);
     tsr_status status = make_sample(&s, &bar, start_ns);
     progress_clear(&bar);

@@ -196,6 +196,7 @@ tsr_status tsr_save(tsr_array *a, const char *path) { return tsr_store(1, &a, NU
 typedef struct sink_writer {
     store_writer base;
     const tsr_sink *sinks;
+    const tsr_session *session;
     pthread_mutex_t lock; /* held while a serial sink is called */
 } sink_writer;
 
@@ -205,7 +206,9 @@ static tsr_status sink_write(store_writer *w, int var, const box *part, const vo
     const tsr_sink *to = &s->sinks[var];
     tsr_error_clear();
     if (to->serial) pthread_mutex_lock(&s->lock);
+    const tsr_session *before = session_enter(s->session);
     tsr_status status = to->write(to->context, part->start, part->count, data);
+    session_leave(before);
     if (to->serial) pthread_mutex_unlock(&s->lock);
     if (status != TSR_OK && tsr_error_code() == TSR_OK) return error_set(status, "writing failed");
     return status;
@@ -217,7 +220,7 @@ tsr_status tsr_store_to(int n, tsr_array *const *arrays, const tsr_sink *sinks)
     static char path[] = "target";
     TRY(check_arrays(n, arrays));
     plain_schema p = {0};
-    sink_writer w = {.base = {.ops = &ops, .path = path, .n_vars = n}, .sinks = sinks};
+    sink_writer w = {.base = {.ops = &ops, .path = path, .n_vars = n}, .sinks = sinks, .session = arrays[0]->session};
     tsr_status status;
     pthread_mutex_init(&w.lock, NULL);
     GUARD(plain_schema_init(&p, n, arrays, NULL));

@@ -24,6 +24,7 @@ struct keeper {
     size_t budget_bytes;
     size_t held_bytes;     /* cells in memory and the cache */
     size_t admitted_bytes; /* running tasks */
+    int n_spilling;        /* threads that write a block to disk, and will free its memory */
     held_set *sets;
     VEC(cache_entry) cache;
     int *cache_table; /* open addressing; -1 empty */
@@ -67,12 +68,10 @@ int64_t keeper_spilled_bytes(const keeper *k) { return atomic_load(&k->spilled_b
 
 /* ---- Sets -------------------------------------------------------------------------------------------------------- */
 
-static void unref_base(block_set *base)
+/* Nobody refers to the set any more; the lock is held. */
+static void set_free(held_set *set)
 {
-    held_set *set = (held_set *)base;
-    if (atomic_fetch_sub(&base->refs, 1) != 1) return;
     keeper *k = set->owner;
-    pthread_mutex_lock(&k->lock);
     if (set->previous) {
         set->previous->next = set->next;
     } else {
@@ -88,10 +87,19 @@ static void unref_base(block_set *base)
         if (c->spill_at >= 0) scratch_release(k->disk, c->spill_at);
     }
     pthread_cond_broadcast(&k->changed);
-    pthread_mutex_unlock(&k->lock);
     mem_free(set->cells);
     mem_free(set->edges);
     mem_free(set);
+}
+
+/* The last reference goes under the lock: whoever looks for a block to spill finds a set that lives, or none. */
+static void unref_base(block_set *base)
+{
+    held_set *set = (held_set *)base;
+    keeper *k = set->owner;
+    pthread_mutex_lock(&k->lock);
+    if (atomic_fetch_sub(&base->refs, 1) == 1) set_free(set);
+    pthread_mutex_unlock(&k->lock);
 }
 
 static const block_set_ops set_ops = {unref_base};
@@ -403,19 +411,19 @@ static tsr_status spill(keeper *k, held_set *set, int64_t block)
     if (c->spill_at < 0) {
         int64_t at = -1;
         c->pins++;
+        k->n_spilling++;
         atomic_fetch_add(&set->base.refs, 1);
         if (!k->disk) status = scratch_open(k->scratch_dir, &k->disk);
         pthread_mutex_unlock(&k->lock);
         if (status == TSR_OK) status = scratch_write(k->disk, c->buf->data, bytes, &at);
         pthread_mutex_lock(&k->lock);
+        pthread_cond_broadcast(&k->changed);
         c->pins--;
+        k->n_spilling--;
         c->spill_at = at;
         if (status == TSR_OK) atomic_fetch_add(&k->spilled_bytes, (int64_t)bytes);
         if (atomic_fetch_sub(&set->base.refs, 1) == 1) { /* everybody else let go while we wrote */
-            atomic_store(&set->base.refs, 1);
-            pthread_mutex_unlock(&k->lock);
-            unref_base(&set->base);
-            pthread_mutex_lock(&k->lock);
+            set_free(set);
             return status;
         }
     }
@@ -468,7 +476,7 @@ tsr_status keeper_reserve(keeper *k, size_t bytes, const atomic_bool *stop)
         if (cache_drop_one(k)) continue;
         if (find_victim(k, &set, &block)) {
             status = spill(k, set, block);
-        } else if (k->admitted_bytes > 0) {
+        } else if (k->admitted_bytes > 0 || k->n_spilling > 0) {
             pthread_cond_wait(&k->changed, &k->lock);
         } else {
             break; /* everything held is in use by nobody but us: nothing more can be done */

@@ -11,9 +11,15 @@
 #include "base/os.h"
 
 #include <string.h>
-#include <time.h>
 
 /* ---- Failure ----------------------------------------------------------------------------------------------------- */
+
+/* The run stops: whoever sleeps is to see it. The run's lock is held. */
+static void wake_all(run *r)
+{
+    pthread_cond_broadcast(&r->work);
+    pthread_cond_signal(&r->ended);
+}
 
 /* Keeps the first failure with its text; everybody stops, also in the middle of writing a block. */
 static void run_fail(run *r, tsr_status status)
@@ -26,19 +32,23 @@ static void run_fail(run *r, tsr_status status)
     atomic_store(&r->stop, true);
     for (int i = 0; i < r->plan->n_roots; i++)
         if (r->sinks[i].kind == SINK_WRITER) store_give_up(r->sinks[i].writer);
-    pthread_cond_broadcast(&r->work);
+    wake_all(r);
     pthread_mutex_unlock(&r->lock);
     keeper_wake(r->keeper);
 }
 
 /* ---- Stacks of tasks ------------------------------------------------------------------------------------------------------ */
 
+/* The run's lock is held: a worker that is about to sleep compares `n_queued` under it. */
 static tsr_status push_task(worker *w, task t)
 {
     pthread_mutex_lock(&w->lock);
     bool ok = VEC_PUSH(&w->tasks, t);
     pthread_mutex_unlock(&w->lock);
-    return ok ? TSR_OK : TSR_ERR_MEMORY;
+    if (!ok) return TSR_ERR_MEMORY;
+    atomic_fetch_add(&w->run->n_queued, 1);
+    if (w->run->n_idle > 0) pthread_cond_broadcast(&w->run->work);
+    return TSR_OK;
 }
 
 static bool pop(worker *w, task *out)
@@ -79,7 +89,6 @@ static tsr_status queue_block(worker *w, int stage_number, int64_t block)
 {
     run *r = w->run;
     for (int64_t i = r->plan->stages[stage_number].n_runs; i-- > 0;) TRY(push_task(w, (task){stage_number, block, i}));
-    if (r->n_idle > 0) pthread_cond_broadcast(&r->work);
     return TSR_OK;
 }
 
@@ -162,7 +171,6 @@ static tsr_status block_done(worker *w, int stage_number, int64_t block)
         mem_free(link);
     }
     free_making(r, &r->plan->stages[stage_number], m);
-    if (r->n_idle > 0) pthread_cond_broadcast(&r->work);
     pthread_mutex_unlock(&r->lock);
     return status;
 }
@@ -392,6 +400,23 @@ static tsr_status next_task(worker *w, task *out, bool *found)
     return *found ? TSR_OK : next_root(w, out, found);
 }
 
+/* Sleeps until more tasks have been queued than the `seen` of before the search that found none, or the run stops. Whoever queues
+ * moves the count with the lock held, so it cannot move between the comparison and the sleep. */
+static void sleep_until_queued(run *r, int64_t seen)
+{
+    pthread_mutex_lock(&r->lock);
+    r->n_idle++;
+    if (r->n_idle == r->n_workers && atomic_load(&r->n_queued) == seen) {
+        /* Every stack is empty, as only its owner fills it, and every root is handed out: all is done. */
+        r->over = true;
+        atomic_store(&r->stop, true);
+        wake_all(r);
+    }
+    while (!atomic_load(&r->stop) && atomic_load(&r->n_queued) == seen) pthread_cond_wait(&r->work, &r->lock);
+    if (!r->over) r->n_idle--;
+    pthread_mutex_unlock(&r->lock);
+}
+
 static void *work(void *argument)
 {
     worker *w = argument;
@@ -399,36 +424,16 @@ static void *work(void *argument)
     while (!atomic_load(&r->stop)) {
         task t;
         bool found;
+        int64_t seen = atomic_load(&r->n_queued);
         tsr_status status = next_task(w, &t, &found);
+        if (atomic_load(&r->engine->cancelled)) status = error_set(TSR_ERR_CANCELLED, "cancelled");
         if (status == TSR_OK && found) status = run_task(w, t);
         if (status != TSR_OK) {
             run_fail(r, status);
             break;
         }
-        if (found) continue;
-        pthread_mutex_lock(&r->lock);
-        r->n_idle++;
-        if (r->n_idle == r->n_workers) { /* nobody has work, so nobody can make any: all is done */
-            r->over = true;
-            atomic_store(&r->stop, true);
-            pthread_cond_broadcast(&r->work);
-        } else {
-            /* A push between our search and this wait is caught by looking again soon. */
-            struct timespec soon;
-            clock_gettime(CLOCK_REALTIME, &soon);
-            soon.tv_nsec += 1000000;
-            if (soon.tv_nsec >= 1000000000) {
-                soon.tv_sec++;
-                soon.tv_nsec -= 1000000000;
-            }
-            if (!atomic_load(&r->stop)) pthread_cond_timedwait(&r->work, &r->lock, &soon);
-            if (!r->over) r->n_idle--;
-        }
-        pthread_mutex_unlock(&r->lock);
+        if (!found) sleep_until_queued(r, seen);
     }
-    pthread_mutex_lock(&r->lock);
-    pthread_cond_broadcast(&r->work);
-    pthread_mutex_unlock(&r->lock);
     return NULL;
 }
 
@@ -536,6 +541,7 @@ static void run_fini(run *r)
     mem_free(r->message);
     pthread_mutex_destroy(&r->lock);
     pthread_cond_destroy(&r->work);
+    pthread_cond_destroy(&r->ended);
 }
 
 static tsr_status run_init(run *r, engine *e, const plan *p, sink *sinks)
@@ -545,6 +551,7 @@ static tsr_status run_init(run *r, engine *e, const plan *p, sink *sinks)
     pool_begin_peak(r->buffers);
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->work, NULL);
+    os_cond_init(&r->ended);
     r->traces = e->trace != NULL;
     r->stages = mem_calloc((size_t)p->n_stages, sizeof *r->stages);
     if (!r->stages) return TSR_ERR_MEMORY;
@@ -579,8 +586,12 @@ static void report_progress(run *r, bool at_end)
                       .bytes_written = atomic_load(&r->bytes_written),
                       .seconds = (double)(os_now_ns() - r->started_ns) / 1e9,
                       .stage = r->plan->n_stages ? node_name(r->plan->stages[stage_number].outputs[0].node) : ""};
+    const tsr_session *before = session_enter(e->session);
     e->progress(e->progress_context, &p);
+    session_leave(before);
 }
+
+enum { LOOK_NS = 10000000 /* tsr_cancel, which signal handlers may call, only leaves a mark */ };
 
 /* The calling thread waits for the end, looks after cancellation and reports progress. */
 static void watch(run *r)
@@ -589,14 +600,7 @@ static void watch(run *r)
     int64_t next_report = os_now_ns();
     pthread_mutex_lock(&r->lock);
     while (!atomic_load(&r->stop)) {
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += 10000000;
-        if (until.tv_nsec >= 1000000000) {
-            until.tv_sec++;
-            until.tv_nsec -= 1000000000;
-        }
-        pthread_cond_timedwait(&r->work, &r->lock, &until);
+        os_cond_wait_ns(&r->ended, &r->lock, LOOK_NS);
         pthread_mutex_unlock(&r->lock);
         if (atomic_load(&e->cancelled) && !atomic_load(&r->stop)) run_fail(r, error_set(TSR_ERR_CANCELLED, "cancelled"));
         if (e->progress && os_now_ns() >= next_report) {
@@ -651,12 +655,14 @@ tsr_status run_plan(engine *e, const plan *p, sink *sinks)
     if (status == TSR_OK && r.status != TSR_OK) status = error_set(r.status, "%s", r.message ? r.message : "out of memory");
     if (status == TSR_OK && r.traces) status = write_trace(&r);
     if (status == TSR_OK) report_progress(&r, true);
+    pthread_mutex_lock(&e->stats_lock);
     e->stats = (tsr_stats){.tasks = atomic_load(&r.tasks_done),
                            .bytes_read = atomic_load(&r.bytes_read),
                            .bytes_written = atomic_load(&r.bytes_written),
                            .bytes_spilled = keeper_spilled_bytes(e->keeper) - spilled_before,
                            .peak_bytes = pool_peak_bytes(r.buffers),
                            .seconds = (double)(os_now_ns() - r.started_ns) / 1e9};
+    pthread_mutex_unlock(&e->stats_lock);
     run_fini(&r);
     return status;
 }

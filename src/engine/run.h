@@ -83,12 +83,14 @@ typedef struct run {
     size_t scratch_bytes, whole_bytes;
 
     pthread_mutex_t lock; /* guards block states, waiting lists, folds, and what is below */
-    pthread_cond_t work;  /* a task was queued, or the run is over */
-    int n_idle, n_queued;
+    pthread_cond_t work;  /* workers without a task sleep here, until one was queued or the run stops */
+    pthread_cond_t ended; /* the thread that watches the run sleeps here, until it stops */
+    int n_idle;
     bool over;
     tsr_status status;
     char *message;
-    atomic_bool stop; /* no new tasks: failure, cancellation or the end */
+    atomic_bool stop;             /* no new tasks: failure, cancellation or the end. Set with the lock held */
+    atomic_int_fast64_t n_queued; /* tasks ever pushed; moves with the lock held */
     atomic_int_fast64_t tasks_done, roots_left;
     atomic_int_fast64_t bytes_read, bytes_written;
     atomic_int current_stage;
@@ -171,7 +173,8 @@ struct engine {
     void (*progress)(void *context, const tsr_progress *progress);
     void *progress_context;
     int progress_interval_ms;
-    tsr_stats stats;
+    pthread_mutex_t stats_lock; /* guards the stats, which are asked for while something runs, too */
+    tsr_stats stats;            /* of the computation that ended last */
     trace *trace;
 };
 

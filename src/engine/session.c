@@ -12,6 +12,7 @@ static void engine_free(engine *e)
     (void)trace_close(e->trace);
     keeper_free(e->keeper);
     pthread_mutex_destroy(&e->run_lock);
+    pthread_mutex_destroy(&e->stats_lock);
     mem_free(e);
 }
 
@@ -29,6 +30,7 @@ static tsr_status engine_new(tsr_session *s, const tsr_options *options)
     e->n_threads = options->n_threads > 0 ? options->n_threads : os_n_cpus();
     if (e->n_threads > 1024) e->n_threads = 1024;
     pthread_mutex_init(&e->run_lock, NULL);
+    pthread_mutex_init(&e->stats_lock, NULL);
     size_t budget = options->memory_bytes ? options->memory_bytes : os_memory_available_bytes() / 10 * 6;
     tsr_status status = keeper_new(s->buffers, budget, scratch_folder(options), &e->keeper);
     s->engine = e;
@@ -78,11 +80,20 @@ void tsr_cancel(tsr_session *session)
     if (session && atomic_load(&session->engine->running)) atomic_store(&session->engine->cancelled, true);
 }
 
+/* Settings wait for the running computation; what that computation calls would wait for itself. */
+static tsr_status lock_settings(engine *e)
+{
+    if (session_is_inside(e->session))
+        return error_set(TSR_ERR_UNSUPPORTED, "a function cannot change the settings of the session that calls it");
+    pthread_mutex_lock(&e->run_lock);
+    return TSR_OK;
+}
+
 tsr_status tsr_session_configure(tsr_session *session, const tsr_options *options)
 {
     engine *e = session->engine;
     if (options->n_threads < 0) return error_set(TSR_ERR_VALUE, "the number of threads is negative: %d", options->n_threads);
-    pthread_mutex_lock(&e->run_lock);
+    TRY(lock_settings(e));
     if (options->n_threads) e->n_threads = options->n_threads < 1024 ? options->n_threads : 1024;
     if (options->memory_bytes) keeper_set_budget(e->keeper, options->memory_bytes);
     pthread_mutex_unlock(&e->run_lock);
@@ -93,7 +104,7 @@ tsr_status tsr_set_progress(tsr_session *session, void (*callback)(void *context
                             int interval_ms)
 {
     engine *e = session->engine;
-    pthread_mutex_lock(&e->run_lock);
+    TRY(lock_settings(e));
     e->progress = callback;
     e->progress_context = context;
     e->progress_interval_ms = interval_ms > 0 ? interval_ms : 100;
@@ -103,16 +114,17 @@ tsr_status tsr_set_progress(tsr_session *session, void (*callback)(void *context
 
 tsr_status tsr_run_stats(tsr_session *session, tsr_stats *out)
 {
-    pthread_mutex_lock(&session->engine->run_lock);
-    *out = session->engine->stats;
-    pthread_mutex_unlock(&session->engine->run_lock);
+    engine *e = session->engine;
+    pthread_mutex_lock(&e->stats_lock);
+    *out = e->stats;
+    pthread_mutex_unlock(&e->stats_lock);
     return TSR_OK;
 }
 
 tsr_status tsr_trace_to(tsr_session *session, const char *path)
 {
     engine *e = session->engine;
-    pthread_mutex_lock(&e->run_lock);
+    TRY(lock_settings(e));
     tsr_status status = trace_close(e->trace);
     e->trace = NULL;
     if (status == TSR_OK && path) status = trace_open(path, &e->trace);

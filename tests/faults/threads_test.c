@@ -11,9 +11,11 @@ enum { N_THREADS = 6, ROWS = 240, COLS = 250, N_KINDS = 6 };
 
 static double numbers[ROWS * COLS];
 
+/* Every one of its blocks is a task, small as they are: what functions of blocks make keeps its chunks. */
 static tsr_array *matrix(tsr_session *s)
 {
-    return tsr_from_memory(s, numbers, TSR_F64, 2, (int64_t[]){ROWS, COLS}, NULL, NULL, NULL, (int64_t[]){50, 60});
+    tsr_array *x = tsr_from_memory(s, numbers, TSR_F64, 2, (int64_t[]){ROWS, COLS}, NULL, NULL, NULL, (int64_t[]){50, 60});
+    return tsr_overlapped(x, (tsr_overlap[2]){{0}});
 }
 
 /* One of several kinds of work on an array; every one ends in a sum. */
