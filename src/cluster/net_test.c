@@ -1,0 +1,493 @@
+/* Messages between two nets of one process, over TCP, Unix sockets and TLS: sizes, places, order, many links, backpressure, ends.
+ * The same cases run over each transport. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "cluster/net_testing.h"
+
+#include <stdatomic.h>
+
+typedef struct pair {
+    const char *listen;
+    net_options o;
+    station a, b; /* a listens, b connects */
+    net_link *link;
+} pair;
+
+static void pair_open_with(pair *p, const net_options *oa, const net_options *ob)
+{
+    net_options a = *oa, b = *ob;
+    a.role = NET_ROLE_SCHEDULER;
+    a.name = "head";
+    b.role = NET_ROLE_WORKER;
+    b.name = "hand";
+    assert_int_equal(station_open(&p->a, &a), TSR_OK);
+    assert_int_equal(station_open(&p->b, &b), TSR_OK);
+    assert_int_equal(net_listen(p->a.n, p->listen, p->a.address, sizeof p->a.address), TSR_OK);
+    assert_int_equal(net_connect(p->b.n, p->a.address, &p->link), TSR_OK);
+}
+
+static void pair_open(pair *p)
+{
+    pair_open_with(p, &p->o, &p->o);
+    assert_true(station_wait(&p->a, &p->a.opened, 1));
+    assert_true(station_wait(&p->b, &p->b.opened, 1));
+}
+
+static void pair_close(pair *p)
+{
+    link_unref(p->link);
+    station_close(&p->b);
+    station_close(&p->a);
+}
+
+static void test_peers(void **state)
+{
+    pair p = *(pair *)*state;
+    pair_open(&p);
+    assert_string_equal(p.a.peer_name, "hand");
+    assert_string_equal(p.b.peer_name, "head");
+    assert_int_equal(p.a.peer_role, NET_ROLE_WORKER);
+    assert_int_equal(p.b.peer_role, NET_ROLE_SCHEDULER);
+    const net_peer *peer = link_peer(p.link);
+    assert_int_equal(peer->pid, getpid());
+    assert_string_equal(peer->version, TESSERA_VERSION);
+    assert_true(peer->same_host);
+    pair_close(&p);
+}
+
+/* Sends a pattern of `size` bytes and checks what comes back. */
+static void echo(pair *p, size_t size)
+{
+    buffer *b;
+    int before = station_read(&p->b, &p->b.messages);
+    char *data = malloc(size + 1);
+    assert_non_null(data);
+    for (size_t i = 0; i < size; i++) data[i] = (char)(i * 2654435761U >> 13);
+    assert_int_equal(buffer_wrap(data, size, free, data, &b), TSR_OK);
+    net_payload payload = {.buf = b, .data = data, .bytes = size};
+    assert_int_equal(link_send(p->link, TYPE_ECHO, (const uint8_t *)"head", 4, &payload), TSR_OK);
+    assert_true(station_wait(&p->b, &p->b.messages, before + 1));
+    pthread_mutex_lock(&p->b.lock);
+    assert_int_equal(p->b.got_bytes, size);
+    assert_int_equal(p->b.last_head_bytes, 4);
+    assert_memory_equal(p->b.last_head, "head", 4);
+    if (size) assert_true(memcmp(p->b.got_at, data, size) == 0);
+    pthread_mutex_unlock(&p->b.lock);
+    buffer_unref(b);
+}
+
+static void test_echo_sizes(void **state)
+{
+    static const size_t sizes[] = {0,     1,     15,     16,     17,      4095,    4096,          4097,
+                                   65535, 65536, 262143, 262144, 1000003, 8388608, (64 << 20) + 1};
+    pair p = *(pair *)*state;
+    pair_open(&p);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) echo(&p, sizes[i]);
+    net_counters c = net_count(p.b.n);
+    assert_int_equal(c.messages_in, sizeof sizes / sizeof sizes[0]);
+    assert_int_equal(c.messages_out, sizeof sizes / sizeof sizes[0]);
+    assert_true(c.bytes_in + c.shared_bytes_in > 64 << 20);
+    pair_close(&p);
+}
+
+static void test_lands_in_its_place(void **state)
+{
+    pair p = *(pair *)*state;
+    enum { SIZE = 3 << 20 };
+    pair_open(&p);
+    char *here = calloc(1, SIZE), *data = malloc(SIZE);
+    memset(data, 7, SIZE);
+    p.a.target = here;
+    net_payload payload = {.data = data, .bytes = SIZE};
+    assert_int_equal(link_send(p.link, TYPE_REPLY, NULL, 0, &payload), TSR_OK);
+    memset(data, 9, SIZE); /* it was copied */
+    assert_true(station_wait(&p.a, &p.a.messages, 1));
+    assert_ptr_equal(p.a.got_at, here);
+    for (size_t i = 0; i < SIZE; i++) assert_int_equal(here[i], 7);
+    pair_close(&p);
+    free(here);
+    free(data);
+}
+
+static void test_payload_not_wanted(void **state)
+{
+    pair p = *(pair *)*state;
+    char data[10000] = {1};
+    pair_open(&p);
+    p.a.refuse_payloads = true;
+    net_payload payload = {.data = data, .bytes = sizeof data};
+    assert_int_equal(link_send(p.link, TYPE_REPLY, NULL, 0, &payload), TSR_OK);
+    assert_int_equal(link_send(p.link, TYPE_ECHO, NULL, 0, NULL), TSR_OK);
+    assert_true(station_wait(&p.b, &p.b.messages, 1));
+    assert_int_equal(station_read(&p.a, &p.a.messages), 2);
+    pair_close(&p);
+}
+
+typedef struct sender {
+    net_link *l;
+    int n;
+} sender;
+
+static void *send_numbers(void *context)
+{
+    sender *s = context;
+    char payload[700] = {0};
+    for (int i = 0; i < s->n; i++) {
+        uint64_t number = (uint64_t)i;
+        net_payload p = {.data = payload, .bytes = i % 3 ? 0 : (size_t)(i % 700)};
+        if (link_send(s->l, TYPE_NUMBER, (const uint8_t *)&number, sizeof number, &p) != TSR_OK) abort();
+    }
+    return NULL;
+}
+
+static void test_order(void **state)
+{
+    pair p = *(pair *)*state;
+    enum { N = 20000 };
+    pthread_t thread;
+    pair_open(&p);
+    sender s = {.l = p.link, .n = N};
+    assert_int_equal(pthread_create(&thread, NULL, send_numbers, &s), 0);
+    assert_true(station_wait(&p.a, &p.a.messages, N));
+    pthread_join(thread, NULL);
+    assert_false(p.a.out_of_order);
+    pair_close(&p);
+}
+
+static void test_sent_before_open(void **state)
+{
+    pair p = *(pair *)*state;
+    pair_open_with(&p, &p.o, &p.o);
+    for (uint64_t i = 0; i < 100; i++) {
+        assert_int_equal(link_send(p.link, TYPE_NUMBER, (const uint8_t *)&i, sizeof i, NULL), TSR_OK);
+    }
+    link_close(p.link, "all said");
+    assert_true(station_wait(&p.a, &p.a.closed, 1));
+    assert_int_equal(station_read(&p.a, &p.a.messages), 100);
+    assert_false(p.a.out_of_order);
+    pair_close(&p);
+}
+
+static void test_many_links(void **state)
+{
+    pair p = *(pair *)*state;
+    enum { N = 60 };
+    net_link *links[N];
+    pair_open(&p);
+    for (int i = 0; i < N; i++) assert_int_equal(net_connect(p.b.n, p.a.address, &links[i]), TSR_OK);
+    for (int k = 0; k < 20; k++) {
+        for (int i = 0; i < N; i++) assert_int_equal(link_send(links[i], TYPE_ECHO, NULL, 0, NULL), TSR_OK);
+    }
+    assert_true(station_wait(&p.b, &p.b.messages, 20 * N));
+    assert_int_equal(station_read(&p.b, &p.b.opened), N + 1);
+    for (int i = 0; i < N; i += 2) link_close(links[i], "enough");
+    assert_true(station_wait(&p.a, &p.a.closed, N / 2));
+    assert_true(station_wait(&p.b, &p.b.closed, N / 2));
+    for (int i = 0; i < N; i++) {
+        tsr_status status = link_send(links[i], TYPE_ECHO, NULL, 0, NULL);
+        assert_int_equal(status, i % 2 ? TSR_OK : TSR_ERR_IO);
+        link_unref(links[i]);
+    }
+    pair_close(&p);
+}
+
+static void test_close_tells_why(void **state)
+{
+    pair p = *(pair *)*state;
+    pair_open(&p);
+    link_set_user(p.link, &p);
+    assert_ptr_equal(link_user(p.link), &p);
+    assert_int_equal(link_send(p.link, TYPE_CLOSE_ME, NULL, 0, NULL), TSR_OK);
+    assert_true(station_wait(&p.b, &p.b.closed, 1));
+    assert_true(station_wait(&p.a, &p.a.closed, 1));
+    assert_string_equal(p.b.reason, "closed by the peer: as you wish");
+    assert_string_equal(p.a.reason, "closed here: as you wish");
+    assert_int_equal(link_send(p.link, TYPE_ECHO, NULL, 0, NULL), TSR_ERR_IO);
+    pair_close(&p);
+}
+
+static void test_net_close_tells_peers(void **state)
+{
+    pair p = *(pair *)*state;
+    pair_open(&p);
+    net_link *kept = link_ref(p.link);
+    link_unref(p.link);
+    station_close(&p.b);
+    assert_true(station_wait(&p.a, &p.a.closed, 1));
+    assert_string_equal(p.a.reason, "closed by the peer: this process is closing");
+    assert_int_equal(p.b.closed, 1);
+    assert_int_equal(link_send(kept, TYPE_ECHO, NULL, 0, NULL), TSR_ERR_IO); /* still a link */
+    link_unref(kept);
+    station_close(&p.a);
+}
+
+static void test_wrong_types(void **state)
+{
+    pair p = *(pair *)*state;
+    pair_open(&p);
+    assert_int_equal(link_send(p.link, 0, NULL, 0, NULL), TSR_ERR_VALUE);
+    assert_int_equal(link_send(p.link, NET_FIRST_RESERVED_TYPE, NULL, 0, NULL), TSR_ERR_VALUE);
+    pair_close(&p);
+}
+
+static void test_limits(void **state)
+{
+    pair p = *(pair *)*state;
+    net_options small = p.o;
+    uint8_t head[2000] = {0};
+    small.max_head_bytes = 1000;
+    pair_open_with(&p, &small, &p.o);
+    assert_int_equal(link_send(p.link, TYPE_REPLY, head, 1000, NULL), TSR_OK);
+    assert_true(station_wait(&p.a, &p.a.messages, 1));
+    assert_int_equal(link_send(p.link, TYPE_REPLY, head, 1001, NULL), TSR_OK);
+    assert_true(station_wait(&p.a, &p.a.closed, 1));
+    assert_non_null(strstr(p.a.reason, "a head of 1001 bytes; at most 1000 are taken"));
+    assert_true(station_wait(&p.b, &p.b.closed, 1));
+    assert_non_null(strstr(p.b.reason, "at most 1000 are taken"));
+    pair_close(&p);
+}
+
+static void count_call(void *context) { atomic_fetch_add((atomic_int *)context, 1); }
+
+static void test_posts_and_timers(void **state)
+{
+    pair p = *(pair *)*state;
+    atomic_int posted = 0, ticked = 0;
+    net_timer *t;
+    pair_open(&p);
+    for (int i = 0; i < 1000; i++) assert_int_equal(net_post(p.a.n, count_call, &posted), TSR_OK);
+    assert_int_equal(net_timer_start(p.a.n, 5, count_call, &ticked, &t), TSR_OK);
+    for (int i = 0; i < 2000 && atomic_load(&ticked) < 5; i++) usleep(5000);
+    assert_true(atomic_load(&ticked) >= 5);
+    net_timer_stop(t);
+    usleep(50000);
+    int now = atomic_load(&ticked);
+    usleep(50000);
+    assert_int_equal(atomic_load(&ticked), now);
+    assert_int_equal(net_timer_start(p.a.n, 1000000, count_call, &ticked, &t), TSR_OK); /* left to net_close */
+    pair_close(&p);
+    assert_int_equal(atomic_load(&posted), 1000);
+}
+
+/* ---- over TCP, between stations alone ---- */
+
+static void test_cannot_connect(void **state)
+{
+    station s;
+    net_link *l = NULL;
+    assert_int_equal(station_open(&s, NULL), TSR_OK);
+    assert_int_equal(net_connect(s.n, "tcp://127.0.0.1:1", &l), TSR_OK);
+    assert_true(station_wait(&s, &s.closed, 1));
+    assert_string_equal(s.reason, "cannot connect to tcp://127.0.0.1:1: Connection refused");
+    assert_int_equal(link_send(l, TYPE_ECHO, NULL, 0, NULL), TSR_ERR_IO);
+    link_unref(l);
+    assert_int_equal(net_connect(s.n, "unix:///nowhere/at/all", &l), TSR_OK);
+    assert_true(station_wait(&s, &s.closed, 2));
+    assert_non_null(strstr(s.reason, "No such file or directory"));
+    link_unref(l);
+    assert_int_equal(net_connect(s.n, "tcp://no-such-host.invalid:80", &l), TSR_OK);
+    assert_true(station_wait(&s, &s.closed, 3));
+    assert_non_null(strstr(s.reason, "cannot connect to tcp://no-such-host.invalid:80: "));
+    link_unref(l);
+    station_close(&s);
+}
+
+static void test_bad_addresses(void **state)
+{
+    static const char *const bad[] = {"",
+                                      "127.0.0.1:80",
+                                      "http://127.0.0.1:80",
+                                      "tcp://127.0.0.1",
+                                      "tcp://:80",
+                                      "tcp://127.0.0.1:65536",
+                                      "tcp://127.0.0.1:8x",
+                                      "tcp://::1:80",
+                                      "tcp://[::1]",
+                                      "unix://relative",
+                                      "unix://@"};
+    station s;
+    net_link *l = NULL;
+    assert_int_equal(station_open(&s, NULL), TSR_OK);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(net_connect(s.n, bad[i], &l), TSR_ERR_VALUE);
+        assert_int_equal(net_listen(s.n, bad[i], NULL, 0), TSR_ERR_VALUE);
+        assert_non_null(strstr(tsr_error_message(), bad[i]));
+    }
+    assert_int_equal(net_connect(s.n, "tls://127.0.0.1:80", &l), TSR_ERR_VALUE); /* no certificates */
+    station_close(&s);
+}
+
+/* Nothing listens beyond loopback without a secret. */
+static void test_refuses_to_listen_beyond_loopback(void **state)
+{
+    station s;
+    char path[64];
+    assert_int_equal(station_open(&s, NULL), TSR_OK);
+    assert_int_equal(net_listen(s.n, "tcp://0.0.0.0:0", NULL, 0), TSR_ERR_VALUE);
+    assert_non_null(strstr(tsr_error_message(), "--secret-file"));
+    assert_int_equal(net_listen(s.n, "tcp://[::]:0", NULL, 0), TSR_ERR_VALUE);
+    assert_int_equal(net_listen(s.n, "tcp://127.0.0.1:0", NULL, 0), TSR_OK);
+    assert_int_equal(net_listen(s.n, "tcp://localhost:0", NULL, 0), TSR_OK);
+    station_close(&s);
+    testing_secret(path, "0123456789abcdef0123456789abcdef\n");
+    assert_int_equal(station_open(&s, &(net_options){.secret_file = path}), TSR_OK);
+    assert_int_equal(net_listen(s.n, "tcp://0.0.0.0:0", s.address, sizeof s.address), TSR_OK);
+    assert_memory_equal(s.address, "tcp://0.0.0.0:", 14);
+    station_close(&s);
+    unlink(path);
+}
+
+static void test_port_in_use(void **state)
+{
+    station s, t;
+    assert_int_equal(station_open(&s, NULL), TSR_OK);
+    assert_int_equal(station_open(&t, NULL), TSR_OK);
+    assert_int_equal(net_listen(s.n, "tcp://127.0.0.1:0", s.address, sizeof s.address), TSR_OK);
+    assert_int_equal(net_listen(t.n, s.address, NULL, 0), TSR_ERR_IO);
+    assert_non_null(strstr(tsr_error_message(), "Address already in use"));
+    station_close(&s);
+    station_close(&t);
+}
+
+/* What the peer does not read stays queued here, and is counted. */
+static void hold(void *context)
+{
+    atomic_int *held = context;
+    atomic_store(held, 1);
+    while (atomic_load(held) != 2) usleep(1000);
+}
+
+static void test_backpressure(void **state)
+{
+    pair p = *(pair *)*state;
+    enum { SIZE = 1 << 20, N = 64 };
+    atomic_int held = 0;
+    p.o.high_water_bytes = 8 << 20;
+    p.o.low_water_bytes = 1 << 20;
+    p.o.no_shared = true;
+    char *data = calloc(1, SIZE);
+    buffer *b;
+    assert_int_equal(buffer_wrap(data, SIZE, free, data, &b), TSR_OK);
+    pair_open(&p);
+    assert_int_equal(net_post(p.a.n, hold, &held), TSR_OK);
+    net_payload payload = {.buf = b, .data = data, .bytes = SIZE};
+    for (int i = 0; i < N; i++) assert_int_equal(link_send(p.link, TYPE_REPLY, NULL, 0, &payload), TSR_OK);
+    while (!atomic_load(&held)) usleep(1000);
+    usleep(100000);
+    size_t queued = link_queued_bytes(p.link);
+    assert_true(queued > (size_t)(N / 2) * SIZE && queued <= N * (SIZE + 16));
+    assert_int_equal(station_read(&p.b, &p.b.drained), 0);
+    atomic_store(&held, 2);
+    assert_true(station_wait(&p.b, &p.b.drained, 1));
+    assert_true(station_wait(&p.a, &p.a.messages, N));
+    assert_int_equal(link_queued_bytes(p.link), 0);
+    pair_close(&p);
+    assert_int_equal(atomic_load(&b->refs), 1);
+    buffer_unref(b);
+}
+
+/* A child process with a net that listens; stopped, it is silent. */
+static pid_t start_child(int *address_out, const net_options *o)
+{
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        station s;
+        close(ends[0]);
+        if (station_open(&s, o) != TSR_OK || net_listen(s.n, "tcp://127.0.0.1:0", s.address, sizeof s.address) != TSR_OK)
+            _exit(1);
+        if (write(ends[1], s.address, strlen(s.address) + 1) < 0) _exit(1);
+        close(ends[1]);
+        for (;;) pause();
+    }
+    close(ends[1]);
+    *address_out = ends[0];
+    return pid;
+}
+
+static void test_silent_peer(void **state)
+{
+    int from;
+    char address[400] = "";
+    station s;
+    net_link *l;
+    net_options o = {.heartbeat_ms = 50, .silence_ms = 1000};
+    pid_t child = start_child(&from, &o);
+    assert_true(read(from, address, sizeof address) > 0);
+    close(from);
+    assert_int_equal(station_open(&s, &o), TSR_OK);
+    assert_int_equal(net_connect(s.n, address, &l), TSR_OK);
+    assert_true(station_wait(&s, &s.opened, 1));
+    usleep(2500000); /* idle for longer than the patience: heartbeats keep it */
+    assert_int_equal(station_read(&s, &s.closed), 0);
+    int64_t start = os_now_ns();
+    kill(child, SIGSTOP);
+    assert_true(station_wait(&s, &s.closed, 1));
+    assert_true(os_now_ns() - start > 800000000);
+    assert_non_null(strstr(s.reason, "the peer has sent nothing for 1."));
+    link_unref(l);
+    station_close(&s);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+}
+
+static void test_killed_peer(void **state)
+{
+    int from;
+    char address[400] = "";
+    station s;
+    net_link *l;
+    pid_t child = start_child(&from, NULL);
+    assert_true(read(from, address, sizeof address) > 0);
+    close(from);
+    assert_int_equal(station_open(&s, NULL), TSR_OK);
+    assert_int_equal(net_connect(s.n, address, &l), TSR_OK);
+    assert_true(station_wait(&s, &s.opened, 1));
+    kill(child, SIGKILL);
+    assert_true(station_wait(&s, &s.closed, 1));
+    assert_non_null(strstr(s.reason, "without a word"));
+    waitpid(child, NULL, 0);
+    link_unref(l);
+    station_close(&s);
+}
+
+#define OVER(transport, f)                                                                                                       \
+    {                                                                                                                            \
+#f "_over_" #transport, f, NULL, NULL, &transport                                                                        \
+    }
+#define CASES(t)                                                                                                                 \
+    OVER(t, test_peers), OVER(t, test_echo_sizes), OVER(t, test_lands_in_its_place), OVER(t, test_payload_not_wanted),           \
+        OVER(t, test_order), OVER(t, test_sent_before_open), OVER(t, test_many_links), OVER(t, test_close_tells_why),            \
+        OVER(t, test_net_close_tells_peers), OVER(t, test_wrong_types), OVER(t, test_limits), OVER(t, test_posts_and_timers),    \
+        OVER(t, test_backpressure)
+
+int main(void)
+{
+    char path[64], socket_path[64];
+    testing_secret(path, "a secret of thirty-two characters");
+    snprintf(socket_path, sizeof socket_path, "unix:///tmp/tessera-test-%d.sock", getpid());
+    pair tcp = {.listen = "tcp://127.0.0.1:0", .o = {.secret_file = path, .no_shared = true}};
+    pair local = {.listen = socket_path, .o = {.no_shared = true}};
+    pair moved = {.listen = "tcp://127.0.0.1:0", .o = {.secret_file = path}};
+    const struct CMUnitTest tests[] = {
+        /* First: they fork, and resolving names leaves threads behind. */
+        cmocka_unit_test(test_silent_peer),
+        cmocka_unit_test(test_killed_peer),
+        CASES(tcp),
+        CASES(local),
+        CASES(moved),
+        cmocka_unit_test(test_cannot_connect),
+        cmocka_unit_test(test_bad_addresses),
+        cmocka_unit_test(test_refuses_to_listen_beyond_loopback),
+        cmocka_unit_test(test_port_in_use),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    unlink(path);
+    return failed;
+}
