@@ -157,6 +157,8 @@ static void count_use(pool *p, size_t size)
     }
 }
 
+size_t buffer_taken_bytes(size_t size_bytes) { return class_size(class_of(size_bytes)); }
+
 tsr_status buffer_new(pool *p, size_t size_bytes, buffer **out)
 {
     if (size_bytes > (size_t)1 << 50) return error_memory(size_bytes);

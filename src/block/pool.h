@@ -30,6 +30,8 @@ void pool_free(pool *p);
 
 /* A buffer of at least size_bytes with one reference, contents undefined. */
 tsr_status buffer_new(pool *p, size_t size_bytes, buffer **out) MUST_CHECK;
+/* What a buffer of size_bytes really takes of the pool's memory, and counts as. */
+size_t buffer_taken_bytes(size_t size_bytes);
 /* Wraps memory that `release(context)` gives back when the last reference goes (release may be NULL). */
 tsr_status buffer_wrap(void *data, size_t size_bytes, void (*release)(void *context), void *context, buffer **out) MUST_CHECK;
 buffer *buffer_ref(buffer *b);

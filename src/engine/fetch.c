@@ -200,7 +200,7 @@ static tsr_status copy_block(worker *w, held_set *set, const int64_t *coords, co
     if (n_bytes <= box_size(&b) * size / 2) TRY(held_read_part(set, number, (size_t)first, (size_t)n_bytes, &part));
     if (part) {
         copy_strided(w->run->plan->kernels, set->dtype, b.ndim, count, out, strides, part->data, in_strides);
-        buffer_unref(part);
+        held_part_done(set, part);
         return TSR_OK;
     }
     TRY(held_pin(set, number, &whole));

@@ -1,8 +1,9 @@
 /* The keeper. One lock guards all cells, the cache and the counts; disk and compression happen outside it, with the block pinned.
  *
  * Memory is counted in two sums: what is held between tasks (cells in memory and cached source blocks) and what running tasks
- * have been admitted with. Their sum stays within the budget. Idle pool memory is given back to the system when it would exceed
- * it. */
+ * have been admitted with. Their sum stays within the budget: blocks that are read back are not part of what a task was admitted
+ * with, so others are spilled for them. Where all others are in use, each running task can exceed it by the one block it reads.
+ * Memory counts as what its size class takes. Idle pool memory is given back to the system when it would exceed the budget. */
 #include "engine/held.h"
 
 #include "base/mem.h"
@@ -68,6 +69,9 @@ int64_t keeper_spilled_bytes(const keeper *k) { return atomic_load(&k->spilled_b
 
 /* ---- Sets -------------------------------------------------------------------------------------------------------- */
 
+/* What a block counts as while it is in memory. */
+static size_t taken_bytes(const held_set *set, int64_t block) { return buffer_taken_bytes(held_block_bytes(set, block)); }
+
 /* Nobody refers to the set any more; the lock is held. */
 static void set_free(held_set *set)
 {
@@ -81,7 +85,7 @@ static void set_free(held_set *set)
     for (int64_t i = 0; i < set->n_blocks; i++) {
         cell *c = &set->cells[i];
         if (c->buf) {
-            k->held_bytes -= held_block_bytes(set, i);
+            k->held_bytes -= taken_bytes(set, i);
             buffer_unref(c->buf);
         }
         if (c->spill_at >= 0) scratch_release(k->disk, c->spill_at);
@@ -162,125 +166,11 @@ size_t held_block_bytes(const held_set *set, int64_t block)
 void held_put(held_set *set, int64_t block, buffer *buf)
 {
     keeper *k = set->owner;
-    size_t bytes = held_block_bytes(set, block);
     pthread_mutex_lock(&k->lock);
     cell *c = &set->cells[block];
     c->buf = buf;
     c->state = CELL_READY;
-    k->held_bytes += bytes;
-    pthread_mutex_unlock(&k->lock);
-}
-
-/* Reads a spilled block; the lock is not held, the cell is pinned. Two tasks may do so at once: the second to come finds a
- * buffer. */
-static tsr_status read_back(held_set *set, int64_t block, int64_t at)
-{
-    keeper *k = set->owner;
-    buffer *buf;
-    size_t bytes = held_block_bytes(set, block);
-    TRY(buffer_new(k->buffers, bytes, &buf));
-    tsr_status status = scratch_read(k->disk, at, bytes, 0, bytes, buf->data);
-    if (status != TSR_OK) {
-        buffer_unref(buf);
-        return status;
-    }
-    pthread_mutex_lock(&k->lock);
-    cell *c = &set->cells[block];
-    if (c->state == CELL_SPILLED) {
-        c->buf = buf;
-        c->state = CELL_READY;
-        k->held_bytes += bytes;
-        buf = NULL;
-    }
-    pthread_mutex_unlock(&k->lock);
-    buffer_unref(buf);
-    return TSR_OK;
-}
-
-tsr_status held_pin(held_set *set, int64_t block, buffer **out)
-{
-    keeper *k = set->owner;
-    cell *c = &set->cells[block];
-    pthread_mutex_lock(&k->lock);
-    c->pins++;
-    bool spilled = c->state == CELL_SPILLED, empty = c->state == CELL_EMPTY;
-    int64_t at = c->spill_at;
-    pthread_mutex_unlock(&k->lock);
-    tsr_status status = TSR_OK;
-    if (empty) status = error_set(TSR_ERR_INTERNAL, "engine: block %lld is read before it is made", (long long)block);
-    if (spilled) status = read_back(set, block, at);
-    if (status != TSR_OK) {
-        held_unpin(set, block);
-        return status;
-    }
-    *out = c->buf; /* pinned: nobody changes it */
-    return TSR_OK;
-}
-
-/* Frees the memory of a block that is in the scratch file. */
-static void forget(held_set *set, cell *c, size_t bytes)
-{
-    buffer_unref(c->buf);
-    c->buf = NULL;
-    c->state = CELL_SPILLED;
-    set->owner->held_bytes -= bytes;
-}
-
-void held_unpin(held_set *set, int64_t block)
-{
-    keeper *k = set->owner;
-    cell *c = &set->cells[block];
-    pthread_mutex_lock(&k->lock);
-    c->pins--;
-    /* What was read back for this reader goes at once where the budget is short: reading back is not admitted beforehand. */
-    bool is_short = k->held_bytes + k->admitted_bytes > k->budget_bytes;
-    if (is_short && c->pins == 0 && c->state == CELL_READY && c->spill_at >= 0) forget(set, c, held_block_bytes(set, block));
-    pthread_cond_broadcast(&k->changed);
-    pthread_mutex_unlock(&k->lock);
-}
-
-tsr_status held_read_part(held_set *set, int64_t block, size_t first, size_t n_bytes, buffer **out)
-{
-    keeper *k = set->owner;
-    cell *c = &set->cells[block];
-    *out = NULL;
-    pthread_mutex_lock(&k->lock);
-    bool is_spilled = c->state == CELL_SPILLED;
-    int64_t at = c->spill_at;
-    c->pins += is_spilled;
-    pthread_mutex_unlock(&k->lock);
-    if (!is_spilled) return TSR_OK;
-    tsr_status status = buffer_new(k->buffers, n_bytes, out);
-    if (status == TSR_OK) status = scratch_read(k->disk, at, held_block_bytes(set, block), first, n_bytes, (*out)->data);
-    held_unpin(set, block);
-    if (status != TSR_OK) {
-        buffer_unref(*out);
-        *out = NULL;
-    }
-    return status;
-}
-
-static void free_cell(held_set *set, int64_t block)
-{
-    keeper *k = set->owner;
-    cell *c = &set->cells[block];
-    if (c->buf) {
-        k->held_bytes -= held_block_bytes(set, block);
-        buffer_unref(c->buf);
-        c->buf = NULL;
-    }
-    if (c->spill_at >= 0) scratch_release(k->disk, c->spill_at);
-    c->spill_at = -1;
-    c->state = CELL_EMPTY;
-}
-
-void held_used(held_set *set, int64_t block)
-{
-    keeper *k = set->owner;
-    pthread_mutex_lock(&k->lock);
-    cell *c = &set->cells[block];
-    if (c->uses != KEEP && --c->uses == 0 && c->pins == 0) free_cell(set, block);
-    pthread_cond_broadcast(&k->changed);
+    k->held_bytes += taken_bytes(set, block);
     pthread_mutex_unlock(&k->lock);
 }
 
@@ -336,8 +226,9 @@ buffer *keeper_cache_find(keeper *k, const cache_key *key)
 void keeper_cache_add(keeper *k, const cache_key *key, buffer *buf)
 {
     uint64_t hash = key_hash(key);
+    size_t bytes = buffer_taken_bytes(buf->size_bytes);
     pthread_mutex_lock(&k->lock);
-    bool room = k->held_bytes + k->admitted_bytes + buf->size_bytes <= k->budget_bytes - k->budget_bytes / 4;
+    bool room = k->held_bytes + k->admitted_bytes + bytes <= k->budget_bytes - k->budget_bytes / 4;
     if (room && (k->cache.n + 1) * 2 > k->cache_table_size)
         room = cache_rehash(k, k->cache_table_size ? k->cache_table_size * 2 : 64);
     if (room) {
@@ -345,10 +236,10 @@ void keeper_cache_add(keeper *k, const cache_key *key, buffer *buf)
         int at = k->cache_table[slot];
         if (at < 0 && VEC_PUSH(&k->cache, (cache_entry){*key, hash, buffer_ref(buf)})) {
             k->cache_table[slot] = (int)k->cache.n - 1;
-            k->held_bytes += buf->size_bytes;
+            k->held_bytes += bytes;
         } else if (at >= 0 && !k->cache.items[at].buf) {
             k->cache.items[at].buf = buffer_ref(buf);
-            k->held_bytes += buf->size_bytes;
+            k->held_bytes += bytes;
         }
     }
     pthread_mutex_unlock(&k->lock);
@@ -359,7 +250,7 @@ static bool cache_drop_one(keeper *k)
     for (size_t i = k->cache.n; i-- > 0;) { /* the newest: the next pass begins with the oldest */
         cache_entry *e = &k->cache.items[i];
         if (!e->buf) continue;
-        k->held_bytes -= e->buf->size_bytes;
+        k->held_bytes -= buffer_taken_bytes(e->buf->size_bytes);
         buffer_unref(e->buf);
         e->buf = NULL;
         return true;
@@ -373,11 +264,46 @@ void keeper_cache_clear(keeper *k)
     for (size_t i = 0; i < k->cache.n; i++) {
         buffer *buf = k->cache.items[i].buf;
         if (!buf) continue;
-        k->held_bytes -= buf->size_bytes;
+        k->held_bytes -= buffer_taken_bytes(buf->size_bytes);
         buffer_unref(buf);
     }
     k->cache.n = 0;
     for (size_t i = 0; i < k->cache_table_size; i++) k->cache_table[i] = -1;
+    pthread_mutex_unlock(&k->lock);
+}
+
+/* Frees the memory of a block that is in the scratch file. */
+static void forget(held_set *set, int64_t block)
+{
+    cell *c = &set->cells[block];
+    buffer_unref(c->buf);
+    c->buf = NULL;
+    c->state = CELL_SPILLED;
+    set->owner->held_bytes -= taken_bytes(set, block);
+}
+
+/* The lock is held. */
+static void free_cell(held_set *set, int64_t block)
+{
+    keeper *k = set->owner;
+    cell *c = &set->cells[block];
+    if (c->buf) {
+        k->held_bytes -= taken_bytes(set, block);
+        buffer_unref(c->buf);
+        c->buf = NULL;
+    }
+    if (c->spill_at >= 0) scratch_release(k->disk, c->spill_at);
+    c->spill_at = -1;
+    c->state = CELL_EMPTY;
+}
+
+void held_used(held_set *set, int64_t block)
+{
+    keeper *k = set->owner;
+    pthread_mutex_lock(&k->lock);
+    cell *c = &set->cells[block];
+    if (c->uses != KEEP && --c->uses == 0 && c->pins == 0) free_cell(set, block);
+    pthread_cond_broadcast(&k->changed);
     pthread_mutex_unlock(&k->lock);
 }
 
@@ -407,8 +333,8 @@ static tsr_status spill(keeper *k, held_set *set, int64_t block)
 {
     cell *c = &set->cells[block];
     tsr_status status = TSR_OK;
-    size_t bytes = held_block_bytes(set, block);
     if (c->spill_at < 0) {
+        size_t bytes = held_block_bytes(set, block);
         int64_t at = -1;
         c->pins++;
         k->n_spilling++;
@@ -432,7 +358,7 @@ static tsr_status spill(keeper *k, held_set *set, int64_t block)
         free_cell(set, block);
         return TSR_OK;
     }
-    forget(set, c, bytes);
+    forget(set, block);
     return TSR_OK;
 }
 
@@ -460,6 +386,13 @@ void keeper_set_budget(keeper *k, size_t bytes)
     pthread_mutex_unlock(&k->lock);
 }
 
+/* Memory that is kept for reuse, but of other sizes than are asked for now, goes back to the system. */
+static void trim_idle(keeper *k)
+{
+    size_t used = pool_used_bytes(k->buffers), wanted = k->budget_bytes > used ? k->budget_bytes - used : 0;
+    if (pool_idle_bytes(k->buffers) > wanted) pool_trim(k->buffers, wanted);
+}
+
 tsr_status keeper_reserve(keeper *k, size_t bytes, const atomic_bool *stop)
 {
     tsr_status status = TSR_OK;
@@ -483,9 +416,8 @@ tsr_status keeper_reserve(keeper *k, size_t bytes, const atomic_bool *stop)
         }
     }
     if (status == TSR_OK) k->admitted_bytes += bytes;
-    size_t wanted = k->budget_bytes > pool_used_bytes(k->buffers) ? k->budget_bytes - pool_used_bytes(k->buffers) : 0;
     pthread_mutex_unlock(&k->lock);
-    if (pool_idle_bytes(k->buffers) > wanted) pool_trim(k->buffers, wanted);
+    trim_idle(k);
     return status;
 }
 
@@ -502,4 +434,114 @@ void keeper_wake(keeper *k)
     pthread_mutex_lock(&k->lock);
     pthread_cond_broadcast(&k->changed);
     pthread_mutex_unlock(&k->lock);
+}
+
+/* ---- Reading blocks -------------------------------------------------------------------------------------------------- */
+
+/* Counts `bytes` as held before they are read back, and makes room for them as far as nobody uses it; never waits: whom would an
+ * admitted task wait for, who might wait for it. Called with the lock, which is given up meanwhile. */
+static tsr_status take_room(keeper *k, size_t bytes)
+{
+    tsr_status status = TSR_OK;
+    k->held_bytes += bytes;
+    while (status == TSR_OK && k->held_bytes + k->admitted_bytes > k->budget_bytes) {
+        held_set *set;
+        int64_t block;
+        if (cache_drop_one(k)) continue;
+        if (!find_victim(k, &set, &block)) break;
+        status = spill(k, set, block);
+    }
+    if (status != TSR_OK) k->held_bytes -= bytes;
+    return status;
+}
+
+/* Memory with n_bytes of a spilled block, from `first` on. It counts as held; the cell is pinned. */
+static tsr_status read_spilled(held_set *set, int64_t block, size_t first, size_t n_bytes, buffer **out)
+{
+    keeper *k = set->owner;
+    pthread_mutex_lock(&k->lock);
+    tsr_status status = take_room(k, buffer_taken_bytes(n_bytes));
+    int64_t at = set->cells[block].spill_at;
+    pthread_mutex_unlock(&k->lock);
+    *out = NULL;
+    if (status != TSR_OK) return status;
+    trim_idle(k);
+    status = buffer_new(k->buffers, n_bytes, out);
+    if (status == TSR_OK) status = scratch_read(k->disk, at, held_block_bytes(set, block), first, n_bytes, (*out)->data);
+    if (status == TSR_OK) return TSR_OK;
+    keeper_let_go(k, buffer_taken_bytes(n_bytes));
+    buffer_unref(*out);
+    *out = NULL;
+    return status;
+}
+
+void held_part_done(held_set *set, buffer *part)
+{
+    size_t bytes = buffer_taken_bytes(part->size_bytes);
+    buffer_unref(part);
+    keeper_let_go(set->owner, bytes);
+}
+
+/* Two tasks may read a block back at once: the second to come finds a buffer. */
+static tsr_status read_back(held_set *set, int64_t block)
+{
+    buffer *buf;
+    TRY(read_spilled(set, block, 0, held_block_bytes(set, block), &buf));
+    pthread_mutex_lock(&set->owner->lock);
+    cell *c = &set->cells[block];
+    bool is_first = c->state == CELL_SPILLED;
+    if (is_first) {
+        c->buf = buf;
+        c->state = CELL_READY;
+    }
+    pthread_mutex_unlock(&set->owner->lock);
+    if (!is_first) held_part_done(set, buf);
+    return TSR_OK;
+}
+
+void held_unpin(held_set *set, int64_t block)
+{
+    keeper *k = set->owner;
+    cell *c = &set->cells[block];
+    pthread_mutex_lock(&k->lock);
+    c->pins--;
+    /* What was read back for this reader goes at once where the budget is short. */
+    bool is_short = k->held_bytes + k->admitted_bytes > k->budget_bytes;
+    if (is_short && c->pins == 0 && c->state == CELL_READY && c->spill_at >= 0) forget(set, block);
+    pthread_cond_broadcast(&k->changed);
+    pthread_mutex_unlock(&k->lock);
+}
+
+tsr_status held_pin(held_set *set, int64_t block, buffer **out)
+{
+    keeper *k = set->owner;
+    cell *c = &set->cells[block];
+    pthread_mutex_lock(&k->lock);
+    c->pins++;
+    bool spilled = c->state == CELL_SPILLED, empty = c->state == CELL_EMPTY;
+    pthread_mutex_unlock(&k->lock);
+    tsr_status status = TSR_OK;
+    if (empty) status = error_set(TSR_ERR_INTERNAL, "engine: block %lld is read before it is made", (long long)block);
+    if (spilled) status = read_back(set, block);
+    if (status != TSR_OK) {
+        held_unpin(set, block);
+        return status;
+    }
+    *out = c->buf; /* pinned: nobody changes it */
+    return TSR_OK;
+}
+
+tsr_status held_read_part(held_set *set, int64_t block, size_t first, size_t n_bytes, buffer **out)
+{
+    keeper *k = set->owner;
+    cell *c = &set->cells[block];
+    *out = NULL;
+    pthread_mutex_lock(&k->lock);
+    bool is_spilled = c->state == CELL_SPILLED;
+    c->pins += is_spilled;
+    pthread_mutex_unlock(&k->lock);
+    if (!is_spilled) return TSR_OK;
+    tsr_status status = read_spilled(set, block, first, n_bytes, out);
+    held_unpin(set, block);
+    return status;
 }

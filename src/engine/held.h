@@ -50,9 +50,10 @@ void held_put(held_set *set, int64_t block, buffer *buf);
 /* Makes the block available and keeps it so until held_unpin. Reads it back if it was spilled. The block must have been put. */
 tsr_status held_pin(held_set *set, int64_t block, buffer **out) MUST_CHECK;
 void held_unpin(held_set *set, int64_t block);
-/* A part of a block that is on disk only, and stays there: n_bytes from byte `first` on, into memory that is made for it. *out is
- * NULL if the block is in memory: pin it. */
+/* A part of a block that is on disk only, and stays there: n_bytes from byte `first` on, into memory that is made for it, until
+ * held_part_done. *out is NULL if the block is in memory: pin it. */
 tsr_status held_read_part(held_set *set, int64_t block, size_t first, size_t n_bytes, buffer **out) MUST_CHECK;
+void held_part_done(held_set *set, buffer *part);
 /* One of the reads to come is done; with the last the block is freed. */
 void held_used(held_set *set, int64_t block);
 

@@ -89,6 +89,43 @@ static void test_runs_on_eight_threads(void **state)
     many_runs(8, SMALL_BUDGET);
 }
 
+/* ---- Memory ----------------------------------------------------------------------------------------------------------- */
+
+/* 16 MB that are read across: in parts, in blocks that were made first, in blocks that lie the other way round. */
+static tsr_array *spilling_work(tsr_session *s, int kind)
+{
+    tsr_array *x = tsr_random_uniform(s, 1, 0, 1, TSR_F64, 2, (int64_t[]){2000, 1000}, (int64_t[]){100, 1000});
+    switch (kind) {
+    case 0: x = tsr_cumsum(blocks(tsr_cumsum(blocks(x, 100, -1), 0), -1, 50), 1); break;
+    case 1: x = blocks(tsr_transpose(blocks(x, 100, 250), NULL), 150, 350); break;
+    default: x = tsr_add(blocks(blocks(x, 40, -1), 50, -1), blocks(tsr_flip(blocks(x, 40, -1), 2, (int[]){0, 1}), 50, -1)); break;
+    }
+    return tsr_sum(x, 0, NULL, false);
+}
+
+/* Blocks that are read back count, with what their memory really takes: only those that tasks read at the very same time exceed
+ * the budget, and (the little more) what the buffers of running tasks take beyond their bytes. */
+static void test_the_budget_is_kept(void **state)
+{
+    enum { BUDGET = 8 << 20, LARGEST_BLOCK = 448 << 10 };
+    for (int kind = 0; kind < 3; kind++) {
+        double expected, got;
+        tsr_stats stats;
+        tsr_session *s = open_session(1, 0);
+        assert_ok(tsr_compute_into(spilling_work(s, kind), &expected, sizeof expected));
+        tsr_session_close(s);
+        for (int n_threads = 1; n_threads <= 8; n_threads *= 2) {
+            s = open_session(n_threads, BUDGET);
+            assert_ok(tsr_compute_into(spilling_work(s, kind), &got, sizeof got));
+            assert_ok(tsr_run_stats(s, &stats));
+            assert_memory_equal(&got, &expected, sizeof got);
+            assert_true(stats.bytes_spilled > 0);
+            assert_in_range(stats.peak_bytes, 1, BUDGET + BUDGET / 32 + (n_threads - 1) * LARGEST_BLOCK);
+            tsr_session_close(s);
+        }
+    }
+}
+
 /* ---- Calls of the session from what it calls -------------------------------------------------------------------------- */
 
 typedef struct asker {
@@ -176,6 +213,7 @@ int main(void)
 {
     for (int i = 0; i < ROWS * COLS; i++) numbers[i] = (i * 37) % 1009 + 1;
     const struct CMUnitTest tests[] = {SCRATCH_TEST(test_runs_on_two_threads), SCRATCH_TEST(test_runs_on_three_threads),
-                                       SCRATCH_TEST(test_runs_on_eight_threads), SCRATCH_TEST(test_asking_from_within)};
+                                       SCRATCH_TEST(test_runs_on_eight_threads), SCRATCH_TEST(test_the_budget_is_kept),
+                                       SCRATCH_TEST(test_asking_from_within)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
