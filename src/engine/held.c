@@ -2,7 +2,7 @@
  *
  * Memory is counted in two sums: what is held between tasks (cells in memory and cached source blocks) and what running tasks
  * have been admitted with. Their sum stays within the budget: blocks that are read back are not part of what a task was admitted
- * with, so others are spilled for them. Where all others are in use, each running task can exceed it by the one block it reads.
+ * with, so others are spilled for them. Where all others are in use, each running task can exceed it by the blocks it reads back.
  * Memory counts as what its size class takes. Idle pool memory is given back to the system when it would exceed the budget. */
 #include "engine/held.h"
 
@@ -386,7 +386,7 @@ void keeper_set_budget(keeper *k, size_t bytes)
     pthread_mutex_unlock(&k->lock);
 }
 
-/* Memory that is kept for reuse, but of other sizes than are asked for now, goes back to the system. */
+/* Memory that is kept for reuse, but of sizes that nobody asks for any more, goes back to the system. */
 static void trim_idle(keeper *k)
 {
     size_t used = pool_used_bytes(k->buffers), wanted = k->budget_bytes > used ? k->budget_bytes - used : 0;
