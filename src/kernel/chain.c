@@ -10,16 +10,15 @@
 
 /* Vectors in a block: enough to hide the latency of an operation and what it costs to choose one, few enough for the registers. A
  * block is a whole number of rounds of the lanes of a sum, or they are of it. */
-enum { BLOCK = SIMD_BYTES == 64 ? 12 : 8, SMALL_BLOCK = 4, CACHE_LINE = 64 };
+enum { BLOCK = SIMD_BYTES == 64 ? 12 : 8, LONG_BLOCK = BLOCK, SMALL_BLOCK = 4, CACHE_LINE = 64 };
 
 typedef enum chain_sink { SINK_STORE, SINK_STREAM, SINK_SUM } chain_sink;
 
 static_assert((int)SUM_LANES == (int)FOLD_LANES, "sums of chains are sums of rows");
 
 /* Asks for so much memory that is used soon. */
-static ALWAYS_INLINE void ask(const char *ahead, size_t offset, int n_bytes)
+static ALWAYS_INLINE void ask(const char *ahead, ptrdiff_t offset, int n_bytes)
 {
-    if (!ahead) return;
     for (int at = 0; at < n_bytes; at += CACHE_LINE) __builtin_prefetch(ahead + offset + at, 0, 3);
 }
 
@@ -77,7 +76,9 @@ static ALWAYS_INLINE void sum_f32(double *lanes, size_t at, vf32 x)
 #define FMA_SCALAR __builtin_fma
 #define FMA vf64_fma
 #define REVERSED_LANES SIMD_REVERSE64
+#define BITS uint64_t
 #define EXPONENT_TOP 0x4000000000000000 /* the highest bit of the exponent */
+#define EXPONENT_SECOND 0x2000000000000000
 #define DIVISOR_RANGE 0x1p100
 #include "kernel/chain_loops.h"
 #undef T
@@ -90,7 +91,9 @@ static ALWAYS_INLINE void sum_f32(double *lanes, size_t at, vf32 x)
 #undef FMA
 #undef FMA_SCALAR
 #undef REVERSED_LANES
+#undef BITS
 #undef EXPONENT_TOP
+#undef EXPONENT_SECOND
 #undef DIVISOR_RANGE
 
 #define T float
@@ -103,7 +106,9 @@ static ALWAYS_INLINE void sum_f32(double *lanes, size_t at, vf32 x)
 #define FMA_SCALAR __builtin_fmaf
 #define FMA vf32_fma
 #define REVERSED_LANES SIMD_REVERSE32
+#define BITS uint32_t
 #define EXPONENT_TOP 0x40000000
+#define EXPONENT_SECOND 0x20000000
 #define DIVISOR_RANGE 0x1p20f
 #include "kernel/chain_loops.h"
 

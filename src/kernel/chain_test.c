@@ -166,6 +166,46 @@ static void test_divisions(void **unused)
     }
 }
 
+/* 2^-k modulo an odd y. */
+static uint64_t half_power(uint64_t y, int k)
+{
+    uint64_t r = 1;
+    for (; k > 0; k--) r = r % 2 ? (r + y) / 2 : r / 2;
+    return r;
+}
+
+/* Quotients as near to where rounding changes as there are: x 2^k = h y + 1 or - 1 with an odd h of one digit more than a double
+ * has. `y` is odd, and short enough that its quotients are one multiplication. */
+static void test_hard_divisions(void **unused)
+{
+    static double x[MOST];
+    const kernels *tables[MAX_TABLES];
+    const int n_tables = kernels_available(tables, MAX_TABLES);
+    const double two52 = 0x1p52;
+    int n_hard = 0;
+    for (int c = 0; c < 300; c++) {
+        const int digits = 2 + (int)(draw() % 49); /* up to 50 */
+        const uint64_t y = (1ull << (digits - 1)) | (draw() % (1ull << (digits - 1))) | 1;
+        int n = 0;
+        for (int tries = 0; n < MOST && tries < 20 * MOST; tries++) {
+            const int k = digits + (int)(draw() % 2), sign = draw() % 2 ? 1 : -1;
+            const uint64_t root = half_power(y, k), first = sign > 0 ? root : y - root;
+            const uint64_t room = (uint64_t)two52 / y, number = (uint64_t)two52 + first + y * (draw() % (room + 1));
+            const uint64_t big = number - number % y + first; /* the same modulo y, about 2^52 .. 2^53 */
+            if (big < (uint64_t)two52 || big >> 53) continue;
+            const unsigned __int128 h = (((unsigned __int128)big << k) - (unsigned __int128)(__int128)sign) / y;
+            if (h % 2 == 0 || h >> 53 != 1) continue;
+            x[n++] = ldexp((double)big, (int)(draw() % 20) - 60);
+        }
+        const double divisor = (double)y;
+        const chain_link links[] = {{.op = CHAIN_LOAD, .operand = x},
+                                    {.op = CHAIN_DIVIDE, .from = FROM_ONE, .operand = &divisor}};
+        for (int t = 0; t < n_tables; t++) check_chain(tables[t], TSR_F64, links, 2, (size_t)n);
+        n_hard += n;
+    }
+    assert_true(n_hard > 10000);
+}
+
 static void test_sum_of_lanes(void **unused)
 {
     const kernels *tables[MAX_TABLES];
@@ -181,6 +221,6 @@ static void test_sum_of_lanes(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_chains), cmocka_unit_test(test_divisions),
-                                       cmocka_unit_test(test_sum_of_lanes)};
+                                       cmocka_unit_test(test_hard_divisions), cmocka_unit_test(test_sum_of_lanes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -90,6 +90,7 @@ typedef struct stage {
     int64_t n_folds;  /* tiles of the domain that fold into one output block */
     int64_t n_runs;   /* tasks for each output block; run r folds tiles [r * n_folds / n_runs, (r + 1) * n_folds / n_runs) */
     int64_t n_folded; /* elements that fold into one cell */
+    bool is_mirrored; /* a tile and its mirror image read the same: they are folded one after the other */
     /* SCAN, QUANTILE */
     int axis;
     const node_params *params;

@@ -16,6 +16,7 @@ int64_t stage_n_blocks(const stage *s)
 box stage_fold_tile(const stage *s, int64_t block, int64_t fold)
 {
     box b = {.ndim = s->tiles.ndim};
+    if (s->is_mirrored) fold = fold % 2 ? s->n_folds - 1 - fold / 2 : fold / 2;
     for (int d = s->tiles.ndim - 1; d >= 0; d--) {
         const axis_grid *g = &s->tiles.axes[d];
         int64_t *number = s->axes >> d & 1 ? &fold : &block;

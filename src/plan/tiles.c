@@ -11,7 +11,8 @@
 #include "plan/build.h"
 
 enum {
-    TILE_ELEMENTS = 1 << 18, /* 2 MiB of float64 */
+    TILE_ELEMENTS = 1 << 18,     /* 2 MiB of float64 */
+    MIRRORED_ELEMENTS = 1 << 15, /* a tile and its mirror image fit the second-level cache */
     KEPT_CELLS = 1 << 15,
     MOST_EVALUATIONS = 1 << 10,
     WANTED_TASKS = 64,        /* of a reduction: enough to balance any number of threads that is common today */
@@ -262,11 +263,38 @@ void stage_choose_runs(stage *s, int64_t cell_bytes)
     s->n_tasks = blocks * s->n_runs;
 }
 
+/* Does one operand read from the end what another reads from the start, as in x * x[::-1]? */
+static bool reads_mirrored(const stage *s, const operand *x, const operand *y)
+{
+    bool mirrored = false;
+    if (x->kind != y->kind || x->node != y->node || x->stage != y->stage || x->output != y->output) return false;
+    for (int d = 0; d < x->ndim; d++) {
+        const view_axis *a = &x->map[d], *b = &y->map[d];
+        if (a->axis != b->axis) return false;
+        if (a->step == b->step && a->start == b->start) continue;
+        if (a->axis < 0 || a->step != -b->step || !(s->axes >> a->axis & 1)) return false;
+        mirrored = true;
+    }
+    return mirrored;
+}
+
+/* The second reading then finds in the cache what the first has left. Arrays that are evaluated, not read, gain nothing. */
+static bool is_mirrored(const stage *s)
+{
+    const body *t = s->body;
+    for (int i = 0; i < t->n_operands; i++)
+        for (int k = 0; k < i; k++)
+            if (t->operands[i].n_pieces == 0 && reads_mirrored(s, &t->operands[i], &t->operands[k])) return true;
+    return false;
+}
+
 tsr_status stage_choose_tiles(builder *b, stage *s, const tsr_array *domain, const int64_t *output_chunk)
 {
     const body *t = s->body;
     uint32_t all = (uint32_t)((1ull << t->ndim) - 1), kept = s->kind == STAGE_REDUCE ? all & ~s->axes : all;
-    int64_t most_kept = s->kind == STAGE_REDUCE ? KEPT_CELLS : TILE_ELEMENTS;
+    s->is_mirrored = s->kind == STAGE_REDUCE && is_mirrored(s);
+    int64_t wanted = s->is_mirrored ? MIRRORED_ELEMENTS : TILE_ELEMENTS;
+    int64_t most_kept = s->kind == STAGE_REDUCE ? KEPT_CELLS : wanted;
     bool inherited = false;
     if (s->kind == STAGE_CALL) { /* the blocks are part of what the function means */
         s->tiles = domain->grid;
@@ -285,8 +313,8 @@ tsr_status stage_choose_tiles(builder *b, stage *s, const tsr_array *domain, con
             if (extent[d] > limit[d] && !bases[d].rigid) extent[d] = limit[d];
         }
         if (s->kind == STAGE_REDUCE) shrink(bases, t->ndim, extent, kept, KEPT_CELLS);
-        shrink(bases, t->ndim, extent, all, 2 * TILE_ELEMENTS);
-        grow(t, extent, limit, kept, TILE_ELEMENTS, most_kept);
+        shrink(bases, t->ndim, extent, all, 2 * wanted);
+        grow(t, extent, limit, kept, wanted, most_kept);
         s->tiles.ndim = t->ndim;
         for (int d = 0; d < t->ndim; d++) TRY(make_axis(b, &bases[d], t->shape[d], extent[d], &s->tiles.axes[d]));
     }
