@@ -465,6 +465,8 @@ TSR_API tsr_array *tsr_pad(tsr_array *a, const int64_t *widths, const char *mode
 TSR_API tsr_array *tsr_roll(tsr_array *a, int n_axes, const int64_t *shifts, const int *axes);
 /* The elements at these indices along an axis; negative ones count from the end. The indices are copied. */
 TSR_API tsr_array *tsr_take(tsr_array *a, int64_t n_indices, const int64_t *indices, int axis);
+/* The chunks of these numbers along an axis, side by side; negative numbers count from the end. */
+TSR_API tsr_array *tsr_take_chunks(tsr_array *a, int64_t n_chunks, const int64_t *chunks, int axis);
 /* Each element along an axis so many times: n is 1 (the same for all) or the axis's length. */
 TSR_API tsr_array *tsr_repeat(tsr_array *a, int64_t n, const int64_t *repeats, int axis);
 /* The whole array so many times along each axis; as in NumPy, the shorter of shape and `repeats` gets ones in front. */
@@ -680,6 +682,37 @@ typedef struct tsr_source {
 } tsr_source;
 /* An array that is read through a callback, region by region. */
 TSR_API tsr_array *tsr_from_source(tsr_session *session, const tsr_source *source, const int64_t *chunks);
+
+/* ---- Indexing and assignment ----------------------------------------------------------------------------------------- */
+
+/* a[items], all of NumPy's indexing: basic items, arrays of integers that broadcast (their dimensions come where NumPy puts
+ * them), masks over one axis or more. Arrays that vary along dimensions of their own (numpy.ix_) are taken axis by axis. */
+TSR_API tsr_array *tsr_getitem(tsr_array *a, int n_items, const tsr_index *items);
+/* The same, but the dimensions of the arrays always come first. */
+TSR_API tsr_array *tsr_vindex(tsr_array *a, int n_items, const tsr_index *items);
+/* Each 1-d array or mask by itself along its own axis. */
+TSR_API tsr_array *tsr_oindex(tsr_array *a, int n_items, const tsr_index *items);
+/* What `a[items] = value` leaves of a: the value broadcasts to the shape of a[items] and takes a's dtype; of places named twice
+ * the last counts. The result has a's chunks. Masks that are assigned more than one value are counted by the call. */
+TSR_API tsr_array *tsr_setitem(tsr_array *a, int n_items, const tsr_index *items, tsr_array *value);
+
+/* How much a mask selects is a value: arrays below that depend on one (and tsr_getitem's with a mask and slices alone) are made
+ * at once, without it. The first call that needs the length (tsr_shape, arithmetic, slicing ...) computes the mask once, counting
+ * for each block, and the array has a chunk for each block that selects anything; nothing else of the mask is kept. Reductions
+ * (sum, prod, any, all, count_nonzero, mean, var, std, min, max and those without NaN) over the selected axis need no length:
+ * they are one pass over array and mask. A mask over several axes makes them one, in C order. */
+TSR_API tsr_array *tsr_mask(tsr_array *a, tsr_array *mask);
+/* The parts along an axis for which a 1-d condition, which may be shorter than the axis, is not zero. */
+TSR_API tsr_array *tsr_compress(tsr_array *condition, tsr_array *a, int axis);
+/* Both flattened. */
+TSR_API tsr_array *tsr_extract(tsr_array *condition, tsr_array *a);
+/* Where the elements are not zero (int64): the index along each axis, into results[0 .. ndim - 1] (on failure none is made); the
+ * index into the flattened array; one row of indices for each. */
+TSR_API tsr_status tsr_nonzero(tsr_array *a, tsr_array **results);
+TSR_API tsr_array *tsr_flatnonzero(tsr_array *a);
+TSR_API tsr_array *tsr_argwhere(tsr_array *a);
+/* Are all lengths known without computing anything? */
+TSR_API bool tsr_is_counted(const tsr_array *a);
 
 /* ---- Choosing, inserting, deleting --------------------------------------------------------------------------------- */
 

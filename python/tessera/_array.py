@@ -38,7 +38,8 @@ class Array(Node):
     @property
     def shape(self) -> tuple[int, ...]:
         p = self._p
-        return tuple(ffi.unpack(lib.tsr_shape(p), lib.tsr_ndim(p))) if p else self._closed()
+        lengths = lib.tsr_shape(p)
+        return tuple(ffi.unpack(lengths, lib.tsr_ndim(p))) if lengths else self._closed()
 
     @property
     def dtype(self) -> np.dtype:
@@ -50,11 +51,13 @@ class Array(Node):
 
     @property
     def size(self) -> int:
-        return lib.tsr_size(self._p)
+        size = lib.tsr_size(self._p)
+        return size if size >= 0 else self._closed()
 
     @property
     def nbytes(self) -> int:
-        return lib.tsr_nbytes(self._p)
+        size = lib.tsr_nbytes(self._p)
+        return size if size >= 0 else self._closed()
 
     @property
     def itemsize(self) -> int:
@@ -126,7 +129,8 @@ class Array(Node):
         return self._s
 
     def _closed(self):
-        raise RuntimeError("the session of this array is closed")
+        """There is no such fact: the session is closed, or counting what a mask selects failed."""
+        raise failure()
 
     # ---- Evaluation ----
 
@@ -207,10 +211,18 @@ class Array(Node):
     def __getitem__(self, key) -> "Array":
         return _indexing.getitem(self, key)
 
+    def __setitem__(self, key, value) -> None:
+        _elementwise.replace(self, _indexing.setitem(self, key, value))
+
     @property
     def vindex(self) -> "_indexing.Points":
         """Pointwise indexing, as Dask spells it: x.vindex[[0, 1], [2, 3]]."""
         return _indexing.Points(self)
+
+    @property
+    def oindex(self) -> "_indexing.Outer":
+        """Outer indexing: x.oindex[[0, 1], [2, 3, 4]] has shape (2, 3)."""
+        return _indexing.Outer(self)
 
     @property
     def blocks(self) -> "_indexing.Blocks":
@@ -220,13 +232,20 @@ class Array(Node):
     partitions = blocks
 
     def compute_chunk_sizes(self) -> "Array":
-        """The array itself: lengths are always known here. For programs written for Dask."""
+        """The array itself, with its lengths known: what a mask selects is counted now instead of when a length is first needed.
+
+        Examples
+        --------
+        >>> import tessera as ts
+        >>> x = ts.arange(10, chunks=5)
+        >>> y = x[x % 4 == 0]
+        >>> y
+        tessera.Array<shape=(?,), dtype=int64, not counted>
+        >>> y.compute_chunk_sizes()
+        tessera.Array<shape=(3,), dtype=int64, chunksize=(2,)>
+        """
+        self.shape
         return self
-
-    def __setitem__(self, key, value) -> None:
-        from ._fancy import setitem
-
-        _elementwise.replace(self, setitem(self, key, value))
 
     # ---- Conversions, which compute ----
 
@@ -254,7 +273,7 @@ class Array(Node):
     def __len__(self) -> int:
         if self.ndim == 0:
             raise TypeError("len() of unsized object")
-        return lib.tsr_shape(self._p)[0]
+        return self.shape[0]
 
     def __bool__(self) -> bool:
         if self.size > 1:
@@ -290,6 +309,8 @@ class Array(Node):
     def __repr__(self) -> str:
         if not self._p:
             return "tessera.Array<closed>"
+        if not lib.tsr_is_counted(self._p):
+            return f"tessera.Array<shape=({', '.join('?' * self.ndim)}{',' * (self.ndim == 1)}), dtype={self.dtype}, not counted>"
         return f"tessera.Array<shape={self.shape}, dtype={self.dtype}, chunksize={self.chunksize}>"
 
     vars().update(_elementwise.operators())

@@ -1,11 +1,11 @@
-"""x[...]: NumPy's basic indexing, and one list or array of integers."""
+"""x[...] and x[...] = v: keys as the library takes them."""
 from __future__ import annotations
 
 import operator
 
 import numpy as np
 
-from ._core import Node, make
+from ._core import Node, asnode, from_numpy, make
 from ._lib import failure, ffi, lib
 
 _SLICE, _INTEGER, _NEWAXIS, _ELLIPSIS = lib.TSR_INDEX_SLICE, lib.TSR_INDEX_INTEGER, lib.TSR_INDEX_NEWAXIS, lib.TSR_INDEX_ELLIPSIS
@@ -37,14 +37,41 @@ def basic_item(item):
         return None
 
 
-def index_item(value):
-    """An integer, a slice or an array of integers as tsr_index, and what must be kept while that is in use."""
-    if not isinstance(value, np.ndarray):
-        flags, start, stop, step = basic_item(value)
-        return ffi.new("tsr_index *", [flags & 3, bool(flags & 4), bool(flags & 8), bool(flags & 16), start, stop, step]), None
-    indices = np.ascontiguousarray(value, np.int64)
-    shape, data = ffi.new("int64_t[]", list(indices.shape)), ffi.from_buffer("int64_t[]", indices)
-    return ffi.new("tsr_index *", {"kind": lib.TSR_INDEX_ARRAY, "ndim": indices.ndim, "shape": shape, "indices": data}), (shape, data)
+def _array_item(item, session):
+    """An array among the items: a mask, which may be lazy, or integers, which are in memory; and what must outlive the call."""
+    if isinstance(item, Node) and item.dtype != bool:
+        item = item.compute()
+    if isinstance(item, Node):
+        return {"kind": lib.TSR_INDEX_MASK, "mask": item._p}, item
+    values = np.asarray(item)
+    if values.size == 0 and not isinstance(item, np.ndarray):
+        values = values.astype(np.int64)
+    if values.dtype == bool:
+        mask = from_numpy(values, session=session)
+        return {"kind": lib.TSR_INDEX_MASK, "mask": mask._p}, mask
+    if values.dtype.kind not in "iu":
+        raise IndexError("only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or boolean arrays are valid indices")
+    values = np.ascontiguousarray(values, np.int64).reshape(values.shape)
+    shape, data = ffi.new("int64_t[]", list(values.shape)), ffi.from_buffer("int64_t[]", values)
+    return {"kind": lib.TSR_INDEX_ARRAY, "ndim": values.ndim, "shape": shape, "indices": data}, (shape, data)
+
+
+def index_items(items: tuple, session=None):
+    """The items of a key as tsr_index, and what must be kept while they are in use."""
+    made, kept = [], []
+    for item in items:
+        basic = basic_item(item)
+        if basic is None:
+            fields, keep = _array_item(item, session)
+            made.append(fields)
+            kept.append(keep)
+        else:
+            flags, start, stop, step = basic
+            made.append([flags & 3, bool(flags & 4), bool(flags & 8), bool(flags & 16), start, stop, step])
+    try:
+        return ffi.new("tsr_index[]", made), kept
+    except OverflowError:
+        raise IndexError("cannot fit 'int' into an index-sized integer") from None
 
 
 def getitem(array: Node, key):
@@ -54,9 +81,7 @@ def getitem(array: Node, key):
     for item in items:
         basic = basic_item(item)
         if basic is None:
-            from ._fancy import getitem as fancy_getitem
-
-            return fancy_getitem(array, items)
+            return _select(lib.tsr_getitem, array, items)
         numbers += basic
     if len(items) > lib.GLUE_MAX_ITEMS:
         raise IndexError(f"too many indices: {len(items)}")
@@ -69,14 +94,48 @@ def getitem(array: Node, key):
     return make(p, array._s)
 
 
+def _select(function, array: Node, key):
+    """array[key] by one of the library's ways of indexing."""
+    items = key if type(key) is tuple else (key,)
+    made, kept = index_items(items, array._s)
+    return make(function(array._p, len(items), made), array._s, IndexError)
+
+
+def setitem(array: Node, key, value) -> Node:
+    """The array that `array[key] = value` leaves behind."""
+    items = key if type(key) is tuple else (key,)
+    value, (made, kept) = asnode(value, array._s), index_items(items, array._s)
+    return make(lib.tsr_setitem(array._p, len(items), made, value._p), array._s, IndexError)
+
+
 class Points:
-    """x.vindex[i, j]: arrays of integers that broadcast, as NumPy's own indexing has them here anyway."""
+    """x.vindex[i, :, j]: arrays of integers that broadcast; their dimensions come first in the result, whatever is between them.
+
+    >>> import tessera as ts
+    >>> ts.zeros((4, 5, 6)).vindex[[0, 1, 2], :, [3, 4, 5]].shape
+    (3, 5)
+    """
 
     def __init__(self, array: Node) -> None:
         self._array = array
 
     def __getitem__(self, key):
-        return getitem(self._array, key)
+        return _select(lib.tsr_vindex, self._array, key)
+
+
+class Outer:
+    """x.oindex[i, j]: each list, mask or slice by itself along its own axis.
+
+    >>> import tessera as ts
+    >>> ts.zeros((4, 5, 6)).oindex[[0, 1, 2], :, [True, True, False, False, False, True]].shape
+    (3, 5, 3)
+    """
+
+    def __init__(self, array: Node) -> None:
+        self._array = array
+
+    def __getitem__(self, key):
+        return _select(lib.tsr_oindex, self._array, key)
 
 
 class Blocks:
@@ -98,14 +157,7 @@ class Blocks:
         keys, array = key if isinstance(key, tuple) else (key,), self._array
         if len(keys) > array.ndim:
             raise IndexError(f"too many indices: the array has {array.ndim} dimensions, {len(keys)} were given")
-        for axis, (key, lengths) in enumerate(zip(keys, self._array.chunks)):
-            ends = np.cumsum(lengths)
-            chosen = np.atleast_1d(np.arange(len(lengths))[key])
-            parts = [np.arange(ends[i] - lengths[i], ends[i]) for i in chosen]
-            places = np.concatenate(parts) if parts else np.arange(0)
-            whole = (slice(None),) * axis
-            if places.size and (np.diff(places) == 1).all():
-                array = array[(*whole, slice(int(places[0]), int(places[-1]) + 1))]
-            else:
-                array = array[(*whole, places)]
+        for axis, (key, n) in enumerate(zip(keys, self.shape)):
+            numbers = np.atleast_1d(np.arange(n)[key]).tolist()
+            array = make(lib.tsr_take_chunks(array._p, len(numbers), numbers, axis), array._s, IndexError)
         return array

@@ -41,7 +41,7 @@ def map_overlap(self, func, depth, boundary=None, trim=True, **options):
 
 
 def nonzero(self):
-    """Indices of the elements that are not zero, as NumPy arrays."""
+    """Indices of the elements that are not zero, an array for each axis."""
     from ._selection import nonzero
 
     return nonzero(self)

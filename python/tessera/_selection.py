@@ -1,6 +1,6 @@
 """Elements chosen by conditions and places: select, choose, compress, nonzero, insert, delete.
 
-Where the shape of a result depends on values (nonzero and its like) the condition is computed at once; the elements stay lazy.
+Where the shape of a result depends on values (compress, nonzero and their like), it is computed when it is needed.
 """
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 
 from ._core import asnode, common, make
 from ._elementwise import UFUNCS, deliver
-from ._indexing import index_item
-from ._lib import lib
-from ._manipulation import _axis, ravel, take
+from ._indexing import index_items
+from ._lib import check, ffi, lib
+from ._manipulation import _axis, ravel
 
 
 __all__ = ["select", "piecewise", "choose", "compress", "extract", "nonzero", "flatnonzero", "argwhere", "delete", "insert", "isin", "isnull", "notnull"]
@@ -56,17 +56,15 @@ def choose(a, choices, out=None, mode="raise"):
 
 
 def compress(condition, a, axis=None, out=None):
-    """The parts along an axis for which the condition holds.
+    """The parts along an axis for which the condition holds. How many there are is computed when it is needed.
 
     >>> import tessera as ts
     >>> ts.compress([True, False, True], [1, 2, 3]).compute()
     array([1, 3])
     """
     a, axis = (ravel(a), 0) if axis is None else (asnode(a), axis)
-    condition = np.asarray(condition, bool)
-    if condition.ndim != 1:
-        raise ValueError("condition must be a 1-d array")
-    return take(a, np.flatnonzero(condition), axis, out)
+    condition = asnode(condition, a._s)
+    return deliver(make(lib.tsr_compress(condition._p, a._p, axis), a._s), out)
 
 
 def extract(condition, arr):
@@ -76,53 +74,56 @@ def extract(condition, arr):
     >>> ts.extract([True, False], [5, 6]).compute()
     array([5])
     """
-    return take(ravel(arr), np.flatnonzero(np.asarray(condition)), 0)
+    arr = asnode(arr)
+    condition = asnode(condition, arr._s)
+    return make(lib.tsr_extract(condition._p, arr._p), arr._s, IndexError)
 
 
 def nonzero(a):
-    """Indices of the elements that are not zero, as NumPy arrays.
+    """Indices of the elements that are not zero, an array for each axis. How many there are is computed when it is needed.
 
     >>> import tessera as ts
-    >>> ts.nonzero([0, 3, 0, 4])
-    (array([1, 3]),)
+    >>> [i.compute().tolist() for i in ts.nonzero([[0, 3], [0, 4]])]
+    [[0, 1], [1, 1]]
     """
-    return np.nonzero(np.asarray(asnode(a) != 0))
+    a = asnode(a)
+    results = ffi.new("tsr_array *[]", max(a.ndim, 1))
+    check(lib.tsr_nonzero(a._p, results))
+    return tuple(make(p, a._s) for p in ffi.unpack(results, a.ndim))
 
 
 def flatnonzero(a):
-    """Flat indices of the elements that are not zero, as a NumPy array.
+    """Flat indices of the elements that are not zero.
 
     >>> import tessera as ts
-    >>> ts.flatnonzero([[0, 3], [0, 4]])
+    >>> ts.flatnonzero([[0, 3], [0, 4]]).compute()
     array([1, 3])
     """
-    return np.flatnonzero(np.asarray(asnode(a) != 0))
+    a = asnode(a)
+    return make(lib.tsr_flatnonzero(a._p), a._s)
 
 
 def argwhere(a):
-    """Indices of the elements that are not zero, a row for each, as a NumPy array.
+    """Indices of the elements that are not zero, a row for each.
 
     >>> import tessera as ts
-    >>> ts.argwhere([[0, 3], [0, 4]]).tolist()
+    >>> ts.argwhere([[0, 3], [0, 4]]).compute().tolist()
     [[0, 1], [1, 1]]
     """
-    return np.argwhere(np.asarray(asnode(a) != 0))
+    a = asnode(a)
+    return make(lib.tsr_argwhere(a._p), a._s)
 
 
 def _places(obj, length: int):
-    """Places along an axis as the library takes them: an integer, a slice or an array of integers; and what must outlive the call."""
-    if isinstance(obj, slice):
-        return index_item(obj)
-    places = np.asarray(obj)
-    if places.dtype == bool:
-        if places.shape != (length,):
-            raise ValueError(f"boolean array argument obj must be one dimensional and match the axis length of {length}")
-        places = np.flatnonzero(places)
-    elif places.size == 0:
-        places = places.astype(np.int64)
-    if places.dtype.kind not in "iu":
-        raise IndexError("arrays used as indices must be of integer (or boolean) type")
-    return index_item(places if places.ndim else int(places))
+    """Places along an axis as the library takes them, and what must outlive the call."""
+    if not isinstance(obj, slice):
+        obj = np.asarray(obj)
+        if obj.dtype == bool:
+            if obj.shape != (length,):
+                raise ValueError(f"boolean array argument obj must be one dimensional and match the axis length of {length}")
+            obj = np.flatnonzero(obj)
+        obj = obj.astype(np.int64) if obj.size == 0 else obj if obj.ndim else int(obj)
+    return index_items((obj,))
 
 
 def delete(arr, obj, axis=None):

@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from html import escape
 
 from ._core import Node
 from ._lib import check, ffi, lib, take_text
@@ -140,6 +141,8 @@ def chunks_svg(shape: tuple[int, ...], chunks: tuple[tuple[int, ...], ...]) -> s
 
 
 def _html(self) -> str:
+    if not lib.tsr_is_counted(self._p):  # looking computes nothing
+        return f"<code>{escape(repr(self))}</code>"
     chunk_bytes = self.itemsize
     for length in self.chunksize:
         chunk_bytes *= length
@@ -153,7 +156,7 @@ def _html(self) -> str:
 
 def _inline(self, max_width: int) -> str:
     """One short text for xarray's tables."""
-    text = f"tessera.Array<chunksize={self.chunksize}>"
+    text = f"tessera.Array<chunksize={self.chunksize}>" if lib.tsr_is_counted(self._p) else "tessera.Array<not counted>"
     return text if len(text) <= max_width else "tessera.Array"
 
 

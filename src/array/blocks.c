@@ -299,7 +299,7 @@ tsr_array *tsr_blockwise(tsr_session *session, const tsr_function *function, int
                          const tsr_block_output *output)
 {
     for (int i = 0; i < n_inputs; i++)
-        if (!inputs[i].array) return NULL;
+        if (!array_ready(inputs[i].array)) return NULL;
     return make_blockwise(session, (job){"blockwise", function, n_inputs, inputs, output});
 }
 
@@ -355,7 +355,7 @@ static tsr_array *map_arrays(const char *name, const tsr_function *function, int
         return NULL;
     }
     for (int i = 0; i < n; i++)
-        if (!arrays[i]) return NULL;
+        if (!array_ready(arrays[i])) return NULL;
     if (map_labels(n, arrays, options, labels, &ndim) != TSR_OK) return NULL;
     for (int d = 0; d < ndim; d++) {
         if (options->chunks) chunks[d] = options->chunks[d];

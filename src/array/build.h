@@ -27,6 +27,18 @@ tsr_array *array_full_like(tsr_array *like, tsr_scalar value, tsr_dtype dtype);
 tsr_array *array_contract(const char *name, tsr_array *a, const int *left, tsr_array *b, const int *right, int n_out,
                           const int *out);
 
+/* Makes sure that the lengths of an array are known (array/mask.c: counting what a mask selects). Called by everything public
+ * that looks at shape or grid, before it does. array_ready: the array is there, and so are its lengths. */
+tsr_status mask_count(tsr_array *a) MUST_CHECK;
+static inline tsr_status array_resolve(const tsr_array *a)
+{
+    return a->op == NODE_CALL && atomic_load(&a->p.call.spec->unknown) ? mask_count((tsr_array *)(uintptr_t)a) : TSR_OK;
+}
+static inline bool array_ready(const tsr_array *a) { return a && array_resolve(a) == TSR_OK; }
+
+/* The same array in these chunks; their edges stay the caller's. */
+tsr_array *array_rechunk(tsr_array *a, const grid *chunks);
+
 /* Drops the reference to `used` after it went into `result`; for nesting constructors. */
 tsr_array *array_using(tsr_array *result, tsr_array *used);
 

@@ -19,7 +19,7 @@ static tsr_array *number(tsr_array *like, double value) { return like ? tsr_scal
 static tsr_array *part(tsr_array *a, int axis, int64_t start, int64_t stop)
 {
     tsr_index items[TSR_MAX_NDIM] = {{0}};
-    if (!a) return NULL;
+    if (!array_ready(a)) return NULL;
     items[axis] = (tsr_index){.kind = TSR_INDEX_SLICE, .has_start = true, .has_stop = true, .start = start, .stop = stop};
     return tsr_slice(a, axis + 1, items);
 }
@@ -52,7 +52,7 @@ tsr_array *tsr_ediff1d(tsr_array *a, tsr_array *to_end, tsr_array *to_begin)
 {
     tsr_array *pieces[3];
     int n = 0;
-    if (!a) return NULL;
+    if (!array_ready(a)) return NULL;
     tsr_array *flat = tsr_ravel(a);
     if (to_begin) pieces[n++] = flat_as(to_begin, a->dtype, "to_begin");
     pieces[n++] =
@@ -68,7 +68,7 @@ tsr_array *tsr_ediff1d(tsr_array *a, tsr_array *to_end, tsr_array *to_begin)
 static tsr_array *along(tsr_array *v, int ndim, int axis)
 {
     int64_t shape[TSR_MAX_NDIM];
-    if (!v) return NULL;
+    if (!array_ready(v)) return NULL;
     for (int d = 0; d < ndim; d++) shape[d] = d == axis ? v->shape[0] : 1;
     return array_using(tsr_reshape(v, ndim, shape), v);
 }
@@ -156,7 +156,8 @@ static tsr_array *end_second(tsr_array *f, int axis, const spacing *s, bool last
 
 tsr_array *tsr_gradient(tsr_array *f, int axis, double step, tsr_array *coordinates, int edge_order)
 {
-    if (!f || axis_check("gradient", f, axis, &axis) != TSR_OK) return NULL;
+    if (!array_ready(f) || axis_check("gradient", f, axis, &axis) != TSR_OK) return NULL;
+    if (coordinates && array_resolve(coordinates) != TSR_OK) return NULL;
     int64_t n = f->shape[axis];
     if (edge_order != 1 && edge_order != 2) {
         (void)error_set(TSR_ERR_VALUE, "gradient: 'edge_order' greater than 2 or less than 1 is not possible: %d", edge_order);
@@ -194,7 +195,7 @@ tsr_array *tsr_gradient(tsr_array *f, int axis, double step, tsr_array *coordina
 
 tsr_array *tsr_unwrap(tsr_array *p, double discont, int axis, double period)
 {
-    if (!p || axis_check("unwrap", p, axis, &axis) != TSR_OK) return NULL;
+    if (!array_ready(p) || axis_check("unwrap", p, axis, &axis) != TSR_OK) return NULL;
     if (dtype_is_complex(p->dtype)) {
         (void)error_set(TSR_ERR_TYPE, "unwrap: not defined for %s", tsr_dtype_name(p->dtype));
         return NULL;
@@ -268,14 +269,14 @@ static tsr_array *conjugated(tsr_array *a) { return dtype_is_complex(a->dtype) ?
 
 tsr_array *tsr_convolve(tsr_array *a, tsr_array *v, const char *mode)
 {
-    if (!a || !v || check_slide("convolve", a, v, mode) != TSR_OK) return NULL;
+    if (!array_ready(a) || !array_ready(v) || check_slide("convolve", a, v, mode) != TSR_OK) return NULL;
     bool swap = v->shape[0] > a->shape[0];
     return slide(node_ref(swap ? v : a), tsr_flip(swap ? a : v, 0, NULL), mode);
 }
 
 tsr_array *tsr_correlate(tsr_array *a, tsr_array *v, const char *mode)
 {
-    if (!a || !v || check_slide("correlate", a, v, mode) != TSR_OK) return NULL;
+    if (!array_ready(a) || !array_ready(v) || check_slide("correlate", a, v, mode) != TSR_OK) return NULL;
     if (v->shape[0] <= a->shape[0]) return slide(node_ref(a), conjugated(v), mode);
     tsr_array *reversed = slide(conjugated(v), node_ref(a), mode);
     return array_using(tsr_flip(reversed, 0, NULL), reversed);

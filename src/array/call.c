@@ -104,6 +104,7 @@ void call_unref(call_spec *spec)
     for (int d = 0; d < spec->ndim; d++) free_edges(&spec->result[d]);
     mem_free((void *)(uintptr_t)spec->function.identity);
     mem_free((void *)(uintptr_t)spec->function.name);
+    mem_free(spec->picks);
     mem_free(spec->inputs);
     mem_free(spec->ndims);
     mem_free(spec);
@@ -163,13 +164,17 @@ hash128 call_hash(hash128 h, const call_spec *spec)
     for (int i = 0; i < spec->n_inputs; i++)
         for (int d = 0; d < spec->ndims[i]; d++) h = hash_axis(h, &spec->inputs[i][d]);
     for (int d = 0; d < spec->ndim; d++) h = hash_axis(h, &spec->result[d]);
-    return h;
+    return spec->picks ? hash_mix(h, spec->picks, sizeof *spec->picks * (size_t)spec->n_picks) : h;
 }
 
 /* ---- Arithmetic ---------------------------------------------------------------------------------------------------- */
 
 void call_part(const call_axis *a, int64_t length, int64_t first, int64_t last, int64_t *start, int64_t *count)
 {
+    if (a->picks) {
+        first = a->picks[first];
+        last = a->picks[last];
+    }
     int64_t low = axis_grid_start(&a->blocks, first),
             high = axis_grid_start(&a->blocks, last) + axis_grid_count(&a->blocks, last);
     if (a->ends == ENDS_PADDED) {

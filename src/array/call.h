@@ -23,6 +23,7 @@ typedef struct call_axis {
     axis_grid blocks; /* edges owned by the spec */
     int64_t before, after;
     call_ends ends;
+    const int64_t *picks; /* block b of the result gets block picks[b]; NULL: block b. The spec's */
 } call_axis;
 
 /* The context of a function, shared by all specs that use it; releases it with the last reference. */
@@ -32,7 +33,7 @@ typedef struct call_owner {
     void (*release)(void *context); /* NULL until the arrays exist: a failure leaves the context with the caller */
 } call_owner;
 
-/* Immutable once a node has it. */
+/* Immutable once a node has it, but for what is unknown. */
 typedef struct call_spec {
     atomic_int refs;
     tsr_function function; /* name and identity owned. call NULL: the result is the part of the only input */
@@ -40,6 +41,9 @@ typedef struct call_spec {
     int n_inputs, ndim;    /* ndim: of the result */
     int *ndims;            /* of the inputs */
     call_axis **inputs;
+    int64_t *picks; /* of the axes that have picks: n_picks rising numbers; owned */
+    int64_t n_picks;
+    atomic_int unknown;             /* not 0: the blocks of result axis unknown - 1 are yet to be counted (array/mask.c) */
     call_axis result[TSR_MAX_NDIM]; /* what the function fills; the block of the result is its middle */
 } call_spec;
 

@@ -74,7 +74,7 @@ static tsr_status check_call(const tsr_array *node)
         for (int d = 0; d < spec->ndims[i]; d++) {
             const call_axis *a = &spec->inputs[i][d];
             if (a->axis >= node->ndim) return bad(node, "names an axis that is not there");
-            if (a->axis >= 0 && a->blocks.n_blocks != node->grid.axes[a->axis].n_blocks)
+            if (a->axis >= 0 && !a->picks && a->blocks.n_blocks != node->grid.axes[a->axis].n_blocks)
                 return bad(node, "an input has another number of blocks");
             if (a->blocks.length + (a->ends == ENDS_PADDED ? a->before + a->after : 0) != node->inputs[i]->shape[d])
                 return bad(node, "the blocks do not cover an input");

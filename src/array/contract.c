@@ -237,7 +237,7 @@ tsr_array *array_contract(const char *name, tsr_array *a, const int *left, tsr_a
 {
     tsr_array *result = NULL;
     uint32_t wanted = 0;
-    if (!a || !b) return NULL;
+    if (!array_ready(a) || !array_ready(b)) return NULL;
     if (a->session != b->session) {
         (void)error_set(TSR_ERR_VALUE, "%s: the arrays belong to different sessions", name);
         return NULL;

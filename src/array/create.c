@@ -14,9 +14,13 @@ tsr_array *tsr_retain(tsr_array *a) { return a ? node_ref(a) : NULL; }
 tsr_session *tsr_session_of(const tsr_array *a) { return a ? a->session : NULL; }
 tsr_dtype tsr_dtype_of(const tsr_array *a) { return a ? a->dtype : (tsr_dtype)-1; }
 int tsr_ndim(const tsr_array *a) { return a ? a->ndim : -1; }
-const int64_t *tsr_shape(const tsr_array *a) { return a ? a->shape : NULL; }
-int64_t tsr_size(const tsr_array *a) { return a ? shape_size(a->ndim, a->shape) : -1; }
-int64_t tsr_nbytes(const tsr_array *a) { return a ? shape_size(a->ndim, a->shape) * (int64_t)tsr_dtype_size(a->dtype) : -1; }
+const int64_t *tsr_shape(const tsr_array *a) { return array_ready(a) ? a->shape : NULL; }
+int64_t tsr_size(const tsr_array *a) { return array_ready(a) ? shape_size(a->ndim, a->shape) : -1; }
+int64_t tsr_nbytes(const tsr_array *a)
+{
+    return array_ready(a) ? shape_size(a->ndim, a->shape) * (int64_t)tsr_dtype_size(a->dtype) : -1;
+}
+bool tsr_is_counted(const tsr_array *a) { return a && !(a->op == NODE_CALL && atomic_load(&a->p.call.spec->unknown)); }
 
 int64_t tsr_n_chunks(const tsr_array *a, int axis)
 {

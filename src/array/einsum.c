@@ -260,7 +260,7 @@ tsr_array *tsr_einsum(const char *subscripts, int n, tsr_array *const *arrays)
         return NULL;
     }
     for (int i = 0; i < n; i++)
-        if (!arrays[i]) return NULL;
+        if (!array_ready(arrays[i])) return NULL;
     tsr_dtype dtype = arrays[0]->dtype;
     for (int i = 1; i < n; i++) dtype = tsr_dtype_promote(dtype, arrays[i]->dtype);
     for (int i = 0; i < n && status == TSR_OK; i++) {

@@ -119,7 +119,7 @@ static tsr_array *number(tsr_array *like, double value) { return tsr_scalar_like
 
 tsr_array *tsr_float_power(tsr_array *a, tsr_array *b)
 {
-    if (!a || !b) return NULL;
+    if (!array_ready(a) || !array_ready(b)) return NULL;
     tsr_dtype dtype = dtype_is_complex(a->dtype) || dtype_is_complex(b->dtype) ? TSR_C128 : TSR_F64;
     return chain(OP_POWER, array_cast(a, dtype), array_cast(b, dtype));
 }
@@ -132,7 +132,7 @@ tsr_array *tsr_clip(tsr_array *a, tsr_array *low, tsr_array *high)
 
 tsr_array *tsr_round(tsr_array *a, int decimals)
 {
-    if (!a) return NULL;
+    if (!array_ready(a)) return NULL;
     if (!dtype_is_inexact(a->dtype)) {
         if (decimals >= 0) return node_ref(a);
         if (a->dtype == TSR_BOOL) return node_ref(a);
@@ -178,7 +178,7 @@ tsr_array *tsr_isreal(tsr_array *a)
 tsr_array *tsr_sinc(tsr_array *a)
 {
     tsr_array *x = a && !dtype_is_inexact(a->dtype) ? array_cast(a, TSR_F64) : tsr_retain(a);
-    if (!x) return NULL;
+    if (!array_ready(x)) return NULL;
     tsr_array *tiny = number(x, 1e-20), *zero = number(x, 0), *at_zero = with(OP_EQUAL, x, zero);
     tsr_array *safe = array_using(array_using(array_using(tsr_where(at_zero, tiny, x), at_zero), tiny), x);
     tsr_array *y = safe ? chain(OP_MULTIPLY, safe, number(safe, 3.14159265358979323846)) : NULL;
@@ -188,7 +188,7 @@ tsr_array *tsr_sinc(tsr_array *a)
 
 tsr_array *tsr_nan_to_num_with(tsr_array *a, double nan, double posinf, double neginf)
 {
-    if (!a || !dtype_is_float(a->dtype)) {
+    if (!array_ready(a) || !dtype_is_float(a->dtype)) {
         if (a && dtype_is_complex(a->dtype))
             (void)error_set(TSR_ERR_TYPE, "nan_to_num: not defined for %s", tsr_dtype_name(a->dtype));
         return a && !dtype_is_complex(a->dtype) ? node_ref(a) : NULL;
@@ -213,7 +213,7 @@ tsr_array *tsr_nan_to_num(tsr_array *a)
 
 tsr_array *tsr_isclose(tsr_array *a, tsr_array *b, double rtol, double atol, bool equal_nan)
 {
-    if (!a || !b) return NULL;
+    if (!array_ready(a) || !array_ready(b)) return NULL;
     tsr_array *one = tsr_scalar_like(b, scalar_float(1)), *y = with(OP_MULTIPLY, b, one); /* at least float, as NumPy */
     if (!y) return NULL;
     tsr_array *difference = tsr_subtract(a, y), *distance = array_using(tsr_absolute(difference), difference);
@@ -231,7 +231,7 @@ tsr_array *tsr_isclose(tsr_array *a, tsr_array *b, double rtol, double atol, boo
 static tsr_status pair(tsr_array *a, tsr_array *b, tsr_array **first, tsr_array **second)
 {
     *first = *second = NULL;
-    if (!a || !b) {
+    if (!array_ready(a) || !array_ready(b)) {
         node_unref(a);
         node_unref(b);
         return tsr_error_code();
@@ -328,7 +328,7 @@ tsr_array *tsr_map(const char *name, int n, tsr_array *const *arrays)
     int wanted = -1;
     const char *means = name;
     for (int i = 0; i < n; i++)
-        if (!arrays[i]) return NULL;
+        if (!array_ready(arrays[i])) return NULL;
     for (int i = 0; i < N_ALIASES; i++)
         if (strcmp(aliases[i].name, name) == 0) means = aliases[i].means;
     op_code op = op_find(means);

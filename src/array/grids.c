@@ -52,7 +52,7 @@ static tsr_array *diagonal_square(tsr_array *v, int64_t k)
 
 tsr_array *tsr_diag(tsr_array *v, int64_t k)
 {
-    if (!v) return NULL;
+    if (!array_ready(v)) return NULL;
     if (v->ndim == 2) return tsr_diagonal(v, k, 0, 1);
     if (v->ndim == 1) return diagonal_square(v, k);
     (void)error_set(TSR_ERR_VALUE, "diag: the array has %d dimensions, it must have 1 or 2", v->ndim);
@@ -82,7 +82,7 @@ tsr_status tsr_meshgrid(int n, tsr_array *const *arrays, bool ij, tsr_array **re
     int64_t shape[TSR_MAX_NDIM];
     if (n < 1 || n > TSR_MAX_NDIM) return error_set(TSR_ERR_VALUE, "meshgrid: %d arrays, 1 to %d are possible", n, TSR_MAX_NDIM);
     for (int i = 0; i < n; i++) {
-        if (!arrays[i])
+        if (!array_ready(arrays[i]))
             return tsr_error_code() != TSR_OK ? tsr_error_code() : error_set(TSR_ERR_VALUE, "meshgrid: array %d is NULL", i);
         if (arrays[i]->ndim > 1)
             return error_set(TSR_ERR_VALUE, "meshgrid: array %d has %d dimensions, at most 1 is possible", i, arrays[i]->ndim);
@@ -140,7 +140,7 @@ tsr_array *tsr_geomspace(tsr_session *session, double start, double stop, int64_
 
 tsr_array *tsr_vander(tsr_array *x, int64_t n, bool increasing)
 {
-    if (!x) return NULL;
+    if (!array_ready(x)) return NULL;
     if (x->ndim != 1) {
         (void)error_set(TSR_ERR_VALUE, "vander: the array has %d dimensions, it must have 1", x->ndim);
         return NULL;

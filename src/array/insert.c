@@ -111,7 +111,7 @@ tsr_array *tsr_delete(tsr_array *a, const tsr_index *places, int axis)
 {
     place *list;
     int64_t n;
-    if (!a || axis_check("delete", a, axis, &axis) != TSR_OK) return NULL;
+    if (!array_ready(a) || axis_check("delete", a, axis, &axis) != TSR_OK) return NULL;
     if (list_places("delete", places, a->shape[axis], a->shape[axis] - 1, axis, &list, &n) != TSR_OK) return NULL;
     tsr_array *result = without(a, list, n, axis);
     mem_free(list);
@@ -179,7 +179,7 @@ tsr_array *tsr_insert(tsr_array *a, const tsr_index *places, tsr_array *values, 
 {
     place *list;
     int64_t n;
-    if (!a || !values || axis_check("insert", a, axis, &axis) != TSR_OK) return NULL;
+    if (!array_ready(a) || !array_ready(values) || axis_check("insert", a, axis, &axis) != TSR_OK) return NULL;
     if (list_places("insert", places, a->shape[axis], a->shape[axis], axis, &list, &n) != TSR_OK) return NULL;
     tsr_array *fitted = fit_values(a, values, axis, n == 1 ? -1 : n, places->kind == TSR_INDEX_INTEGER), *result = NULL;
     if (fitted && n == 0) {

@@ -185,9 +185,20 @@ static tsr_array *node_alloc(const tsr_array *proto)
     return a;
 }
 
+/* Are the lengths of all inputs known? Their shapes have gone into the node. */
+static bool inputs_counted(const tsr_array *proto)
+{
+    for (int i = 0; i < proto->n_inputs; i++) {
+        if (tsr_is_counted(proto->inputs[i])) continue;
+        (void)error_set(TSR_ERR_INTERNAL, "%s: a length of input %d is not known", node_name(proto), i);
+        return false;
+    }
+    return true;
+}
+
 tsr_array *node_make(tsr_session *session, const tsr_array *proto)
 {
-    tsr_array *a = node_alloc(proto);
+    tsr_array *a = inputs_counted(proto) ? node_alloc(proto) : NULL;
     if (!a) {
         node_params p = proto->p;
         params_fini(proto->op, &p);

@@ -101,13 +101,13 @@ static tsr_array *array_of_parts(const char *name, tsr_array *a, tsr_array *inpu
 
 tsr_array *tsr_overlapped(tsr_array *a, const tsr_overlap *overlap)
 {
-    if (!a || overlap_check("overlap", a->ndim, overlap) != TSR_OK) return NULL;
+    if (!array_ready(a) || overlap_check("overlap", a->ndim, overlap) != TSR_OK) return NULL;
     tsr_array *padded = overlap_pad(a, overlap);
     return array_using(array_of_parts("overlap", a, padded, overlap, 1), padded);
 }
 
 tsr_array *tsr_trim_overlap(tsr_array *a, const tsr_overlap *overlap)
 {
-    if (!a || overlap_check("trim_overlap", a->ndim, overlap) != TSR_OK) return NULL;
+    if (!array_ready(a) || overlap_check("trim_overlap", a->ndim, overlap) != TSR_OK) return NULL;
     return array_of_parts("trim_overlap", a, a, overlap, -1);
 }

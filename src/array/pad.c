@@ -37,7 +37,7 @@ static tsr_array *strip(tsr_array *a, int axis, int64_t start, int64_t step, int
 static tsr_array *spread(tsr_array *a, int axis, int64_t n)
 {
     int64_t shape[TSR_MAX_NDIM];
-    if (!a) return NULL;
+    if (!array_ready(a)) return NULL;
     for (int d = 0; d < a->ndim; d++) shape[d] = d == axis ? n : a->shape[d];
     return tsr_broadcast_to(a, a->ndim, shape);
 }
@@ -151,7 +151,7 @@ static tsr_array *pad_axis(tsr_array *a, int axis, int64_t before, int64_t after
 tsr_array *tsr_pad(tsr_array *a, const int64_t *widths, const char *mode, tsr_scalar value)
 {
     int m = 0;
-    if (!a) return NULL;
+    if (!array_ready(a)) return NULL;
     while (m < N_PAD_MODES && strcmp(mode_names[m], mode) != 0) m++;
     if (m == N_PAD_MODES) {
         (void)error_set(TSR_ERR_VALUE,

@@ -1,6 +1,7 @@
 /* The primitives that everything else is composed from: views, casts, elementwise operations, reductions; and checks of
  * arguments. */
 #include "array/build.h"
+#include "array/mask.h"
 #include "base/mem.h"
 
 #include <inttypes.h>
@@ -17,6 +18,7 @@ tsr_array *array_using(tsr_array *result, tsr_array *used)
 tsr_status axis_check(const char *name, const tsr_array *a, int axis, int *out)
 {
     char text[256];
+    TRY(array_resolve(a));
     if (axis < -a->ndim || axis >= a->ndim) {
         return error_set(TSR_ERR_INDEX, "%s: axis %d is out of range for an array of shape %s", name, axis,
                          shape_format(a->ndim, a->shape, text, sizeof text));
@@ -27,6 +29,7 @@ tsr_status axis_check(const char *name, const tsr_array *a, int axis, int *out)
 
 tsr_status axes_check(const char *name, const tsr_array *a, int n_axes, const int *axes, uint32_t *out)
 {
+    TRY(array_resolve(a));
     *out = axes ? 0 : (uint32_t)((1ull << a->ndim) - 1);
     for (int i = 0; axes && i < n_axes; i++) {
         int axis;
@@ -53,6 +56,7 @@ tsr_status broadcast_shapes(const char *name, int n, tsr_array *const *arrays, i
 {
     *ndim = 0;
     for (int i = 0; i < n; i++) {
+        TRY(array_resolve(arrays[i]));
         if (arrays[i]->ndim > *ndim) *ndim = arrays[i]->ndim;
     }
     for (int d = 0; d < *ndim; d++) shape[d] = 1;
@@ -143,7 +147,7 @@ static bool is_identity(const tsr_array *a, int ndim, const int64_t *shape, cons
 
 tsr_array *array_view(tsr_array *a, int ndim, const int64_t *shape, const view_axis *axes)
 {
-    if (!a) return NULL;
+    if (!array_ready(a)) return NULL;
     if (is_identity(a, ndim, shape, axes)) return node_ref(a);
     tsr_array proto = {.op = NODE_VIEW, .dtype = a->dtype, .ndim = ndim, .n_inputs = 1};
     int64_t *owned[TSR_MAX_NDIM] = {NULL};
@@ -180,6 +184,10 @@ tsr_array *array_cast(tsr_array *a, tsr_dtype dtype)
 {
     if (!a) return NULL;
     if (a->dtype == dtype) return node_ref(a);
+    if (!tsr_is_counted(a)) { /* what a mask selects from can be cast before it is counted */
+        tsr_array *typed = array_cast(a->inputs[0], dtype);
+        return array_using(typed ? array_mask(typed, a->inputs[1], mask_axis(a)) : NULL, typed);
+    }
     tsr_array proto = {.op = NODE_CAST, .dtype = dtype, .ndim = a->ndim, .grid = a->grid, .n_inputs = 1, .inputs = &a};
     memcpy(proto.shape, a->shape, sizeof proto.shape);
     if (a->op == NODE_FULL) {
@@ -193,7 +201,7 @@ tsr_array *array_cast(tsr_array *a, tsr_dtype dtype)
 static tsr_array *broadcast(tsr_array *a, int ndim, const int64_t *shape)
 {
     view_axis axes[TSR_MAX_NDIM];
-    if (!a) return NULL;
+    if (!array_ready(a)) return NULL;
     for (int d = 0; d < a->ndim; d++) {
         int to = ndim - a->ndim + d;
         axes[d] = a->shape[d] == 1 && shape[to] != 1 ? (view_axis){-1, 0, 0} : (view_axis){to, 0, 1};
@@ -209,7 +217,7 @@ tsr_array *array_map(op_code op, int n, tsr_array *const *arrays)
     int ndim;
     int64_t shape[TSR_MAX_NDIM];
     for (int i = 0; i < n; i++) {
-        if (!arrays[i]) return NULL;
+        if (!array_ready(arrays[i])) return NULL;
         dtypes[i] = arrays[i]->dtype;
         if (arrays[i]->session != arrays[0]->session) {
             (void)error_set(TSR_ERR_VALUE, "%s: the arrays belong to different sessions", name);
@@ -276,7 +284,11 @@ static tsr_array *put_back_axes(tsr_array *reduced, const tsr_array *a, uint32_t
 tsr_array *array_reduce(const char *name, tsr_array *a, monoid op, int n_axes, const int *axes, bool keepdims, double ddof)
 {
     uint32_t mask;
+    tsr_array *selected = NULL;
     if (!a) return NULL;
+    if (array_is_masked(a) && (mask_reduce(name, a, op, n_axes, axes, keepdims, ddof, &selected) != TSR_OK || selected))
+        return selected;
+    if (array_resolve(a) != TSR_OK) return NULL;
     tsr_array proto = {.op = NODE_REDUCE, .n_inputs = 1, .inputs = &a};
     if (axes_check(name, a, n_axes, axes, &mask) != TSR_OK || monoid_result(op, a->dtype, &proto.dtype) != TSR_OK) return NULL;
     proto.p.reduce.op = op;

@@ -28,7 +28,7 @@ static bool too_many(const char *name, int n_out)
 tsr_array *tsr_matmul(tsr_array *a, tsr_array *b)
 {
     int left[TSR_MAX_NDIM], right[TSR_MAX_NDIM], out[TSR_MAX_NDIM + 2], n_out = 0;
-    if (!a || !b) return NULL;
+    if (!array_ready(a) || !array_ready(b)) return NULL;
     if (a->ndim == 0 || b->ndim == 0) {
         (void)error_set(TSR_ERR_VALUE, "matmul: operand %d has no dimensions; use multiply", a->ndim == 0 ? 0 : 1);
         return NULL;
@@ -58,7 +58,8 @@ tsr_array *tsr_tensordot(tsr_array *a, tsr_array *b, int n_axes, const int *axes
 {
     int left[TSR_MAX_NDIM], right[TSR_MAX_NDIM], out[2 * TSR_MAX_NDIM], n_out = 0;
     uint32_t in_a, in_b;
-    if (!a || !b || axes_check("tensordot", a, n_axes, axes_a ? axes_a : (int[1]){0}, &in_a) != TSR_OK ||
+    if (!array_ready(a) || !array_ready(b) ||
+        axes_check("tensordot", a, n_axes, axes_a ? axes_a : (int[1]){0}, &in_a) != TSR_OK ||
         axes_check("tensordot", b, n_axes, axes_b ? axes_b : (int[1]){0}, &in_b) != TSR_OK)
         return NULL;
     for (int d = 0; d < a->ndim; d++) left[d] = d;
@@ -82,7 +83,7 @@ tsr_array *tsr_tensordot(tsr_array *a, tsr_array *b, int n_axes, const int *axes
 /* The last axis of `a` with one axis of `b`. */
 static tsr_array *sum_last(const char *name, tsr_array *a, tsr_array *b, int axis_b)
 {
-    if (!a || !b) return NULL;
+    if (!array_ready(a) || !array_ready(b)) return NULL;
     if (a->ndim == 0 || b->ndim == 0) return tsr_multiply(a, b);
     int last = a->ndim - 1;
     if (a->shape[last] != b->shape[axis_b]) {
@@ -100,7 +101,7 @@ tsr_array *tsr_inner(tsr_array *a, tsr_array *b) { return sum_last("inner", a, b
 
 tsr_array *tsr_vdot(tsr_array *a, tsr_array *b)
 {
-    if (!a || !b) return NULL;
+    if (!array_ready(a) || !array_ready(b)) return NULL;
     int64_t size_a = shape_size(a->ndim, a->shape), size_b = shape_size(b->ndim, b->shape);
     if (size_a != size_b) {
         (void)two_shapes(TSR_ERR_VALUE, "vdot", a, b, "have different numbers of elements");
@@ -120,7 +121,8 @@ tsr_array *tsr_vdot(tsr_array *a, tsr_array *b)
 
 tsr_array *tsr_vecdot(tsr_array *a, tsr_array *b, int axis)
 {
-    if (!a || !b || axis_check("vecdot", a, axis, &(int){0}) != TSR_OK || axis_check("vecdot", b, axis, &(int){0}) != TSR_OK)
+    if (!array_ready(a) || !array_ready(b) || axis_check("vecdot", a, axis, &(int){0}) != TSR_OK ||
+        axis_check("vecdot", b, axis, &(int){0}) != TSR_OK)
         return NULL;
     int last = -1, left[TSR_MAX_NDIM], right[TSR_MAX_NDIM], out[TSR_MAX_NDIM];
     tsr_array *x = tsr_moveaxis(a, 1, &axis, &last), *y = tsr_moveaxis(b, 1, &axis, &last), *result = NULL;
@@ -150,7 +152,7 @@ tsr_array *tsr_outer(tsr_array *a, tsr_array *b)
 /* Axes of a and b in turn, then each pair made one. */
 tsr_array *tsr_kron(tsr_array *a, tsr_array *b)
 {
-    if (!a || !b) return NULL;
+    if (!array_ready(a) || !array_ready(b)) return NULL;
     int ndim = a->ndim > b->ndim ? a->ndim : b->ndim;
     int64_t x[2 * TSR_MAX_NDIM], y[2 * TSR_MAX_NDIM], shape[TSR_MAX_NDIM];
     if (too_many("kron", 2 * ndim)) return NULL;

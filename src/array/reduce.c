@@ -79,7 +79,7 @@ static tsr_array *spread_weights(const tsr_array *a, tsr_array *weights, uint32_
 tsr_array *tsr_average(tsr_array *a, tsr_array *weights, int n_axes, const int *axes, bool keepdims)
 {
     uint32_t mask;
-    if (!a || !weights || axes_check("average", a, n_axes, axes, &mask) != TSR_OK) return NULL;
+    if (!array_ready(a) || !array_ready(weights) || axes_check("average", a, n_axes, axes, &mask) != TSR_OK) return NULL;
     tsr_array *spread = spread_weights(a, weights, mask), *full = NULL, *product = NULL, *top = NULL, *bottom = NULL,
               *result = NULL;
     if (spread) {
@@ -98,7 +98,7 @@ tsr_array *tsr_average(tsr_array *a, tsr_array *weights, int n_axes, const int *
 
 static tsr_array *scan(const char *name, tsr_array *a, scan_kind kind, int axis)
 {
-    if (!a || axis_check(name, a, axis, &axis) != TSR_OK) return NULL;
+    if (!array_ready(a) || axis_check(name, a, axis, &axis) != TSR_OK) return NULL;
     tsr_dtype dtype = dtype_is_inexact(a->dtype)    ? a->dtype
                       : dtype_is_unsigned(a->dtype) ? TSR_U64
                                                     : TSR_I64; /* as NumPy's sum widens */
@@ -147,7 +147,7 @@ static tsr_array *quantile(const char *name, tsr_array *a, int n_q, const double
 {
     uint32_t mask;
     int axis = 0;
-    if (!a || axes_check(name, a, n_axes, axes, &mask) != TSR_OK) return NULL;
+    if (!array_ready(a) || axes_check(name, a, n_axes, axes, &mask) != TSR_OK) return NULL;
     for (int i = 0; i < n_q; i++) {
         if (!(q[i] >= 0 && q[i] <= 1)) {
             (void)error_set(TSR_ERR_VALUE, "%s: %g is not between 0 and 1", name, q[i]);
@@ -161,7 +161,7 @@ static tsr_array *quantile(const char *name, tsr_array *a, int n_q, const double
     tsr_array *typed = array_cast(a, a->dtype == TSR_F32 ? TSR_F32 : TSR_F64),
               *x = typed ? gather_axes(typed, mask, &axis) : NULL;
     node_unref(typed);
-    if (!x) return NULL;
+    if (!array_ready(x)) return NULL;
     tsr_array proto = {.op = NODE_QUANTILE, .dtype = x->dtype, .ndim = x->ndim, .n_inputs = 1, .inputs = &x};
     proto.shape[0] = n_q;
     proto.grid.axes[0] = axis_grid_regular(n_q, n_q);
@@ -248,7 +248,7 @@ tsr_status tsr_histogram_edges(const tsr_bins *bins, double *out)
 
 static tsr_array *counts(tsr_array *a, tsr_array *weights, const tsr_bins *bins)
 {
-    if (!a || check_bins(bins) != TSR_OK) return NULL;
+    if (!array_ready(a) || check_bins(bins) != TSR_OK) return NULL;
     if (dtype_is_complex(a->dtype)) {
         (void)error_set(TSR_ERR_TYPE, "histogram: not defined for %s", tsr_dtype_name(a->dtype));
         return NULL;
@@ -311,7 +311,7 @@ tsr_array *tsr_histogram(tsr_array *a, const tsr_bins *bins, bool density)
 
 tsr_array *tsr_histogram_weighted(tsr_array *a, tsr_array *weights, const tsr_bins *bins, bool density)
 {
-    if (!a || !weights) return NULL;
+    if (!array_ready(a) || !array_ready(weights)) return NULL;
     if (weights->ndim != a->ndim || memcmp(weights->shape, a->shape, sizeof *a->shape * (size_t)a->ndim) != 0) {
         (void)error_set(TSR_ERR_VALUE, "histogram: the weights have another shape than the array");
         return NULL;

@@ -153,7 +153,8 @@ static tsr_status digitize_block(void *context, int n_inputs, const tsr_block *i
 
 tsr_array *tsr_searchsorted(tsr_array *a, tsr_array *v, bool right, tsr_array *sorter)
 {
-    if (!a || !v || check_table("searchsorted", a) != TSR_OK) return NULL;
+    if (!array_ready(a) || !array_ready(v) || check_table("searchsorted", a) != TSR_OK) return NULL;
+    if (sorter && array_resolve(sorter) != TSR_OK) return NULL;
     if (sorter && (sorter->ndim != 1 || sorter->shape[0] != a->shape[0] || dtype_is_inexact(sorter->dtype))) {
         (void)error_set(TSR_ERR_VALUE, "searchsorted: the sorter must be a 1-d array of %" PRId64 " integers", a->shape[0]);
         return NULL;
@@ -175,7 +176,7 @@ tsr_array *tsr_searchsorted(tsr_array *a, tsr_array *v, bool right, tsr_array *s
 
 tsr_array *tsr_digitize(tsr_array *x, tsr_array *bins, bool right)
 {
-    if (!x || !bins || check_table("digitize", bins) != TSR_OK) return NULL;
+    if (!array_ready(x) || !array_ready(bins) || check_table("digitize", bins) != TSR_OK) return NULL;
     if (dtype_is_complex(x->dtype)) {
         (void)error_set(TSR_ERR_TYPE, "digitize: not defined for %s", tsr_dtype_name(x->dtype));
         return NULL;
@@ -256,7 +257,7 @@ static tsr_status isin_block(void *context, int n_inputs, const tsr_block *input
 
 tsr_array *tsr_isin(tsr_array *x, tsr_array *test_elements, bool invert)
 {
-    if (!x || !test_elements) return NULL;
+    if (!array_ready(x) || !array_ready(test_elements)) return NULL;
     tsr_dtype dtype = search_dtype(tsr_dtype_promote(x->dtype, test_elements->dtype));
     tsr_array *values = array_cast(x, dtype), *flat = tsr_ravel(test_elements), *table = array_cast(flat, dtype);
     uintptr_t flags = invert;
@@ -346,7 +347,9 @@ static tsr_status interp_block(void *context, int n_inputs, const tsr_block *inp
 
 tsr_array *tsr_interp(tsr_array *x, tsr_array *xp, tsr_array *fp, const double *left, const double *right, double period)
 {
-    if (!x || !xp || !fp || check_table("interp", xp) != TSR_OK || check_table("interp", fp) != TSR_OK) return NULL;
+    if (!array_ready(x) || !array_ready(xp) || !array_ready(fp) || check_table("interp", xp) != TSR_OK ||
+        check_table("interp", fp) != TSR_OK)
+        return NULL;
     if (xp->shape[0] != fp->shape[0] || xp->shape[0] == 0) {
         (void)error_set(TSR_ERR_VALUE,
                         "interp: %" PRId64 " places and %" PRId64 " values; as many are needed of both, at least 1", xp->shape[0],

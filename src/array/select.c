@@ -9,7 +9,7 @@
 static tsr_status check_arrays(const char *name, const char *what, int n, tsr_array *const *arrays)
 {
     for (int i = 0; i < n; i++) {
-        if (!arrays[i])
+        if (!array_ready(arrays[i]))
             return tsr_error_code() != TSR_OK ? tsr_error_code() : error_set(TSR_ERR_VALUE, "%s: %s %d is NULL", name, what, i);
     }
     return TSR_OK;
@@ -35,7 +35,7 @@ static tsr_array *choose_between(tsr_array *condition, tsr_array *x, tsr_array *
 
 tsr_array *tsr_select(int n, tsr_array *const *conditions, tsr_array *const *choices, tsr_array *otherwise)
 {
-    if (!otherwise || check_conditions("select", n, conditions) != TSR_OK ||
+    if (!array_ready(otherwise) || check_conditions("select", n, conditions) != TSR_OK ||
         check_arrays("select", "choice", n, choices) != TSR_OK)
         return NULL;
     if (n < 1) {
@@ -49,7 +49,7 @@ tsr_array *tsr_select(int n, tsr_array *const *conditions, tsr_array *const *cho
 
 tsr_array *tsr_piecewise(tsr_array *x, int n, tsr_array *const *conditions, int n_values, tsr_array *const *values)
 {
-    if (!x || check_conditions("piecewise", n, conditions) != TSR_OK ||
+    if (!array_ready(x) || check_conditions("piecewise", n, conditions) != TSR_OK ||
         check_arrays("piecewise", "value", n_values, values) != TSR_OK)
         return NULL;
     if (n_values != n && n_values != n + 1) {
@@ -110,7 +110,7 @@ tsr_array *tsr_choose(tsr_array *a, int n, tsr_array *const *choices, const char
 {
     int ndim;
     int64_t shape[TSR_MAX_NDIM];
-    if (!a || check_arrays("choose", "choice", n, choices) != TSR_OK) return NULL;
+    if (!array_ready(a) || check_arrays("choose", "choice", n, choices) != TSR_OK) return NULL;
     if (n < 1 || dtype_is_inexact(a->dtype)) {
         (void)error_set(n < 1 ? TSR_ERR_VALUE : TSR_ERR_TYPE,
                         n < 1 ? "choose: no choices given" : "choose: the numbers must be integers");

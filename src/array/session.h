@@ -30,6 +30,7 @@ struct tsr_session {
     bool optimizes;          /* expressions are rewritten before they are planned; TESSERA_OPTIMIZE=0 switches it off */
     size_t auto_chunk_bytes; /* what chunks=NULL aims at for arrays that come from nowhere */
 
+    pthread_mutex_t count_lock;  /* held while a mask is counted (array/mask.c); before the table's lock and the engine's */
     pthread_mutex_t serial_lock; /* held while a user's function runs that wants to be alone */
     pthread_mutex_t lock;        /* guards the table of nodes */
     tsr_array **table;           /* open hashing by node hash; every live node of the session is here */

@@ -90,10 +90,12 @@ static tsr_array *covariance(tsr_array *x, tsr_array *w, tsr_array *aweights, do
 
 tsr_array *tsr_cov(tsr_array *m, tsr_array *y, bool rowvar, double ddof, tsr_array *fweights, tsr_array *aweights)
 {
-    if (!m) return NULL;
+    if (!array_ready(m) || (y && array_resolve(y) != TSR_OK) || (fweights && array_resolve(fweights) != TSR_OK) ||
+        (aweights && array_resolve(aweights) != TSR_OK))
+        return NULL;
     bool is_complex = dtype_is_complex(m->dtype) || (y && dtype_is_complex(y->dtype));
     tsr_array *x = variables(m, y, rowvar, is_complex ? TSR_C128 : TSR_F64), *w = NULL, *result = NULL;
-    if (!x || check_weights("fweights", fweights, x->shape[1]) != TSR_OK ||
+    if (!array_ready(x) || check_weights("fweights", fweights, x->shape[1]) != TSR_OK ||
         check_weights("aweights", aweights, x->shape[1]) != TSR_OK)
         return array_using(NULL, x);
     if (fweights) w = array_cast(fweights, TSR_F64);
@@ -144,13 +146,14 @@ static tsr_status find_range(tsr_array *x, int64_t *low, int64_t *high)
 tsr_array *tsr_bincount(tsr_array *x, tsr_array *weights, int64_t minlength)
 {
     int64_t low = 0, high = -1;
-    if (!x) return NULL;
+    if (!array_ready(x)) return NULL;
     if (x->ndim != 1 || dtype_is_inexact(x->dtype) || minlength < 0) {
         (void)error_set(minlength < 0 ? TSR_ERR_VALUE : TSR_ERR_TYPE, "bincount: %s",
                         minlength < 0 ? "'minlength' must not be negative"
                                       : "needs a 1-d array of integers that are not negative");
         return NULL;
     }
+    if (weights && array_resolve(weights) != TSR_OK) return NULL;
     if (weights && (weights->ndim != 1 || weights->shape[0] != x->shape[0])) {
         (void)error_set(TSR_ERR_VALUE, "bincount: the weights and the array do not have the same length");
         return NULL;
@@ -249,7 +252,8 @@ tsr_array *tsr_histogramdd(int n, tsr_array *const *samples, const tsr_bins *bin
     tsr_array *edges[TSR_MAX_NDIM] = {NULL}, *flat = NULL, *counts = NULL, *result = NULL;
     int64_t shape[TSR_MAX_NDIM], size = 1;
     for (int d = 0; d < n; d++)
-        if (!samples[d]) return NULL;
+        if (!array_ready(samples[d])) return NULL;
+    if (weights && array_resolve(weights) != TSR_OK) return NULL;
     if (check_samples(n, samples, weights) != TSR_OK) return NULL;
     bool ready = true;
     for (int d = 0; d < n && ready; d++) {

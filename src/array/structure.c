@@ -53,7 +53,7 @@ tsr_array *tsr_reshape(tsr_array *a, int ndim, const int64_t *given)
 {
     int64_t shape[TSR_MAX_NDIM];
     view_axis axes[TSR_MAX_NDIM];
-    if (!a || fill_in_shape(a, ndim, given, shape) != TSR_OK) return NULL;
+    if (!array_ready(a) || fill_in_shape(a, ndim, given, shape) != TSR_OK) return NULL;
     if (as_view(a, ndim, shape, axes)) return array_view(a, ndim, shape, axes);
     tsr_array *input = a->op == NODE_RESHAPE ? a->inputs[0] : a;
     tsr_array proto = {.op = NODE_RESHAPE, .dtype = a->dtype, .ndim = ndim, .n_inputs = 1, .inputs = &input};
@@ -141,7 +141,7 @@ static bool all_there(const char *name, int n, tsr_array *const *arrays)
 {
     if (n < 1) (void)error_set(TSR_ERR_VALUE, "%s: no arrays given", name);
     for (int i = 0; i < n; i++)
-        if (!arrays[i]) return false;
+        if (!array_ready(arrays[i])) return false;
     return n >= 1;
 }
 
@@ -224,11 +224,18 @@ tsr_array *tsr_hstack(int n, tsr_array *const *arrays)
     return all_there("hstack", n, arrays) ? join_views(n, arrays, at_least, 1, arrays[0]->ndim > 1 ? 1 : 0) : NULL;
 }
 
+static tsr_array *part(tsr_array *a, int axis, int64_t start, int64_t stop)
+{
+    tsr_index items[TSR_MAX_NDIM] = {{0}};
+    items[axis] = (tsr_index){.kind = TSR_INDEX_SLICE, .has_start = true, .has_stop = true, .start = start, .stop = stop};
+    return tsr_slice(a, axis + 1, items);
+}
+
 /* ---- Picking ---------------------------------------------------------------------------------------------------------- */
 
 tsr_array *tsr_take(tsr_array *a, int64_t n_indices, const int64_t *indices, int axis)
 {
-    if (!a || axis_check("take", a, axis, &axis) != TSR_OK) return NULL;
+    if (!array_ready(a) || axis_check("take", a, axis, &axis) != TSR_OK) return NULL;
     tsr_array proto = {.op = NODE_TAKE, .dtype = a->dtype, .ndim = a->ndim, .grid = a->grid, .n_inputs = 1, .inputs = &a};
     memcpy(proto.shape, a->shape, sizeof proto.shape);
     proto.shape[axis] = n_indices;
@@ -250,10 +257,37 @@ tsr_array *tsr_take(tsr_array *a, int64_t n_indices, const int64_t *indices, int
     return node_make(a->session, &proto);
 }
 
+tsr_array *tsr_take_chunks(tsr_array *a, int64_t n_chunks, const int64_t *chunks, int axis)
+{
+    if (!array_ready(a) || axis_check("take_chunks", a, axis, &axis) != TSR_OK) return NULL;
+    const axis_grid *g = &a->grid.axes[axis];
+    for (int64_t i = 0; i < n_chunks; i++) {
+        if (chunks[i] >= -g->n_blocks && chunks[i] < g->n_blocks) continue;
+        (void)error_set(TSR_ERR_INDEX, "take_chunks: chunk %" PRId64 " is out of bounds for axis %d with %" PRId64 " chunks",
+                        chunks[i], axis, g->n_blocks);
+        return NULL;
+    }
+    if (n_chunks < 1) return part(a, axis, 0, 0);
+    tsr_array **pieces = mem_calloc((size_t)n_chunks, sizeof *pieces), *result = NULL;
+    int n = 0;
+    bool all = pieces != NULL;
+    for (int64_t i = 0; all && i < n_chunks;) { /* neighbours are one slice */
+        int64_t first = chunks[i] < 0 ? chunks[i] + g->n_blocks : chunks[i], last = first, next = i + 1;
+        for (; next < n_chunks && (chunks[next] == last + 1 || chunks[next] + g->n_blocks == last + 1); next++) last++;
+        pieces[n] = part(a, axis, axis_grid_start(g, first), axis_grid_start(g, last) + axis_grid_count(g, last));
+        all = pieces[n++] != NULL;
+        i = next;
+    }
+    if (all) result = tsr_concatenate(n, pieces, axis);
+    for (int i = 0; i < n; i++) node_unref(pieces[i]);
+    mem_free(pieces);
+    return result;
+}
+
 tsr_array *tsr_repeat(tsr_array *a, int64_t n, const int64_t *repeats, int axis)
 {
     int64_t total = 0, k = 0;
-    if (!a || axis_check("repeat", a, axis, &axis) != TSR_OK) return NULL;
+    if (!array_ready(a) || axis_check("repeat", a, axis, &axis) != TSR_OK) return NULL;
     if (n != 1 && n != a->shape[axis]) {
         (void)error_set(TSR_ERR_VALUE, "repeat: %" PRId64 " counts for axis %d with size %" PRId64, n, axis, a->shape[axis]);
         return NULL;
@@ -277,7 +311,7 @@ tsr_array *tsr_repeat(tsr_array *a, int64_t n, const int64_t *repeats, int axis)
 
 tsr_array *tsr_tile(tsr_array *a, int n, const int64_t *repeats)
 {
-    if (!a) return NULL;
+    if (!array_ready(a)) return NULL;
     int ndim = n > a->ndim ? n : a->ndim;
     int64_t shape[TSR_MAX_NDIM];
     if (ndim > TSR_MAX_NDIM) {
@@ -304,13 +338,6 @@ tsr_array *tsr_tile(tsr_array *a, int n, const int64_t *repeats)
 
 /* ---- Moving ----------------------------------------------------------------------------------------------------------- */
 
-static tsr_array *part(tsr_array *a, int axis, int64_t start, int64_t stop)
-{
-    tsr_index items[TSR_MAX_NDIM] = {{0}};
-    items[axis] = (tsr_index){.kind = TSR_INDEX_SLICE, .has_start = true, .has_stop = true, .start = start, .stop = stop};
-    return tsr_slice(a, axis + 1, items);
-}
-
 static tsr_array *roll_axis(tsr_array *a, int64_t shift, int axis)
 {
     int64_t length = a->shape[axis];
@@ -322,7 +349,7 @@ static tsr_array *roll_axis(tsr_array *a, int64_t shift, int axis)
 
 tsr_array *tsr_roll(tsr_array *a, int n_axes, const int64_t *shifts, const int *axes)
 {
-    if (!a) return NULL;
+    if (!array_ready(a)) return NULL;
     if (!axes) {
         tsr_array *flat = tsr_ravel(a), *rolled = flat ? roll_axis(flat, shifts[0], 0) : NULL;
         return array_using(array_using(rolled ? tsr_reshape(rolled, a->ndim, a->shape) : NULL, rolled), flat);
@@ -335,8 +362,7 @@ tsr_array *tsr_roll(tsr_array *a, int n_axes, const int64_t *shifts, const int *
     return result;
 }
 
-/* grid.axes[].edges stay the caller's. */
-static tsr_array *rechunk(tsr_array *a, const grid *chunks)
+tsr_array *array_rechunk(tsr_array *a, const grid *chunks)
 {
     tsr_array *input = a->op == NODE_RECHUNK ? a->inputs[0] : a;
     tsr_array proto = {.op = NODE_RECHUNK, .dtype = a->dtype, .ndim = a->ndim, .n_inputs = 1, .inputs = &input, .grid = *chunks};
@@ -348,8 +374,8 @@ static tsr_array *rechunk(tsr_array *a, const grid *chunks)
 tsr_array *tsr_rechunk(tsr_array *a, const int64_t *chunks)
 {
     grid wanted = {0};
-    if (!a || chunks_choose(a->session, a->dtype, a->ndim, a->shape, chunks, NULL, &wanted) != TSR_OK) return NULL;
-    return rechunk(a, &wanted);
+    if (!array_ready(a) || chunks_choose(a->session, a->dtype, a->ndim, a->shape, chunks, NULL, &wanted) != TSR_OK) return NULL;
+    return array_rechunk(a, &wanted);
 }
 
 /* The borders between chunks of these lengths, which must fill the axis; edges has room for n_chunks + 1. */
@@ -377,7 +403,7 @@ tsr_array *tsr_rechunk_sizes(tsr_array *a, const int64_t *n_chunks, const int64_
     grid wanted = {0};
     int64_t n_edges = 0;
     tsr_array *result = NULL;
-    if (!a) return NULL;
+    if (!array_ready(a)) return NULL;
     for (int d = 0; d < a->ndim; d++) {
         if (n_chunks[d] < 0) {
             (void)error_set(TSR_ERR_VALUE, "rechunk: %" PRId64 " chunks along axis %d", n_chunks[d], d);
@@ -393,7 +419,7 @@ tsr_array *tsr_rechunk_sizes(tsr_array *a, const int64_t *n_chunks, const int64_
         free_edges += n_chunks[d] + 1;
         sizes += n_chunks[d];
     }
-    result = rechunk(a, &wanted);
+    result = array_rechunk(a, &wanted);
 done:
     mem_free(edges);
     return result;
@@ -401,7 +427,7 @@ done:
 
 tsr_array *tsr_diff(tsr_array *a, int n, int axis)
 {
-    if (!a || axis_check("diff", a, axis, &axis) != TSR_OK) return NULL;
+    if (!array_ready(a) || axis_check("diff", a, axis, &axis) != TSR_OK) return NULL;
     if (n < 0) {
         (void)error_set(TSR_ERR_VALUE, "diff: the order %d is negative", n);
         return NULL;
@@ -421,7 +447,7 @@ tsr_array *tsr_diff(tsr_array *a, int n, int axis)
 /* keep where row + k >= column (lower) or row + k <= column (upper). */
 static tsr_array *triangle(const char *name, tsr_array *a, int64_t k, op_code keep)
 {
-    if (!a) return NULL;
+    if (!array_ready(a)) return NULL;
     if (a->ndim < 2) {
         (void)error_set(TSR_ERR_VALUE, "%s: needs 2 dimensions or more, the array has %d", name, a->ndim);
         return NULL;

@@ -35,7 +35,7 @@ static tsr_array *make_level(tsr_array *a, const level *l)
 {
     call_spec *spec;
     int ndim = 0;
-    if (!a) return NULL;
+    if (!array_ready(a)) return NULL;
     for (int d = 0; d < a->ndim; d++) ndim += l->keeps || !(l->axes >> d & 1);
     if (call_new(l->function, l->owner, 1, &a->ndim, ndim, &spec) != TSR_OK) return NULL;
     if (place(a, l, spec) != TSR_OK) {
@@ -85,7 +85,7 @@ static tsr_array *make_tree(tsr_array *a, const tsr_reduction_functions *f, cons
 tsr_array *tsr_reduction(tsr_array *a, const tsr_reduction_functions *f, int n_axes, const int *axes, bool keepdims)
 {
     uint32_t mask;
-    if (!a || check(f) != TSR_OK || axes_check("reduction", a, n_axes, axes, &mask) != TSR_OK) return NULL;
+    if (!array_ready(a) || check(f) != TSR_OK || axes_check("reduction", a, n_axes, axes, &mask) != TSR_OK) return NULL;
     const tsr_function *functions[N_FUNCTIONS] = {f->chunk, f->combine ? f->combine : f->aggregate, f->aggregate};
     call_owner *owners[N_FUNCTIONS] = {NULL};
     bool ready = true;

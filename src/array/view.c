@@ -71,7 +71,7 @@ tsr_array *tsr_slice(tsr_array *a, int n_items, const tsr_index *items)
     int n_skipped = 0, axis = 0;
     draft v = {.ndim = 0};
     bool skipped = false;
-    if (!a || check_items(a, n_items, items, &n_skipped) != TSR_OK) return NULL;
+    if (!array_ready(a) || check_items(a, n_items, items, &n_skipped) != TSR_OK) return NULL;
     for (int i = 0; i <= n_items; i++) {
         if (i == n_items ? !skipped : items[i].kind == TSR_INDEX_ELLIPSIS) {
             skipped = true;
@@ -119,7 +119,7 @@ tsr_array *tsr_transpose(tsr_array *a, const int *axes)
 {
     int order[TSR_MAX_NDIM];
     uint32_t seen;
-    if (!a) return NULL;
+    if (!array_ready(a)) return NULL;
     for (int d = 0; d < a->ndim; d++) order[d] = a->ndim - 1 - d;
     if (axes && axes_check("transpose", a, a->ndim, axes, &seen) != TSR_OK) return NULL;
     for (int d = 0; axes && d < a->ndim; d++) order[d] = axes[d] < 0 ? axes[d] + a->ndim : axes[d];
@@ -129,7 +129,8 @@ tsr_array *tsr_transpose(tsr_array *a, const int *axes)
 tsr_array *tsr_swapaxes(tsr_array *a, int axis1, int axis2)
 {
     int order[TSR_MAX_NDIM];
-    if (!a || axis_check("swapaxes", a, axis1, &axis1) != TSR_OK || axis_check("swapaxes", a, axis2, &axis2) != TSR_OK)
+    if (!array_ready(a) || axis_check("swapaxes", a, axis1, &axis1) != TSR_OK ||
+        axis_check("swapaxes", a, axis2, &axis2) != TSR_OK)
         return NULL;
     for (int d = 0; d < a->ndim; d++) order[d] = d;
     order[axis1] = axis2;
@@ -141,7 +142,7 @@ tsr_array *tsr_moveaxis(tsr_array *a, int n_axes, const int *source, const int *
 {
     int order[TSR_MAX_NDIM];
     uint32_t from, to;
-    if (!a || axes_check("moveaxis", a, n_axes, source, &from) != TSR_OK ||
+    if (!array_ready(a) || axes_check("moveaxis", a, n_axes, source, &from) != TSR_OK ||
         axes_check("moveaxis", a, n_axes, destination, &to) != TSR_OK)
         return NULL;
     for (int d = 0; d < a->ndim; d++) order[d] = -1;
@@ -162,7 +163,7 @@ tsr_array *tsr_broadcast_to(tsr_array *a, int ndim, const int64_t *shape)
 {
     char from[256], to[256];
     view_axis axes[TSR_MAX_NDIM];
-    if (!a || shape_check("broadcast_to", ndim, shape) != TSR_OK) return NULL;
+    if (!array_ready(a) || shape_check("broadcast_to", ndim, shape) != TSR_OK) return NULL;
     bool fits = ndim >= a->ndim;
     for (int d = 0; fits && d < a->ndim; d++) {
         int k = ndim - a->ndim + d;
@@ -181,7 +182,7 @@ tsr_array *tsr_expand_dims(tsr_array *a, int n_axes, const int *axes)
 {
     uint32_t mask = 0;
     draft v = {.ndim = 0};
-    if (!a) return NULL;
+    if (!array_ready(a)) return NULL;
     int ndim = a->ndim + n_axes;
     if (ndim > TSR_MAX_NDIM) {
         (void)error_set(TSR_ERR_VALUE, "expand_dims: %d dimensions, at most %d are possible", ndim, TSR_MAX_NDIM);
@@ -209,7 +210,7 @@ tsr_array *tsr_squeeze(tsr_array *a, int n_axes, const int *axes)
 {
     uint32_t mask;
     draft v = {.ndim = 0};
-    if (!a || axes_check("squeeze", a, n_axes, axes, &mask) != TSR_OK) return NULL;
+    if (!array_ready(a) || axes_check("squeeze", a, n_axes, axes, &mask) != TSR_OK) return NULL;
     for (int d = 0; d < a->ndim; d++) {
         bool drop = mask >> d & 1 && a->shape[d] == 1;
         if (axes && mask >> d & 1 && !drop) {
@@ -225,7 +226,7 @@ tsr_array *tsr_squeeze(tsr_array *a, int n_axes, const int *axes)
 tsr_array *tsr_flip(tsr_array *a, int n_axes, const int *axes)
 {
     uint32_t mask;
-    if (!a || axes_check("flip", a, n_axes, axes, &mask) != TSR_OK) return NULL;
+    if (!array_ready(a) || axes_check("flip", a, n_axes, axes, &mask) != TSR_OK) return NULL;
     draft v = draft_of(a);
     for (int d = 0; d < a->ndim; d++) {
         if (mask >> d & 1 && a->shape[d] > 0) v.axes[d] = (view_axis){d, a->shape[d] - 1, -1};
@@ -235,7 +236,8 @@ tsr_array *tsr_flip(tsr_array *a, int n_axes, const int *axes)
 
 tsr_array *tsr_rot90(tsr_array *a, int k, int axis1, int axis2)
 {
-    if (!a || axis_check("rot90", a, axis1, &axis1) != TSR_OK || axis_check("rot90", a, axis2, &axis2) != TSR_OK) return NULL;
+    if (!array_ready(a) || axis_check("rot90", a, axis1, &axis1) != TSR_OK || axis_check("rot90", a, axis2, &axis2) != TSR_OK)
+        return NULL;
     if (axis1 == axis2) {
         (void)error_set(TSR_ERR_VALUE, "rot90: the two axes are the same, %d", axis1);
         return NULL;
@@ -253,7 +255,8 @@ tsr_array *tsr_rot90(tsr_array *a, int k, int axis1, int axis2)
 
 tsr_array *tsr_diagonal(tsr_array *a, int64_t k, int axis1, int axis2)
 {
-    if (!a || axis_check("diagonal", a, axis1, &axis1) != TSR_OK || axis_check("diagonal", a, axis2, &axis2) != TSR_OK)
+    if (!array_ready(a) || axis_check("diagonal", a, axis1, &axis1) != TSR_OK ||
+        axis_check("diagonal", a, axis2, &axis2) != TSR_OK)
         return NULL;
     if (axis1 == axis2) {
         (void)error_set(TSR_ERR_VALUE, "diagonal: the two axes are the same, %d", axis1);

@@ -7,7 +7,7 @@
 
 tsr_array *tsr_sliding_window(tsr_array *a, int64_t n, int64_t step, int axis)
 {
-    if (!a || axis_check("sliding_window", a, axis, &axis) != TSR_OK) return NULL;
+    if (!array_ready(a) || axis_check("sliding_window", a, axis, &axis) != TSR_OK) return NULL;
     int64_t length = a->shape[axis], *owned = NULL;
     if (n < 1 || n > length || step < 1) {
         (void)error_set(TSR_ERR_VALUE,
@@ -93,7 +93,7 @@ static tsr_array *grouped(tsr_array *a, int axis, int64_t factor, bool trim_exce
 
 tsr_array *tsr_coarsen(tsr_array *a, const char *name, const int64_t *factors, bool trim_excess)
 {
-    reduction *apply = a ? find_reduction(name) : NULL;
+    reduction *apply = array_ready(a) ? find_reduction(name) : NULL;
     int axes[TSR_MAX_NDIM], n_axes = 0;
     if (!apply) return NULL;
     tsr_array *groups = node_ref(a);

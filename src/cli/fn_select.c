@@ -96,7 +96,6 @@ static tsr_status array_to_list(evaluator *e, const value *v, value *out)
 {
     tsr_array *a = tsr_variable_array(v->variable);
     if (!a) return tsr_error_code();
-    if (tsr_dtype_of(a) == TSR_BOOL) return error_set(TSR_ERR_UNSUPPORTED, "masks do not select; use where(condition, x, nan)");
     if (tsr_ndim(a) != 1)
         return error_set(TSR_ERR_TYPE, "an index must be a number or one-dimensional, found %d dimensions", tsr_ndim(a));
     if (!e->may_compute) return error_set(TSR_ERR_UNSUPPORTED, "an index must be plain numbers here");
@@ -114,6 +113,28 @@ static tsr_status array_to_list(evaluator *e, const value *v, value *out)
     return TSR_OK;
 }
 
+static bool is_mask(const value *v) { return v->kind == VALUE_VARIABLE && tsr_variable_dtype(v->variable) == TSR_BOOL; }
+
+/* The positions along a dimension where a mask of one dimension holds; they are found now. */
+static tsr_status take_mask(evaluator *e, tsr_variable *v, const char *dim, const value *what, tsr_variable **out)
+{
+    int axis = tsr_variable_axis(v, dim);
+    tsr_variable *mask = what->variable;
+    if (axis < 0) return tsr_error_code();
+    if (!e->may_compute) return error_set(TSR_ERR_UNSUPPORTED, "an index must be plain numbers here");
+    if (tsr_variable_ndim(mask) != 1 || tsr_variable_shape(mask)[0] != tsr_variable_shape(v)[axis])
+        return error_set(TSR_ERR_INDEX, "a mask for axis %d must have one dimension of length %lld", axis,
+                         (long long)tsr_variable_shape(v)[axis]);
+    tsr_array *found = tsr_flatnonzero(tsr_variable_array(mask));
+    int64_t n = tsr_size(found);
+    if (n < 0) return tsr_error_code();
+    int64_t *indices = ARENA_ARRAY(&e->memory, int64_t, n ? n : 1);
+    if (!indices) return TSR_ERR_MEMORY;
+    TRY(tsr_compute_into(found, indices, sizeof *indices * (size_t)n));
+    *out = tsr_variable_take(v, dim, n, indices);
+    return *out ? TSR_OK : tsr_error_code();
+}
+
 tsr_status select_along(evaluator *e, tsr_variable *v, const char *dim, const value *what, bool by_label, bool nearest_label,
                         tsr_variable **out)
 {
@@ -121,6 +142,7 @@ tsr_status select_along(evaluator *e, tsr_variable *v, const char *dim, const va
     tsr_label label;
     int64_t index;
     if (what->kind == VALUE_SLICE) return by_label ? slice_labels(e, v, dim, what, out) : slice_positions(e, v, dim, what, out);
+    if (is_mask(what)) return take_mask(e, v, dim, what, out);
     if (what->kind == VALUE_VARIABLE && tsr_variable_ndim(what->variable) > 0) {
         TRY(array_to_list(e, what, &list));
         what = &list;
@@ -240,8 +262,26 @@ static tsr_status add_new_axes(tsr_variable *v, const index_plan *p, const bool 
     return value_take_dims(v, tsr_expand_dims(tsr_variable_array(v), p->n_new, axes), dims, out);
 }
 
+/* x[mask] with a mask of x's own dimensions, two or more: the elements for which it holds, in C order, without labels. */
+static tsr_status index_by_mask(evaluator *e, const ast *node, tsr_variable *v, value *out, bool *done)
+{
+    value what;
+    *done = false;
+    if (tsr_variable_ndim(v) < 2 || node->n_items != 2 || node->items[1]->kind == AST_KEYWORD) return TSR_OK;
+    TRY(evaluate(e, node->items[1], &what));
+    if (!is_mask(&what) || tsr_variable_ndim(what.variable) != tsr_variable_ndim(v)) return TSR_OK;
+    if (!e->may_compute)
+        return fail_here(e, node->items[1]->at, error_set(TSR_ERR_UNSUPPORTED, "an index must be plain numbers here"));
+    *done = true;
+    tsr_array *selected = tsr_mask(tsr_variable_array(v), tsr_variable_array(what.variable));
+    return fail_here(e, node->items[1]->at, value_take_array(selected, out));
+}
+
 static tsr_status index_variable(evaluator *e, const ast *node, tsr_variable *v, value *out)
 {
+    bool done;
+    TRY(index_by_mask(e, node, v, out, &done));
+    if (done) return TSR_OK;
     index_plan p = {0};
     int ndim = tsr_variable_ndim(v);
     bool dropped[TSR_MAX_NDIM] = {false};
@@ -400,7 +440,7 @@ static tsr_status run_attrs(fn_call *c, value *out)
 const function select_functions[] = {
     {"sel", "x, method=None, ...",
      "by label: sel(x, time=\"2014-01\", latitude=30:60); also x[time=\"2014-01\"]; method=\"nearest\"", run_sel},
-    {"isel", "x, method=None, ...", "by position: isel(x, time=0); also x[0]", run_sel},
+    {"isel", "x, method=None, ...", "by position: isel(x, time=0); also x[0] and, where a condition holds, x[x > 0]", run_sel},
     {"slice", "start, stop=None, step=None", "start:stop:step", run_slice},
     {"groupby", "x, by, reduction=None", "groups: groupby(x, time.month).mean(), groupby(x, \"time.season\", \"max\")",
      run_groupby},

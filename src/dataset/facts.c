@@ -1,4 +1,5 @@
 /* The public functions that make plain variables, tell facts about them, and change their names and attributes. */
+#include "array/build.h"
 #include "base/mem.h"
 #include "dataset/names.h"
 #include "dataset/variable.h"
@@ -8,7 +9,7 @@
 
 tsr_variable *tsr_variable_new(const char *name, tsr_array *array, const char *const *dims)
 {
-    if (!array) return NULL;
+    if (!array_ready(array)) return NULL;
     tsr_variable *v = NULL;
     tsr_status status;
     GUARD(variable_new(array->session, name, &v));
@@ -41,7 +42,7 @@ tsr_variable *tsr_variable_scalar(tsr_session *session, tsr_scalar value)
 
 tsr_variable *tsr_variable_like(tsr_variable *v, tsr_array *array)
 {
-    if (!v || !array) return NULL;
+    if (!v || !array_ready(array)) return NULL;
     if (array->ndim != v->ndim || memcmp(array->shape, v->shape, (size_t)v->ndim * sizeof *v->shape) != 0) {
         char a[200], b[200];
         (void)error_set(TSR_ERR_VALUE, "an array of shape %s cannot take the labels of '%s', whose shape is %s",

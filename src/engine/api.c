@@ -1,4 +1,5 @@
 /* compute, persist, store, explain: from arrays to plans and runs. */
+#include "array/build.h"
 #include "base/mem.h"
 #include "engine/run.h"
 #include "plan/draw.h"
@@ -14,6 +15,7 @@ static tsr_status check_arrays(int n, tsr_array *const *arrays)
             return tsr_error_code() != TSR_OK ? tsr_error_code() : error_set(TSR_ERR_VALUE, "compute: array %d is NULL", i);
         if (arrays[i]->session != arrays[0]->session)
             return error_set(TSR_ERR_VALUE, "compute: arrays %d and 0 belong to different sessions", i);
+        TRY(array_resolve(arrays[i]));
     }
     return TSR_OK;
 }

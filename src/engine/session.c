@@ -50,6 +50,7 @@ tsr_session *tsr_session_open(const char *address, const tsr_options *options)
     tsr_session *s = mem_calloc(1, sizeof *s);
     if (!s) return NULL;
     pthread_mutex_init(&s->lock, NULL);
+    pthread_mutex_init(&s->count_lock, NULL);
     pthread_mutex_init(&s->serial_lock, NULL);
     s->auto_chunk_bytes = (size_t)8 << 20;
     const char *isa = options->isa ? options->isa : getenv("TESSERA_ISA");
@@ -70,6 +71,7 @@ void tsr_session_close(tsr_session *s)
     pool_free(s->buffers);
     pthread_mutex_destroy(&s->lock);
     pthread_mutex_destroy(&s->serial_lock);
+    pthread_mutex_destroy(&s->count_lock);
     mem_free(s);
 }
 

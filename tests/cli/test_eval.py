@@ -25,6 +25,8 @@ SAME = [
     ("t2m[-1, ::-9, 5:9]", lambda x: x[-1, ::-9, 5:9]),
     ("t2m[..., 3]", lambda x: x[..., 3]),
     ("t2m[2:4, [0, 5, 36], 7]", lambda x: x[2:4, [0, 5, 36], 7]),
+    ("t2m[t2m[:, 0, 0] > mean(t2m[:, 0, 0]), 3, 4]", lambda x: x[x[:, 0, 0].values > x[:, 0, 0].values.mean(), 3, 4]),
+    ("t2m[0, :, t2m[0, 5] > mean(t2m[0, 5])]", lambda x: x[0][:, x[0, 5].values > x[0, 5].values.mean()]),
     ("t2m[time=\"2014-01-02\", latitude=30:60, longitude=0]", lambda x: x.sel(time="2014-01-02", latitude=slice(60, 30), longitude=0)),
     ("t2m[time=\"2014-01-02T06\"][0]", lambda x: x.sel(time="2014-01-02T06:00")[0]),
     ("t2m[time=\"2014-01-02\":\"2014-01-03\", latitude=0, longitude=0]",
@@ -76,7 +78,8 @@ PRINTED = {
     "zeros(0).sum()": "0.0", "arange(4).reshape((2, 2))": "[[0 1]\n [2 3]]", "ones((3, 4)).shape": "(3, 4)", "ones(3).shape": "(3,)",
     "ones(3, dtype=float32).dtype": "float32", "a = 1; b = 2": "2", "a, b = 1, 2": "a = 1\nb = 2", "x = ones(2)": "x =\n[1. 1.]",
     "1 # a comment": "1", "a=1\nb=2\na+b": "3", "mean(\n  ones(3)\n)": "1.0", "ones(3) > 0": "[ True  True  True]",
-    "array([1e-10, 1])": "[1.e-10 1.e+00]", "uint8(200) + uint8(100)": "44", "histogram([1, 2, 2], 2)": "[1 2]\n[1.  1.5 2. ]",
+    "array([1e-10, 1])": "[1.e-10 1.e+00]",
+    "x = arange(9).reshape((3, 3)); x[x % 4 == 0]": "[0 4 8]", "x = arange(5); mean(x[x > 2])": "3.5", "x = arange(5); x[x > 9]": "[]", "uint8(200) + uint8(100)": "44", "histogram([1, 2, 2], 2)": "[1 2]\n[1.  1.5 2. ]",
     "random.normal(0, 1, size=2e4, seed=1).mean().shape": "()", "'é'": "é",
 }
 

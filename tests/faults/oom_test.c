@@ -122,6 +122,18 @@ static tsr_status try_reductions(tsr_session *s, double *value)
     return TSR_OK;
 }
 
+/* Lists, masks that are counted, and assignment. */
+static tsr_status try_indexing(tsr_session *s, double *value)
+{
+    tsr_array *x = matrix(s), *high = tsr_greater(x, tsr_scalar_like(x, tsr_float(500)));
+    int64_t places[] = {7, 3, 3, -1}, four = 4;
+    tsr_index items[] = {{.kind = TSR_INDEX_ARRAY, .ndim = 1, .shape = &four, .indices = places}, {.has_step = true, .step = -3}},
+              mask = {.kind = TSR_INDEX_MASK, .mask = high};
+    tsr_array *y = tsr_setitem(x, 2, items, tsr_getitem(tsr_negative(x), 2, items)), *some = tsr_getitem(y, 1, &mask);
+    tsr_array *z = tsr_setitem(y, 1, &mask, tsr_sqrt(tsr_abs(some))), *mean = tsr_mean(some, 0, NULL, false);
+    return total(tsr_abs(tsr_add(tsr_vindex(z, 1, items), mean)), value);
+}
+
 static tsr_status try_persist(tsr_session *s, double *value)
 {
     tsr_array *pair[] = {zscore(matrix(s)), tsr_sqrt(tsr_abs(matrix(s)))}, *kept[2];
@@ -168,6 +180,7 @@ static void test_compute(void **state)
     sweep(try_zscore);
     sweep(try_structure);
     sweep(try_reductions);
+    sweep(try_indexing);
 }
 static void test_persist(void **state) { sweep(try_persist); }
 static void test_spill(void **state) { sweep_with(try_spill, 2, (size_t)4 << 20); }

@@ -1,8 +1,8 @@
 """The Python array API standard (2025.12) on Tessera: `import tessera.array_api as xp`.
 
 Arrays of this namespace are Tessera's, lazy, with `__array_namespace__`. What the standard gives a shape that depends on values
-(`nonzero`, `unique_*`, indexing by a mask) computes that shape at once; so do `sort`, `argsort`, `searchsorted` and `take_along_axis`,
-which work on the values in memory. The extensions `linalg` and `fft` are not here.
+computes that shape when it is needed (`nonzero`, indexing by a mask) or at once (`unique_*`); `sort`, `argsort`, `searchsorted` and
+`take_along_axis` work on the values in memory, at once. The extensions `linalg` and `fft` are not here.
 
 >>> import tessera.array_api as xp
 >>> x = xp.linspace(0.0, 1.0, 5)

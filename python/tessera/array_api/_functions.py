@@ -196,7 +196,7 @@ def take_along_axis(x, indices, /, *, axis=-1):
 def nonzero(x, /):
     if x.ndim == 0:
         raise ValueError("nonzero is not defined for arrays without dimensions")
-    return tuple(_from_values(index) for index in np.nonzero(np.asarray(x)))
+    return tuple(wrap(index) for index in _selection.nonzero(x))
 
 
 def searchsorted(x1, x2, /, *, side="left", sorter=None):
