@@ -35,7 +35,7 @@ EXPRESSIONS = [
     ("t2m[time=\"yesterday\"]", "yesterday", "time=\"yesterday\""),
     ("t2m['2014']", "select labels by name", "'2014'"),
     ("t2m[::0]", "the step of a slice cannot be 0", "::0"),
-    ("t2m[t2m > 300]", "where(condition, x, nan)", "t2m > 300"),
+    ("t2m[t2m[0] > 300]", "a mask for axis 0 must have one dimension", "t2m[0] > 300"), ("t2m[True]", "where(condition, x, nan)", "True"),
     ("t2m[1.5]", "a whole number is needed here, found 1.5", "1.5"),
     ("t2m(0)", "cannot be called; select with brackets", "t2m"),
     ("groupby(t2m, time.mnth).mean()", "did you mean 'month'?", "mnth"),
