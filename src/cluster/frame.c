@@ -65,7 +65,7 @@ static tsr_status feed_preamble(frame_reader *r, const uint8_t **bytes, size_t *
 {
     size_t take = (size_t)(FRAME_PREAMBLE_BYTES - r->n_preamble);
     if (take > *n) take = *n;
-    if (memcmp(*bytes, FRAME_PREAMBLE + r->n_preamble, take) != 0) return not_ours(*bytes, *n);
+    if (memcmp(*bytes, &FRAME_PREAMBLE[r->n_preamble], take) != 0) return not_ours(*bytes, *n);
     r->n_preamble += (int)take;
     *bytes += take;
     *n -= take;

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/os.h"
+#include "cluster/share.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -42,9 +43,28 @@ net_link *link_ref(net_link *l)
     return l;
 }
 
+void outgoing_free(outgoing *o)
+{
+    if (!o) return;
+    buffer_unref(o->buf);
+    if (o->fd >= 0) close(o->fd);
+    mem_free(o);
+}
+
+static void free_list(outgoing *o)
+{
+    while (o) {
+        outgoing *next = o->next;
+        outgoing_free(o);
+        o = next;
+    }
+}
+
 void link_unref(net_link *l)
 {
     if (!l || atomic_fetch_sub(&l->refs, 1) != 1) return;
+    share_free(l->share);
+    free_list(l->first);
     frame_reader_fini(&l->reader);
     strbuf_fini(&l->raw);
     mem_free(l->cipher);
@@ -92,14 +112,6 @@ tsr_status outgoing_new(uint32_t type, const uint8_t *head, size_t head_bytes, c
     return TSR_OK;
 }
 
-void outgoing_free(outgoing *o)
-{
-    if (!o) return;
-    buffer_unref(o->buf);
-    if (o->fd >= 0) close(o->fd);
-    mem_free(o);
-}
-
 /* The link's lock is held. */
 static void mark_dirty(net_link *l)
 {
@@ -129,6 +141,14 @@ tsr_status link_send(net_link *l, uint32_t type, const uint8_t *head, size_t hea
     outgoing *o = NULL;
     if (type == 0 || type >= NET_FIRST_RESERVED_TYPE)
         return error_set(TSR_ERR_VALUE, "%#x is not a message type of a caller", type);
+    if (payload && payload->bytes >= SHARE_LEAST_BYTES) {
+        bool done = false;
+        pthread_mutex_lock(&l->lock);
+        share *s = l->share;
+        pthread_mutex_unlock(&l->lock);
+        if (s) TRY(share_send(s, type, head, head_bytes, payload, &done));
+        if (done) return TSR_OK;
+    }
     TRY(outgoing_new(type, head, head_bytes, payload, &o));
     tsr_status status = link_queue(l, o);
     if (status != TSR_OK) {
@@ -151,15 +171,6 @@ void link_close(net_link *l, const char *reason)
 }
 
 /* ---- the end ---- */
-
-static void free_list(outgoing *o)
-{
-    while (o) {
-        outgoing *next = o->next;
-        outgoing_free(o);
-        o = next;
-    }
-}
 
 /* Nothing of what is queued or half sent leaves any more. */
 static void drop_output(net_link *l)
@@ -223,6 +234,7 @@ void link_fail(net_link *l, const char *reason)
     l->state = LINK_CLOSED;
     link_drop_connection(l);
     drop_output(l);
+    share_end(l->share);
     no_stranger(l);
     if (l->resolved) freeaddrinfo(l->resolved);
     l->resolved = l->next_address = NULL;
@@ -316,6 +328,60 @@ static tsr_status took_message(net_link *l, const frame_header *h, const uint8_t
     return generation == l->generation ? TSR_OK : TSR_ERR_CANCELLED;
 }
 
+/* A message in shared memory: the handler takes it where it lies, or has it copied. */
+static tsr_status took_shared(net_link *l, const uint8_t *head, size_t head_bytes)
+{
+    net *n = l->n;
+    Tessera__Wire__Shared *u = NULL;
+    buffer *b = NULL;
+    void *token = NULL;
+    int generation = l->generation;
+    TRY(share_take_message(l->share, head, head_bytes, &u, &b));
+    net_message m = {.type = u->type,
+                     .head = u->head.len ? u->head.data : head,
+                     .head_bytes = u->head.len,
+                     .payload = b->data,
+                     .payload_bytes = b->size_bytes,
+                     .shared = b};
+    char *to = n->o.handlers.place ? n->o.handlers.place(n->o.context, l, &m, &token) : NULL;
+    m.token = token;
+    if (to) {
+        memcpy(to, b->data, b->size_bytes);
+        m.payload = to;
+        m.shared = NULL;
+    }
+    COUNT(l, messages_in, 1);
+    COUNT(l, shared_in, b->size_bytes);
+    if (n->o.handlers.message) n->o.handlers.message(n->o.context, l, &m);
+    buffer_unref(b);
+    tessera__wire__shared__free_unpacked(u, NULL);
+    return generation == l->generation ? TSR_OK : TSR_ERR_CANCELLED;
+}
+
+static tsr_status took_pool(net_link *l, const uint8_t *head, size_t head_bytes)
+{
+    int fd = l->n_fds > 0 ? l->fds[0] : -1;
+    if (fd >= 0) memmove(l->fds, l->fds + 1, (size_t)--l->n_fds * sizeof l->fds[0]);
+    return share_take_pool(l->share, head, head_bytes, fd);
+}
+
+/* Over a Unix socket, payloads go through shared memory if both sides do that. */
+static void begin_sharing(net_link *l)
+{
+    struct sockaddr_storage name;
+    socklen_t size = sizeof name;
+    share *s = NULL;
+    if (!l->n->pool || !l->peer_texts.shares || getsockname(l->fd, (struct sockaddr *)&name, &size) != 0) return;
+    if (name.ss_family != AF_UNIX) return;
+    if (share_new(l, &s) != TSR_OK) {
+        net_log(l->n, NET_LOG_WARNING, "no memory is shared with %s: %s", l->remote, tsr_error_message());
+        return;
+    }
+    pthread_mutex_lock(&l->lock);
+    l->share = s;
+    pthread_mutex_unlock(&l->lock);
+}
+
 static void link_opened(net_link *l)
 {
     net *n = l->n;
@@ -340,6 +406,7 @@ static void link_opened(net_link *l)
     l->deadline_ns = 0;
     no_stranger(l);
     atomic_store(&l->peer, &l->peer_said);
+    begin_sharing(l);
     l->told_opened = true;
     if (o->handlers.opened) o->handlers.opened(o->context, l, &l->peer_said);
     pthread_mutex_lock(&l->lock);
@@ -382,6 +449,9 @@ static tsr_status took_frame(void *context, const frame_header *h, const uint8_t
     if (h->type < NET_FIRST_RESERVED_TYPE) return took_message(l, h, head, payload);
     if (h->type == FRAME_TYPE(BYE)) return took_bye(l, head, h->head_bytes);
     if (h->type == FRAME_TYPE(PING)) return TSR_OK;
+    if (l->share && h->type == FRAME_TYPE(SHARED)) return took_shared(l, head, h->head_bytes);
+    if (l->share && h->type == FRAME_TYPE(POOL)) return took_pool(l, head, h->head_bytes);
+    if (l->share && h->type == FRAME_TYPE(RELEASE)) return share_take_release(l->share, head, h->head_bytes);
     return error_set(TSR_ERR_FORMAT, "the peer sent a message of type %#x, which does not belong here", h->type);
 }
 

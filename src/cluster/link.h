@@ -114,7 +114,7 @@ struct net_link {
     bool shut, dirty; /* nothing more is taken; in the net's list */
     char *close_reason;
     net_link *next_dirty; /* guarded by the net's lock */
-    share *share;         /* set when opened; its own lock */
+    share *share;         /* set when opened, freed with the link; NULL: none */
 
     /* The I/O thread's. */
     net_link *next, **at; /* in net.links */

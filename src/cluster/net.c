@@ -7,10 +7,12 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "cluster/link.h"
+#include "cluster/share.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -271,6 +273,7 @@ static void net_free(net *n)
 {
     secret_free(n->key);
     tls_context_free(n->tls);
+    share_pool_close(n->pool);
     mem_free(n->name);
     mem_free(n->staging);
     mem_free(n->cipher);
@@ -305,7 +308,8 @@ static void find_host_id(char *out, size_t size)
     }
     boot[strcspn(boot, "\n")] = 0;
     if (stat("/proc/self/ns/net", &net_namespace) != 0) boot[0] = 0;
-    snprintf(out, size, boot[0] ? "%s-%llu" : "", boot, (unsigned long long)net_namespace.st_ino);
+    out[0] = 0;
+    if (boot[0]) snprintf(out, size, "%s-%llu", boot, (unsigned long long)net_namespace.st_ino);
 }
 
 static tsr_status set_options(net *n, const net_options *o)
@@ -320,6 +324,7 @@ static tsr_status set_options(net *n, const net_options *o)
     if (!p->silence_ms) p->silence_ms = 30000;
     if (!p->high_water_bytes) p->high_water_bytes = 64 << 20;
     if (!p->low_water_bytes) p->low_water_bytes = 16 << 20;
+    if (!p->max_shared_bytes) p->max_shared_bytes = os_memory_available_bytes() / 4;
     if (p->role < NET_ROLE_CLIENT || p->role > NET_ROLE_SCHEDULER) return error_set(TSR_ERR_VALUE, "a process needs a role");
     if (o->name && strlen(o->name) >= HANDSHAKE_NAME_BYTES) {
         return error_set(TSR_ERR_VALUE, "the name of this process has %zu bytes; at most %d are taken", strlen(o->name),
@@ -328,7 +333,8 @@ static tsr_status set_options(net *n, const net_options *o)
     n->name = mem_strdup(o->name ? o->name : "");
     n->staging = mem_alloc(STAGING_BYTES);
     n->cipher = mem_alloc(STAGING_BYTES);
-    return n->name && n->staging && n->cipher ? TSR_OK : TSR_ERR_MEMORY;
+    if (!n->name || !n->staging || !n->cipher) return TSR_ERR_MEMORY;
+    return p->no_shared ? TSR_OK : share_pool_new(p->max_shared_bytes, &n->pool);
 }
 
 static tsr_status set_security(net *n, const net_options *o)
@@ -357,6 +363,7 @@ static tsr_status set_self(net *n)
                                .local = n->o.no_shared ? "" : n->local,
                                .capabilities = n->o.capabilities,
                                .silence_ms = (uint32_t)n->o.silence_ms,
+                               .shares = !n->o.no_shared,
                                .secret = n->key,
                                .protocol = NET_PROTOCOL};
     return TSR_OK;
@@ -411,6 +418,18 @@ tsr_status net_open(const net_options *o, net **out)
     }
     *out = n;
     return TSR_OK;
+}
+
+tsr_status net_buffer_new(net *n, size_t size_bytes, buffer **out)
+{
+    void *data = NULL;
+    *out = NULL;
+    if (n->pool) TRY(share_pool_buffer(n->pool, size_bytes, out));
+    if (*out) return TSR_OK;
+    if (mem_fault_now() || posix_memalign(&data, 64, size_bytes ? size_bytes : 1) != 0) return error_memory(size_bytes);
+    tsr_status status = buffer_wrap(data, size_bytes, free, data, out);
+    if (status != TSR_OK) free(data);
+    return status;
 }
 
 static net_counters read_counters(const counters *c)

@@ -274,6 +274,89 @@ static void test_posts_and_timers(void **state)
     assert_int_equal(atomic_load(&posted), 1000);
 }
 
+/* Computed into shared memory and read where it lies: no copy, and the memory is recycled. */
+static void test_without_a_copy(void **state)
+{
+    pair p = *(pair *)*state;
+    enum { SIZE = 1 << 20, ROUNDS = 100 };
+    char *first = NULL;
+    pair_open(&p);
+    p.a.use_shared = true;
+    for (int k = 0; k < ROUNDS; k++) {
+        buffer *b;
+        assert_int_equal(net_buffer_new(p.b.n, SIZE, &b), TSR_OK);
+        if (k == 0) first = b->data;
+        if (k > 2) assert_in_range((uintptr_t)b->data, (uintptr_t)first, (uintptr_t)first + 16 * SIZE);
+        memset(b->data, k, SIZE);
+        net_payload payload = {.buf = b, .data = b->data + 100, .bytes = SIZE - 100};
+        assert_int_equal(link_send(p.link, TYPE_REPLY, (const uint8_t *)"h", 1, &payload), TSR_OK);
+        buffer_unref(b);
+        assert_true(station_wait(&p.a, &p.a.messages, k + 1));
+        pthread_mutex_lock(&p.a.lock);
+        assert_int_equal(p.a.got_bytes, SIZE - 100);
+        for (int i = 0; i < SIZE - 100; i += 97) assert_int_equal(p.a.got_at[i], k);
+        pthread_mutex_unlock(&p.a.lock);
+    }
+    net_counters c = net_count(p.b.n);
+    assert_int_equal(c.shared_bytes_out, (uint64_t)ROUNDS * (SIZE - 100));
+    assert_true(c.bytes_out < ROUNDS * 200);
+    assert_int_equal(net_count(p.a.n).shared_bytes_in, c.shared_bytes_out);
+    pair_close(&p);
+}
+
+/* A block that a peer keeps stays as it is when the connection ends, whatever its owner does next. */
+static void test_kept_beyond_the_link(void **state)
+{
+    pair p = *(pair *)*state;
+    enum { SIZE = 1 << 20 };
+    buffer *b, *kept;
+    pair_open(&p);
+    p.a.use_shared = true;
+    assert_int_equal(net_buffer_new(p.b.n, SIZE, &b), TSR_OK);
+    memset(b->data, 5, SIZE);
+    net_payload payload = {.buf = b, .data = b->data, .bytes = SIZE};
+    assert_int_equal(link_send(p.link, TYPE_REPLY, NULL, 0, &payload), TSR_OK);
+    assert_true(station_wait(&p.a, &p.a.messages, 1));
+    buffer_unref(b);
+    pthread_mutex_lock(&p.a.lock);
+    kept = buffer_ref(p.a.got);
+    pthread_mutex_unlock(&p.a.lock);
+    link_close(p.link, "done");
+    assert_true(station_wait(&p.b, &p.b.closed, 1));
+    for (int k = 0; k < 10; k++) {
+        assert_int_equal(net_buffer_new(p.b.n, SIZE, &b), TSR_OK);
+        memset(b->data, 6, SIZE);
+        buffer_unref(b);
+    }
+    pair_close(&p);
+    for (int i = 0; i < SIZE; i++) assert_int_equal(kept->data[i], 5);
+    buffer_unref(kept);
+}
+
+/* With no room left in shared memory, payloads take the socket. */
+static void test_shared_memory_full(void **state)
+{
+    pair p = *(pair *)*state;
+    enum { SIZE = 20 << 20, N = 5 };
+    buffer *b[N];
+    p.o.max_shared_bytes = 64 << 20;
+    pair_open(&p);
+    for (int k = 0; k < N; k++) assert_int_equal(net_buffer_new(p.b.n, SIZE, &b[k]), TSR_OK);
+    for (int k = 0; k < N; k++) {
+        memset(b[k]->data, k, SIZE);
+        net_payload payload = {.buf = b[k], .data = b[k]->data, .bytes = SIZE};
+        assert_int_equal(link_send(p.link, TYPE_REPLY, NULL, 0, &payload), TSR_OK);
+        assert_true(station_wait(&p.a, &p.a.messages, k + 1));
+        pthread_mutex_lock(&p.a.lock);
+        assert_int_equal(p.a.got_bytes, SIZE);
+        assert_int_equal(p.a.got_at[SIZE - 1], k);
+        pthread_mutex_unlock(&p.a.lock);
+    }
+    assert_int_equal(net_count(p.b.n).shared_bytes_out, 3 * SIZE);
+    for (int k = 0; k < N; k++) buffer_unref(b[k]);
+    pair_close(&p);
+}
+
 /* ---- over TCP, between stations alone ---- */
 
 static void test_cannot_connect(void **state)
@@ -391,13 +474,20 @@ static void test_backpressure(void **state)
     buffer_unref(b);
 }
 
-/* A child process with a net that listens; stopped, it is silent. */
-static pid_t start_child(int *address_out, const net_options *o)
+/* A child process with a net that listens. Made before there are threads: resolving names leaves some. */
+typedef struct child {
+    pid_t pid;
+    char address[400];
+} child;
+
+static const net_options IMPATIENT = {.heartbeat_ms = 50, .silence_ms = 1000};
+
+static void child_start(child *c, const net_options *o)
 {
     int ends[2];
-    assert_int_equal(pipe(ends), 0);
-    pid_t pid = fork();
-    if (pid == 0) {
+    if (pipe(ends) != 0) abort();
+    *c = (child){.pid = fork()};
+    if (c->pid == 0) {
         station s;
         close(ends[0]);
         if (station_open(&s, o) != TSR_OK || net_listen(s.n, "tcp://127.0.0.1:0", s.address, sizeof s.address) != TSR_OK)
@@ -407,52 +497,40 @@ static pid_t start_child(int *address_out, const net_options *o)
         for (;;) pause();
     }
     close(ends[1]);
-    *address_out = ends[0];
-    return pid;
+    if (c->pid < 0 || read(ends[0], c->address, sizeof c->address) <= 0) abort();
+    close(ends[0]);
 }
 
 static void test_silent_peer(void **state)
 {
-    int from;
-    char address[400] = "";
+    const child *c = *state;
     station s;
     net_link *l;
-    net_options o = {.heartbeat_ms = 50, .silence_ms = 1000};
-    pid_t child = start_child(&from, &o);
-    assert_true(read(from, address, sizeof address) > 0);
-    close(from);
-    assert_int_equal(station_open(&s, &o), TSR_OK);
-    assert_int_equal(net_connect(s.n, address, &l), TSR_OK);
+    assert_int_equal(station_open(&s, &IMPATIENT), TSR_OK);
+    assert_int_equal(net_connect(s.n, c->address, &l), TSR_OK);
     assert_true(station_wait(&s, &s.opened, 1));
     usleep(2500000); /* idle for longer than the patience: heartbeats keep it */
     assert_int_equal(station_read(&s, &s.closed), 0);
     int64_t start = os_now_ns();
-    kill(child, SIGSTOP);
+    kill(c->pid, SIGSTOP);
     assert_true(station_wait(&s, &s.closed, 1));
     assert_true(os_now_ns() - start > 800000000);
     assert_non_null(strstr(s.reason, "the peer has sent nothing for 1."));
     link_unref(l);
     station_close(&s);
-    kill(child, SIGKILL);
-    waitpid(child, NULL, 0);
 }
 
 static void test_killed_peer(void **state)
 {
-    int from;
-    char address[400] = "";
+    const child *c = *state;
     station s;
     net_link *l;
-    pid_t child = start_child(&from, NULL);
-    assert_true(read(from, address, sizeof address) > 0);
-    close(from);
     assert_int_equal(station_open(&s, NULL), TSR_OK);
-    assert_int_equal(net_connect(s.n, address, &l), TSR_OK);
+    assert_int_equal(net_connect(s.n, c->address, &l), TSR_OK);
     assert_true(station_wait(&s, &s.opened, 1));
-    kill(child, SIGKILL);
+    kill(c->pid, SIGKILL);
     assert_true(station_wait(&s, &s.closed, 1));
     assert_non_null(strstr(s.reason, "without a word"));
-    waitpid(child, NULL, 0);
     link_unref(l);
     station_close(&s);
 }
@@ -470,24 +548,33 @@ static void test_killed_peer(void **state)
 int main(void)
 {
     char path[64], socket_path[64];
+    child stopped, killed;
+    child_start(&stopped, &IMPATIENT);
+    child_start(&killed, NULL);
     testing_secret(path, "a secret of thirty-two characters");
     snprintf(socket_path, sizeof socket_path, "unix:///tmp/tessera-test-%d.sock", getpid());
     pair tcp = {.listen = "tcp://127.0.0.1:0", .o = {.secret_file = path, .no_shared = true}};
     pair local = {.listen = socket_path, .o = {.no_shared = true}};
     pair moved = {.listen = "tcp://127.0.0.1:0", .o = {.secret_file = path}};
     const struct CMUnitTest tests[] = {
-        /* First: they fork, and resolving names leaves threads behind. */
-        cmocka_unit_test(test_silent_peer),
-        cmocka_unit_test(test_killed_peer),
         CASES(tcp),
         CASES(local),
         CASES(moved),
+        OVER(moved, test_without_a_copy),
+        OVER(moved, test_kept_beyond_the_link),
+        OVER(moved, test_shared_memory_full),
         cmocka_unit_test(test_cannot_connect),
         cmocka_unit_test(test_bad_addresses),
         cmocka_unit_test(test_refuses_to_listen_beyond_loopback),
         cmocka_unit_test(test_port_in_use),
+        cmocka_unit_test_prestate(test_silent_peer, &stopped),
+        cmocka_unit_test_prestate(test_killed_peer, &killed),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    kill(stopped.pid, SIGKILL);
+    kill(killed.pid, SIGKILL);
+    while (wait(NULL) > 0) {
+    }
     unlink(path);
     return failed;
 }

@@ -31,7 +31,7 @@ typedef struct station {
     char peer_name[64];
     net_role peer_role;
     uint64_t next_number; /* TYPE_NUMBER must come in order */
-    bool out_of_order, refuse_payloads;
+    bool out_of_order, refuse_payloads, use_shared;
     buffer *got; /* the last payload that was placed */
     size_t got_bytes, last_payload_bytes;
     const char *got_at; /* where message said it was */
@@ -62,7 +62,7 @@ static char *station_place(void *context, net_link *l, const net_message *m, voi
 {
     station *s = context;
     buffer *b = NULL;
-    if (s->refuse_payloads) return NULL;
+    if (s->refuse_payloads || (s->use_shared && m->shared)) return NULL;
     if (s->target) {
         *token = NULL;
         return s->target;

@@ -103,7 +103,7 @@ static void sent(net_link *l, size_t n)
         l->out = o->next;
         if (!l->out) l->out_last = &l->out;
         frame_header h = frame_header_unpack(o->bytes);
-        if (h.type < NET_FIRST_RESERVED_TYPE) COUNT(l, messages_out, 1);
+        if (h.type < NET_FIRST_RESERVED_TYPE || h.type == FRAME_TYPE(SHARED)) COUNT(l, messages_out, 1);
         outgoing_free(o);
     }
     if (n > 0) {
