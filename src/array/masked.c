@@ -6,10 +6,26 @@
 #include <math.h>
 #include <string.h>
 
-/* The mask along its axis of x. */
+/* The mask along its axes of x, from `axis` on. */
 static tsr_array *spread_mask(tsr_array *mask, const tsr_array *x, int axis)
 {
-    return array_view(mask, x->ndim, x->shape, &(view_axis){axis, 0, 1});
+    view_axis axes[TSR_MAX_NDIM];
+    for (int d = 0; d < mask->ndim; d++) axes[d] = (view_axis){axis + d, 0, 1};
+    return array_view(mask, x->ndim, x->shape, axes);
+}
+
+/* Were x and the mask flattened for each other, from axes that lie side by side in what x was? Then the order of elements, which
+ * was all that it was for, does not matter here. */
+static bool was_flattened(const tsr_array *x, const tsr_array *mask, int axis)
+{
+    if (x->op != NODE_RESHAPE || mask->op != NODE_RESHAPE) return false;
+    const tsr_array *from = x->inputs[0], *whole = mask->inputs[0];
+    bool fits = from->ndim == x->ndim + whole->ndim - 1;
+    for (int d = 0; fits && d < from->ndim; d++) {
+        int64_t wanted = d < axis ? x->shape[d] : d < axis + whole->ndim ? whole->shape[d - axis] : x->shape[d - whole->ndim + 1];
+        fits = from->shape[d] == wanted;
+    }
+    return fits;
 }
 
 /* x where the mask holds, elsewhere a value of x's dtype. */
@@ -29,15 +45,14 @@ static tsr_array *with_nan(tsr_array *x, tsr_array *mask)
 }
 
 /* The reduction that leaves NaN out, which is NaN itself if one of the selected elements is. */
-static tsr_array *moments(const char *name, tsr_array *x, tsr_array *mask, monoid op, int n_axes, const int *axes, bool keepdims,
-                          double ddof)
+static tsr_array *moments(const char *name, tsr_array *x, tsr_array *mask, monoid op, int n_axes, const int *axes, double ddof)
 {
-    tsr_array *known = with_nan(x, mask), *value = array_reduce(name, known, op, n_axes, axes, keepdims, ddof), *result = NULL;
+    tsr_array *known = with_nan(x, mask), *value = array_reduce(name, known, op, n_axes, axes, true, ddof), *result = NULL;
     tsr_array *nan = NULL, *bad = NULL, *any = NULL, *flag = NULL;
     if (value && dtype_is_inexact(x->dtype)) {
         bad = tsr_isnan(x);
         any = bad ? tsr_logical_and(bad, mask) : NULL;
-        flag = array_reduce(name, any, MONOID_ANY, n_axes, axes, keepdims, 0);
+        flag = array_reduce(name, any, MONOID_ANY, n_axes, axes, true, 0);
         nan = array_full_like(x, scalar_float(NAN), value->dtype);
         if (flag && nan) result = tsr_where(flag, nan, value);
     } else if (value) {
@@ -70,13 +85,13 @@ static tsr_scalar worst(tsr_dtype dtype, bool of_max)
     return scalar_int(of_max ? -most - 1 : most);
 }
 
-static tsr_array *extremes(const char *name, tsr_array *x, tsr_array *mask, tsr_array *flat_mask, monoid op, int n_axes,
-                           const int *axes, bool keepdims)
+static tsr_array *extremes(const char *name, tsr_array *x, tsr_array *mask, tsr_array *own_mask, monoid op, int n_axes,
+                           const int *axes)
 {
     bool skips = (op == MONOID_FMIN || op == MONOID_FMAX) && dtype_is_float(x->dtype);
     tsr_scalar other = skips ? scalar_float(NAN) : worst(x->dtype, op == MONOID_MAX || op == MONOID_FMAX);
-    tsr_array *known = filled(x, mask, other), *value = array_reduce(name, known, op, n_axes, axes, keepdims, 0);
-    tsr_array *count = value ? array_reduce(name, flat_mask, MONOID_COUNT_NONZERO, 0, NULL, false, 0) : NULL, *result = NULL;
+    tsr_array *known = filled(x, mask, other), *value = array_reduce(name, known, op, n_axes, axes, true, 0);
+    tsr_array *count = value ? array_reduce(name, own_mask, MONOID_COUNT_NONZERO, 0, NULL, false, 0) : NULL, *result = NULL;
     tsr_function check = {.call = check_some, .name = name, .identity = "1", .identity_bytes = 1};
     if (count) result = tsr_map_blocks(&check, 2, (tsr_array *[]){value, count}, value->dtype, NULL);
     return array_using(array_using(array_using(result, known), value), count);
@@ -116,29 +131,43 @@ static monoid without_nan(monoid op)
     return op == MONOID_MEAN ? MONOID_NANMEAN : op == MONOID_VAR ? MONOID_NANVAR : MONOID_NANSTD;
 }
 
+/* One way, over the axes `axes` of x; the mask has x's axes. */
+static tsr_array *reduce_by(way w, const char *name, tsr_array *x, tsr_array *spread, tsr_array *mask, monoid op, int n_axes,
+                            const int *axes, double ddof)
+{
+    if (w == WAY_MOMENTS) return moments(name, x, spread, without_nan(op), n_axes, axes, ddof);
+    if (w == WAY_EXTREMES) return extremes(name, x, spread, mask, op, n_axes, axes);
+    tsr_array *known = w == WAY_NAN ? with_nan(x, spread) : filled(x, spread, scalar_int(w == WAY_ONE));
+    return array_using(array_reduce(name, known, op, n_axes, axes, true, ddof), known);
+}
+
 tsr_status mask_reduce(const char *name, tsr_array *a, monoid op, int n_axes, const int *axes, bool keepdims, double ddof,
                        tsr_array **out)
 {
     uint32_t reduced;
-    tsr_array *x = a->inputs[0], *flat = a->inputs[1], *known = NULL;
-    int axis = mask_axis(a);
+    tsr_array *x = a->inputs[0], *mask = a->inputs[1];
+    int axis = mask_axis(a), all[TSR_MAX_NDIM], n_all = 0, ndim = 0;
+    int64_t shape[TSR_MAX_NDIM];
     *out = NULL;
     TRY(axes_check(name, x, n_axes, axes, &reduced));
     way w = reduced >> axis & 1 ? way_of(x, op) : WAY_NONE;
-    for (int d = 0; d < x->ndim; d++)
+    for (int d = 0; d < x->ndim; d++) {
         if (x->shape[d] == 0) w = WAY_NONE; /* so that what has no elements fails at once */
-    if (w == WAY_NONE) return TSR_OK;
-    tsr_array *mask = spread_mask(flat, x, axis);
-    if (!mask) return tsr_error_code();
-    if (w == WAY_MOMENTS) {
-        *out = moments(name, x, mask, without_nan(op), n_axes, axes, keepdims, ddof);
-    } else if (w == WAY_EXTREMES) {
-        *out = extremes(name, x, mask, flat, op, n_axes, axes, keepdims);
-    } else {
-        known = w == WAY_NAN ? with_nan(x, mask) : filled(x, mask, scalar_int(w == WAY_ONE));
-        *out = array_reduce(name, known, op, n_axes, axes, keepdims, ddof);
+        if (!(reduced >> d & 1) || keepdims) shape[ndim++] = reduced >> d & 1 ? 1 : x->shape[d];
     }
-    node_unref(known);
-    node_unref(mask);
+    if (w == WAY_NONE) return TSR_OK;
+    if (was_flattened(x, mask, axis)) {
+        x = x->inputs[0];
+        mask = mask->inputs[0];
+    }
+    for (int d = 0; d < x->ndim; d++) { /* the mask's axes, and those of the others that are reduced */
+        bool inside = d >= axis && d < axis + mask->ndim;
+        if (inside || reduced >> (d < axis ? d : d - mask->ndim + 1) & 1) all[n_all++] = d;
+    }
+    tsr_array *spread = spread_mask(mask, x, axis), *value = NULL;
+    if (spread) value = reduce_by(w, name, x, spread, mask, op, n_all, all, ddof);
+    *out = value ? tsr_reshape(value, ndim, shape) : NULL; /* only lengths of 1 come or go */
+    node_unref(spread);
+    node_unref(value);
     return *out ? TSR_OK : tsr_error_code();
 }
