@@ -245,7 +245,6 @@ static tsr_status assign_mask(tsr_array *a, int n_items, const tsr_index *items,
     if (!rest) return TSR_ERR_MEMORY;
     GUARD(key_split_mask(a, n_items, items, &mask, &axis, &n, rest));
     if (!mask) goto done;
-    status = TSR_ERR_INTERNAL;
     sub = tsr_slice(a, n, rest);
     made = sub ? assign_masked(sub, mask, axis, value) : NULL;
     *result = made ? tsr_setitem(a, n, rest, made) : NULL;

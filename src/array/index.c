@@ -217,37 +217,42 @@ static tsr_array *index_with(tsr_array *a, int n_items, const tsr_index *items, 
 tsr_array *tsr_getitem(tsr_array *a, int n_items, const tsr_index *items) { return index_with(a, n_items, items, false); }
 tsr_array *tsr_vindex(tsr_array *a, int n_items, const tsr_index *items) { return index_with(a, n_items, items, true); }
 
-/* Axis by axis from the last, so that the others keep their numbers. */
-tsr_array *tsr_oindex(tsr_array *a, int n_items, const tsr_index *items)
+static bool is_list(const tsr_index *item) { return item->kind == TSR_INDEX_ARRAY || item->kind == TSR_INDEX_MASK; }
+
+/* The items with whole slices for lists, and the axis of the result at which each begins. */
+static tsr_status split_lists(const tsr_array *a, int n_items, const tsr_index *items, tsr_index *rest, int *axes)
 {
-    int axis = 0, n_rest, axes[TSR_MAX_NDIM * 2 + 2];
-    bool basic;
-    if (!array_ready(a) || key_is_basic(n_items, items, &basic) != TSR_OK) return NULL;
-    if (basic) return tsr_slice(a, n_items, items);
-    n_rest = a->ndim;
+    int n_rest = a->ndim, axis = 0;
     for (int i = 0; i < n_items; i++) {
-        bool is_list = items[i].kind == TSR_INDEX_ARRAY || items[i].kind == TSR_INDEX_MASK;
         int ndim = items[i].kind == TSR_INDEX_MASK ? items[i].mask->ndim : items[i].ndim;
-        if (is_list && ndim != 1) {
-            (void)error_set(TSR_ERR_INDEX, "oindex: arrays must have one dimension, item %d has %d", i, ndim);
-            return NULL;
-        }
+        if (is_list(&items[i]) && ndim != 1)
+            return error_set(TSR_ERR_INDEX, "oindex: arrays must have one dimension, item %d has %d", i, ndim);
         n_rest -= items[i].kind != TSR_INDEX_NEWAXIS && items[i].kind != TSR_INDEX_ELLIPSIS;
     }
-    tsr_index *rest = mem_calloc((size_t)n_items, sizeof *rest);
-    if (!rest) return NULL;
-    for (int i = 0; i < n_items; i++) { /* the slices first: `axis` counts those of their result */
-        bool is_list = items[i].kind == TSR_INDEX_ARRAY || items[i].kind == TSR_INDEX_MASK;
-        rest[i] = is_list ? (tsr_index){.kind = TSR_INDEX_SLICE} : items[i];
-        if (i < TSR_MAX_NDIM * 2 + 2) axes[i] = axis;
+    for (int i = 0; i < n_items; i++) {
+        rest[i] = is_list(&items[i]) ? (tsr_index){.kind = TSR_INDEX_SLICE} : items[i];
+        axes[i] = axis;
         axis += items[i].kind == TSR_INDEX_ELLIPSIS ? n_rest : items[i].kind != TSR_INDEX_INTEGER;
     }
-    tsr_array *result = tsr_slice(a, n_items, rest);
-    for (int i = n_items - 1; result && i >= 0; i--) {
+    return TSR_OK;
+}
+
+/* The slices first, then list by list. */
+tsr_array *tsr_oindex(tsr_array *a, int n_items, const tsr_index *items)
+{
+    bool basic;
+    tsr_array *result = NULL;
+    if (!array_ready(a) || key_is_basic(n_items, items, &basic) != TSR_OK) return NULL;
+    if (basic) return tsr_slice(a, n_items, items);
+    tsr_index *rest = mem_calloc((size_t)n_items, sizeof *rest);
+    int *axes = mem_calloc((size_t)n_items, sizeof *axes);
+    if (rest && axes && split_lists(a, n_items, items, rest, axes) == TSR_OK) result = tsr_slice(a, n_items, rest);
+    for (int i = 0; result && i < n_items; i++) {
         if (items[i].kind == TSR_INDEX_ARRAY)
             result = array_using(tsr_take(result, items[i].shape[0], items[i].indices, axes[i]), result);
         if (items[i].kind == TSR_INDEX_MASK) result = array_using(array_mask(result, items[i].mask, axes[i]), result);
     }
     mem_free(rest);
+    mem_free(axes);
     return result;
 }
