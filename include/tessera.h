@@ -229,9 +229,14 @@ TSR_API tsr_status tsr_chunk_sizes(const tsr_array *a, int axis, int64_t *out);
 TSR_API tsr_array *tsr_from_memory(tsr_session *session, const void *data, tsr_dtype dtype, int ndim, const int64_t *shape,
                                    const int64_t *strides_bytes, void (*release)(void *context), void *context,
                                    const int64_t *chunks);
-/* A variable of a file (NetCDF, HDF5, .npy; recognised by its content), values as stored: scale_factor and the like are not
- * applied. variable may be NULL if the file holds only one. */
+/* A variable of a file (NetCDF, HDF5, .npy, PNG, JPEG, TIFF; recognised by its content), values as stored: scale_factor and the
+ * like are not applied. variable may be NULL if the file holds only one. Images have the shape (height, width), with colours
+ * (height, width, channels), with pages (pages, height, width[, channels]). */
 TSR_API tsr_array *tsr_open(tsr_session *session, const char *path, const char *variable, const int64_t *chunks);
+/* Many files that hold one array each (images, .npy), all of one shape and dtype, as one array with a new first axis. Paths may
+ * be patterns; what matches one comes in natural order ("t9" before "t10"). Only the first file is opened by the call; one that
+ * does not fit is an error when its values are needed. */
+TSR_API tsr_array *tsr_open_stack(tsr_session *session, int n, const char *const *paths, const int64_t *chunks);
 
 /* The value is converted to dtype. */
 TSR_API tsr_array *tsr_full(tsr_session *session, tsr_scalar value, tsr_dtype dtype, int ndim, const int64_t *shape,

@@ -18,7 +18,7 @@ from . import _methods, _protocols
 globals().update(UFUNCS)
 
 # Loaded when first asked for, so that importing the package is quick: modules, and names from modules.
-_MODULES = {"random": "random", "array_api": "array_api", "config": "_config"}
+_MODULES = {"random": "random", "image": "image", "array_api": "array_api", "config": "_config"}
 _LATER = {**dict.fromkeys(("apply_along_axis", "apply_gufunc", "blockwise", "fromfunction", "map_blocks", "map_overlap", "overlap",
                            "trim_overlap"), "_blocks"),
           **dict.fromkeys(("coarsen", "reduction", "sliding_window_view"), "_windows"), "c_function": "_compiled",

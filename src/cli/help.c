@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-const char program_text[] =
-    "Tessera computes on arrays that are larger than memory, in chunks, on every core: NetCDF and .npy files in, results, "
-    "files and pictures out.";
+const char program_text[] = "Tessera computes on arrays that are larger than memory, in chunks, on every core: NetCDF and .npy "
+                            "files and images in, results, "
+                            "files and pictures out.";
 
 const char exit_code_text[] =
     "0 success; 1 the computation failed (bad data, unknown name, disk full ...); 2 the command line is wrong; "

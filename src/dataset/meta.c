@@ -95,9 +95,15 @@ static bool wants_labels(const file_meta *m, int k)
 
 tsr_status meta_open(const char *path, bool as_stored, file_meta *out)
 {
-    file_meta m = {.path = path};
+    store *file;
+    TRY(store_open(path, &file));
+    return meta_of_store(path, file, as_stored, out);
+}
+
+tsr_status meta_of_store(const char *path, store *take_file, bool as_stored, file_meta *out)
+{
+    file_meta m = {.path = path, .file = take_file};
     tsr_status status;
-    TRY(store_open(path, &m.file));
     size_t n = (size_t)m.file->n_vars;
     m.roles = mem_calloc(n, sizeof *m.roles);
     m.packings = mem_calloc(n, sizeof *m.packings);

@@ -16,6 +16,8 @@ typedef struct file_meta {
 
 /* On failure nothing is left behind; the text begins with the path. Any thread. */
 tsr_status meta_open(const char *path, bool as_stored, file_meta *out) MUST_CHECK;
+/* The same of a store that is open already; takes it, also on failure. */
+tsr_status meta_of_store(const char *path, store *take_file, bool as_stored, file_meta *out) MUST_CHECK;
 void meta_close(file_meta *m);
 /* Opens n files on up to n_threads threads (0: as many as are useful). On failure nothing is left behind and the error is the one
  * of the first file that failed. */

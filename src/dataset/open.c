@@ -1,11 +1,11 @@
 /* Opening files as a dataset: from what meta.c read and join.c ordered, lazy variables with their coordinates are built. */
 #include "array/source.h"
 #include "base/mem.h"
-#include "base/vec.h"
 #include "dataset/dataset.h"
 #include "dataset/join.h"
+#include "dataset/paths.h"
+#include "store/stack.h"
 
-#include <glob.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -294,10 +294,50 @@ done:
     return status;
 }
 
+/* Opens files that are stacked rather than joined, as images are, as one file. *out is NULL where files are of another kind, or
+ * are to be joined along a dimension that they have. */
+static tsr_status open_stack(int n, const char *const *paths, const char *dim, store **out)
+{
+    store *first;
+    *out = NULL;
+    TRY(store_open(paths[0], &first));
+    bool wanted = first->ops->stack_dim != NULL;
+    for (int d = 0; dim && d < first->n_dims; d++) wanted = wanted && strcmp(first->dims[d].name, dim) != 0;
+    store_unref(first);
+    return wanted ? store_open_stack(n, paths, dim, out) : TSR_OK;
+}
+
+static tsr_status open_stacked(tsr_session *session, store *stack, bool as_stored, int n, const char *const *paths,
+                               tsr_dataset **out)
+{
+    join j = {0};
+    file_meta meta = {0};
+    tsr_status status;
+    GUARD(meta_of_store(stack->path, store_ref(stack), as_stored, &meta));
+    GUARD(join_init(&j, 1, &meta, NULL));
+    GUARD(build_dataset(session, &j, as_stored, out));
+    (*out)->n_files = n;
+    for (int i = 0; i < n; i++) {
+        struct stat info;
+        if (stat(paths[i], &info) == 0) (*out)->file_bytes += info.st_size;
+    }
+done:
+    join_fini(&j);
+    meta_close(&meta);
+    return status;
+}
+
 static tsr_status open_paths(tsr_session *session, int n, const char *const *paths, const tsr_open_options *options,
                              tsr_dataset **out)
 {
     join j = {0};
+    store *stack = NULL;
+    if (n > 1) TRY(open_stack(n, paths, options ? options->concat_dim : NULL, &stack));
+    if (stack) {
+        tsr_status stacked = open_stacked(session, stack, options && options->raw, n, paths, out);
+        store_unref(stack);
+        return stacked;
+    }
     tsr_status status;
     bool as_stored = options && options->raw, opened = false;
     file_meta *metas = mem_calloc((size_t)n, sizeof *metas);
@@ -321,49 +361,30 @@ tsr_dataset *tsr_dataset_open(tsr_session *session, const char *path)
     return ds;
 }
 
-typedef VEC(char *) path_list;
-
-static tsr_status add_path(path_list *list, const char *path)
-{
-    char *copy = mem_strdup(path);
-    if (copy && VEC_PUSH(list, copy)) return TSR_OK;
-    mem_free(copy);
-    return TSR_ERR_MEMORY;
-}
-
-/* Adds the path, or the files that match it if it is a pattern and no file of that very name exists. */
-static tsr_status add_matches(path_list *list, const char *path)
-{
-    struct stat info;
-    if (!strpbrk(path, "*?[") || stat(path, &info) == 0) return add_path(list, path);
-    glob_t found = {0};
-    int code = glob(path, 0, NULL, &found);
-    tsr_status status = TSR_OK;
-    if (code == GLOB_NOMATCH)
-        status = error_set(TSR_ERR_IO, "no file matches '%s'", path);
-    else if (code == GLOB_NOSPACE)
-        status = error_memory(strlen(path));
-    else if (code != 0)
-        status = error_set(TSR_ERR_IO, "cannot read the folder of '%s'", path);
-    for (size_t i = 0; status == TSR_OK && i < found.gl_pathc; i++) status = add_path(list, found.gl_pathv[i]);
-    globfree(&found);
-    return status;
-}
-
-enum { MAX_FILES = 10000000 };
-
 tsr_dataset *tsr_open_files(tsr_session *session, int n, const char *const *paths, const tsr_open_options *options)
 {
     tsr_dataset *ds = NULL;
     path_list list = {0};
-    tsr_status status = TSR_OK;
-    if (n < 1) GUARD(error_set(TSR_ERR_VALUE, "there are no files to open"));
-    for (int i = 0; i < n; i++) GUARD(add_matches(&list, paths[i]));
-    if (list.n > MAX_FILES) GUARD(error_set(TSR_ERR_VALUE, "%zu files are more than can be opened as one", list.n));
+    tsr_status status;
+    GUARD(paths_find(&list, n, paths));
     GUARD(open_paths(session, (int)list.n, (const char *const *)list.items, options, &ds));
     session_object_keep(session, &ds->object);
 done:
-    for (size_t i = 0; i < list.n; i++) mem_free(list.items[i]);
-    VEC_FINI(&list);
+    paths_fini(&list);
     return ds;
+}
+
+tsr_array *tsr_open_stack(tsr_session *session, int n, const char *const *paths, const int64_t *chunks)
+{
+    path_list list = {0};
+    store *stack = NULL;
+    tsr_array *a = NULL;
+    tsr_status status;
+    GUARD(paths_find(&list, n, paths));
+    GUARD(store_open_stack((int)list.n, (const char *const *)list.items, NULL, &stack));
+    a = array_from_store(session, stack, 0, chunks);
+done:
+    store_unref(stack);
+    paths_fini(&list);
+    return a;
 }

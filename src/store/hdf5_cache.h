@@ -1,4 +1,5 @@
-/* What all open HDF5 files share: recently decoded chunks, and idle coders with their scratch memory. */
+/* What all open HDF5 files share: recently decoded chunks, and idle coders with their scratch memory. Images keep their decoded
+ * blocks there, too, so that one bound holds for all. */
 #ifndef TESSERA_STORE_HDF5_CACHE_H
 #define TESSERA_STORE_HDF5_CACHE_H
 

@@ -21,9 +21,7 @@ enum { HEAD_BYTES = 512 };
 
 /* Asked in this order; the first that knows the file's beginning reads it. */
 static const store_ops *const readers[] = {
-    &netcdf3_store_ops,
-    &hdf5_store_ops,
-    &npy_store_ops,
+    &netcdf3_store_ops, &hdf5_store_ops, &npy_store_ops, &png_store_ops, &jpeg_store_ops, &tiff_store_ops,
 };
 
 static const writer_ops *const writers[] = {

@@ -46,6 +46,9 @@ struct cached_file;
 
 typedef struct store_ops {
     const char *name; /* "NetCDF-3", as `info` prints it */
+    /* Several such files become one array along a new dimension of this name (store/stack.h); NULL: they are joined along one
+     * they have. */
+    const char *stack_dim;
     /* Does a file that begins with these bytes (up to 512) belong to this format? Any thread, no side effects. */
     bool (*probe)(const unsigned char *head, size_t n, const char *path);
     /* Reads the metadata into s (path and file are set). On failure nothing is left behind: the caller calls close and frees

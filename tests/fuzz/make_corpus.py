@@ -5,6 +5,7 @@ usage: make_corpus.py FOLDER [STAMP]
 
 Each function with the decorator @corpus yields (name, bytes) for the folder of its name. Standard library only.
 """
+import base64
 import pathlib
 import struct
 import sys
@@ -300,6 +301,80 @@ def hdf5():
     yield "contiguous", d.seed(d.header1(bytes([3, 1]) + d.put(bytes(range(96))) + struct.pack("<Q", 96)))
     d = Dataset((5,), (0,), item=2)
     yield "compact", d.seed(d.header1(bytes([3, 0]) + struct.pack("<H", 10) + bytes(range(10))))
+
+
+JPEGS = {
+    "baseline": "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABsSFBcUERsXFhceHBsgKEIrKCUlKFE6PTBCYFVlZF9VXVtqeJmBanGQc1tdhbWGkJ6jq62rZ4C8yb"
+                "qmx5moq6T/wAALCAAMAAwBAREA/8QAFQABAQAAAAAAAAAAAAAAAAAAAgX/xAAcEAABBAMBAAAAAAAAAAAAAAAAAQJRYQMEExT/2gAIAQEAAD8A"
+                "jpqULyUVkxtgXNsH/9k=",
+    "progressive": "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABsSFBcUERsXFhceHBsgKEIrKCUlKFE6PTBCYFVlZF9VXVtqeJmBanGQc1tdhbWGkJ6jq62rZ4C8yb"
+                   "qmx5moq6T/wgALCAAMAAwBAREA/8QAFQABAQAAAAAAAAAAAAAAAAAAAQT/2gAIAQEAAAABja3/xAAWEAEBAQAAAAAAAAAAAAAAAAAAERL/2gAI"
+                   "AQEAAQUCyyiP/8QAFBABAAAAAAAAAAAAAAAAAAAAIP/aAAgBAQAGPwIf/8QAFhABAQEAAAAAAAAAAAAAAAAAABEQ/9oACAEBAAE/Ic4Q/9oACA"
+                   "EBAAAAEA//xAAYEAEAAwEAAAAAAAAAAAAAAAAAAVFhcf/aAAgBAQABPxCMuUUMH//Z",
+    "colour": "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDACgcHiMeGSgjISMtKygwPGRBPDc3PHtYXUlkkYCZlo+AjIqgtObDoKrarYqMyP/L2u71////m8H///"
+              "/6/+b9//j/2wBDASstLTw1PHZBQXb4pYyl+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj/wAARCAAM"
+              "AAwDASIAAhEBAxEB/8QAFgABAQEAAAAAAAAAAAAAAAAAAwEC/8QAHhAAAQMEAwAAAAAAAAAAAAAABAABAwIRU5IUMlL/xAAUAQEAAAAAAAAAAA"
+              "AAAAAAAAAA/8QAFREBAQAAAAAAAAAAAAAAAAAAAAH/2gAMAwEAAhEDEQA/ADpFGzQ7st8UXNFuytI0XlIw0VuqUf/Z",
+}
+
+
+@corpus
+def image():
+    """PNG and TIFF by hand; JPEG as libjpeg writes 12 x 12 pixels."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    def png(width, height, depth, colour, extra=b"", interlace=0):
+        samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+        rows = b"".join(bytes([y % 5]) + bytes(i % 251 for i in range((width * samples * depth + 7) // 8)) for y in range(height))
+        return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlace))
+                + extra + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+    def tiff(order, entries, pixels):
+        """One page: the pixels follow the header, the directory follows them. An entry is (tag, type, values)."""
+        at = 8 + len(pixels)
+        directory = struct.pack(order + "H", len(entries))
+        behind, room = b"", at + 2 + 12 * len(entries) + 4
+        for tag, kind, values in entries:
+            data = struct.pack(f"{order}{len(values)}{'xBxHI'[kind]}", *values)
+            place = data.ljust(4, b"\0") if len(data) <= 4 else struct.pack(order + "I", room + len(behind))
+            behind += data if len(data) > 4 else b""
+            directory += struct.pack(order + "HHI", tag, kind, len(values)) + place
+        head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", at)
+        return head + pixels + directory + struct.pack(order + "I", 0) + behind
+
+    def strips(order, bits, samples, compression, rows=4, planar=1, photometric=1, extra=()):
+        width, height = 9, 8
+        n_bytes = (width * (samples if planar == 1 else 1) * bits + 7) // 8 * rows
+        data = [bytes((i * 3 + s) % 251 for i in range(n_bytes)) for s in range(height // rows * (1 if planar == 1 else samples))]
+        if compression == 8:
+            data = [zlib.compress(d) for d in data]
+        if compression == 32773:
+            data = [b"".join(bytes([len(d[i:i + 100]) - 1]) + d[i:i + 100] for i in range(0, len(d), 100)) for d in data]
+        begins = [8 + sum(map(len, data[:i])) for i in range(len(data))]
+        entries = [(256, 3, [width]), (257, 3, [height]), (258, 3, [bits] * samples), (259, 3, [compression]), (262, 3, [photometric]),
+                   (273, 4, begins), (277, 3, [samples]), (278, 3, [rows]), (279, 4, list(map(len, data))), (284, 3, [planar]), *extra]
+        return tiff(order, entries, b"".join(data))
+
+    for colour, depths in ((0, (1, 2, 4, 8, 16)), (2, (8, 16)), (4, (8, 16)), (6, (8, 16))):
+        for depth in depths:
+            yield f"png_{colour}_{depth}", png(7, 5, depth, colour)
+    yield "png_palette", png(6, 3, 4, 3, chunk(b"PLTE", bytes(48)) + chunk(b"tRNS", bytes(5)))
+    yield "png_transparent", png(6, 3, 8, 2, chunk(b"tRNS", bytes(6)))
+    yield "png_interlaced", png(1, 1, 8, 0, interlace=1)
+    for order in "<>":
+        for compression in (1, 8, 32773):
+            yield f"tiff_{ord(order)}_{compression}", strips(order, 16, 1, compression)
+            yield f"tiff_colour_{ord(order)}_{compression}", strips(order, 8, 3, compression, photometric=2)
+        yield f"tiff_planes_{ord(order)}", strips(order, 8, 3, 8, planar=2, photometric=2)
+        yield f"tiff_bits_{ord(order)}", strips(order, 1, 1, 1, rows=8)
+        yield f"tiff_palette_{ord(order)}", strips(order, 8, 1, 8, photometric=3, extra=[(320, 3, list(range(768)))])
+    tile = zlib.compress(bytes(i % 251 for i in range(16 * 16 * 4)))
+    entries = [(256, 3, [20]), (257, 3, [20]), (258, 3, [32]), (259, 3, [8]), (262, 3, [1]), (277, 3, [1]), (322, 3, [16]), (323, 3, [16]),
+               (324, 4, [8, 8, 8, 8]), (325, 4, [len(tile)] * 4), (339, 3, [3])]
+    yield "tiff_tiles", tiff("<", entries, tile)
+    for name, text in JPEGS.items():
+        yield f"jpeg_{name}", base64.b64decode(text)
 
 
 @corpus
