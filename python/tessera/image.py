@@ -5,12 +5,17 @@ import glob
 import os
 import re
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ._blocks import map_blocks
 from ._core import make
 from ._lib import ffi, lib
 from ._session import current
+
+if TYPE_CHECKING:
+    from ._array import Array
 
 __all__ = ["imread"]
 
@@ -45,7 +50,7 @@ def _read_by(function, preprocess, files: list[str]):
     return map_blocks(block, chunks=((1,) * len(files), *((n,) for n in first.shape)), dtype=first.dtype, name="imread")
 
 
-def imread(filename, imread=None, preprocess=None, *, chunks="auto"):
+def imread(filename, imread=None, preprocess=None, *, chunks="auto") -> Array:
     """Images as one array of shape (files, height, width) or (files, height, width, channels), with Dask's arguments.
 
     PNG, JPEG and TIFF files are decoded by the library, on all threads, when their values are needed; of TIFF files only the tiles or
