@@ -6,7 +6,7 @@ DESTDIR ?=
 WERROR ?= true
 FUZZ_SECONDS ?= 600
 
-.PHONY: all demo test check conformance bench fuzz soak lint format coverage install clean distclean help setup
+.PHONY: all demo test check conformance bench fuzz soak docs lint format coverage install clean distclean help setup
 
 all: build/build.ninja ## the program build/tessera and the library build/libtessera.so
 	@ninja -C build
@@ -44,6 +44,10 @@ fuzz: ## every fuzzer for FUZZ_SECONDS (600)
 soak: all ## 20 GB of intermediate data with a budget of 512 MB (minutes, 20 GB of disk)
 	@tools/setup test
 	@TESSERA_SOAK=1 build/venv/bin/python3 -m pytest -q -s -p no:cacheprovider tests/faults -k many_times
+
+docs: all ## the documentation as a site: build/site/index.html
+	@tools/setup test
+	@build/venv/bin/python3 tools/docs
 
 lint: ## the static checks alone
 	@tools/setup test

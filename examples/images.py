@@ -1,8 +1,8 @@
 """A stack of images: lazy reading, averages along each axis, and a window around the bright spot of every image.
 
-    python3 examples/images.py FOLDER_OF_NPY_IMAGES [OUTDIR] [c|python]
+    python3 examples/images.py 'frames/*.png' [OUTDIR] [c|python]
 
-Each image is one .npy file. The function that finds the spot is a user's own, called block by block: C source (examples/centroid.c),
+Each image is one file: PNG, JPEG, TIFF or .npy. The function that finds the spot is a user's own, called block by block: C source (examples/centroid.c),
 compiled once and run on all cores, or Python.
 """
 import pathlib
@@ -29,9 +29,8 @@ def recentre(block, rows, columns):
     return result
 
 
-def main(folder, out=".", language="c"):
-    files = sorted(pathlib.Path(folder).glob("*.npy"))
-    stack = ts.stack([ts.open_array(path) for path in files])
+def main(pattern, out=".", language="c"):
+    stack = ts.image.imread(pattern)
     print(stack)
     rows, columns = stack.shape[1] // 2, stack.shape[2] // 2
     images = stack.rechunk((1, -1, -1))
@@ -48,6 +47,23 @@ def main(folder, out=".", language="c"):
     series = centred.rechunk((-1, 16, 16))
     print("as time series per pixel:", series.chunksize)
     ts.save(pathlib.Path(out) / "centred.npy", centred)
+    draw({"front": front, "side": side, "top": top}, pathlib.Path(out) / "projections.png")
+
+
+def draw(images, path):
+    try:
+        import matplotlib
+
+        matplotlib.use("Agg")
+        import matplotlib.pyplot as plt
+    except ImportError:
+        print("no pictures: matplotlib is not installed")
+        return
+    figure, axes = plt.subplots(1, len(images), figsize=(12, 4), layout="constrained")
+    for ax, (name, image) in zip(axes, images.items()):
+        ax.imshow(image, cmap="magma", aspect="auto")
+        ax.set_title(name)
+    figure.savefig(path, dpi=80)
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ class Profiler(Listener):
         for stage, colour in self._colours().items():
             mine = [task for task in self.tasks if task.stage == stage]
             ax.barh([t.thread for t in mine], [t.end - t.start for t in mine], left=[t.start for t in mine], color=colour, label=stage)
-        ax.set(xlabel="seconds", ylabel="thread")
+        ax.set(xlabel="seconds", ylabel="thread", yticks=sorted({task.thread for task in self.tasks}))
         ax.legend(loc="upper right", fontsize="small")
         return ax
 

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import tessera as ts
 
@@ -35,8 +36,9 @@ def test_images(tmp_path, language):
         image = np.zeros((40, 50), "u1")
         row, column = rng.integers(5, 35), rng.integers(5, 45)
         image[row - 2:row + 3, column - 2:column + 3] = 200
-        np.save(tmp_path / f"{i:02}.npy", image)
-    run("images.py", tmp_path, tmp_path, language)
+        Image.fromarray(image).save(tmp_path / f"{i}.png")
+    run("images.py", tmp_path / "*.png", tmp_path, language)
+    assert (tmp_path / "projections.png").stat().st_size > 5000
     images = np.load(tmp_path / "centred.npy")
     assert images.shape == (6, 20, 25) and (images.sum(axis=(1, 2)) == 25 * 200).all()
 
