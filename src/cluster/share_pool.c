@@ -1,6 +1,7 @@
-/* This process's shared memory: segments of 64 MiB (or as large as one buffer needs), each cut into pieces of one size while any
- * of them is in use. Pieces are recycled, last in first out, because fresh shared pages cost more than a copy of what they hold;
- * segments stay mapped. All under the pool's lock. Segments are sealed against shrinking, so that no peer's reading can fault.
+/* This process's shared memory: segments of 64 MiB (less for a small pool, more for a large buffer), each cut into pieces of one
+ * size while any of them is in use. Pieces are recycled, last in first out, because fresh shared pages cost more than a copy of
+ * what they hold; segments stay mapped. All under the pool's lock. Segments are sealed against shrinking, so that no peer's
+ * reading can fault.
  *
  * A piece that a lost peer may still read is tainted: it is never handed out again, nor is anything of its segment, which goes
  * when its other pieces are free. What the peer has mapped stays as it was. */
@@ -13,7 +14,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { SEGMENT_BYTES = 64 << 20, PAGE = 4096 };
+enum { LEAST_SEGMENT_BYTES = 1 << 20, MOST_SEGMENT_BYTES = 64 << 20, PAGE = 4096 };
 
 typedef struct segment {
     struct segment *next;
@@ -32,6 +33,7 @@ struct share_pool {
     pthread_mutex_t lock; /* guards what follows, and the segments */
     segment *segments;
     size_t max_bytes, total_bytes;
+    size_t segment_bytes; /* constant: of an ordinary one */
     uint32_t n_ids;
     unsigned n_gone;
     bool closed;
@@ -52,6 +54,9 @@ tsr_status share_pool_new(size_t max_bytes, share_pool **out)
     pthread_mutex_init(&p->lock, NULL);
     atomic_store(&p->refs, 1);
     p->max_bytes = max_bytes;
+    p->segment_bytes = max_bytes / 4 / PAGE * PAGE;
+    if (p->segment_bytes < LEAST_SEGMENT_BYTES) p->segment_bytes = LEAST_SEGMENT_BYTES;
+    if (p->segment_bytes > MOST_SEGMENT_BYTES) p->segment_bytes = MOST_SEGMENT_BYTES;
     *out = p;
     return TSR_OK;
 }
@@ -149,10 +154,10 @@ static tsr_status find_segment(share_pool *p, size_t size, segment **out)
             *out = g;
             return TSR_OK;
         }
-        if (g->n_used == 0 && g->bytes >= size && g->bytes <= (size > SEGMENT_BYTES ? 2 * size : SEGMENT_BYTES)) idle = g;
+        if (g->n_used == 0 && g->bytes >= size && g->bytes <= (size > p->segment_bytes ? 2 * size : p->segment_bytes)) idle = g;
     }
     if (!idle) {
-        size_t bytes = size > SEGMENT_BYTES ? size : SEGMENT_BYTES;
+        size_t bytes = size > p->segment_bytes ? size : p->segment_bytes;
         for (segment *g = p->segments, *next; g && p->total_bytes + bytes > p->max_bytes; g = next) {
             next = g->next;
             if (g->n_used == 0) segment_remove(p, g);

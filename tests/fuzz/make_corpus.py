@@ -407,6 +407,83 @@ def npy():
     yield "too_deep", encode("'|i1'", (1,) * 17, item=1)
 
 
+class Wire:
+    """An encoder of the cluster's frames and of protocol buffers, independent of the library's own."""
+
+    @staticmethod
+    def varint(n):
+        out = b""
+        while n > 127:
+            out += bytes([n & 127 | 128])
+            n >>= 7
+        return out + bytes([n])
+
+    @classmethod
+    def message(cls, **fields):
+        """_1=5 is field 1 as a varint, _2=b"x" field 2 as bytes, f7=8 field 7 as fixed64."""
+        out = b""
+        for name, value in fields.items():
+            number = int(name[1:])
+            if name[0] == "f":
+                out += cls.varint(number << 3 | 1) + struct.pack("<Q", value)
+            elif isinstance(value, int):
+                out += cls.varint(number << 3) + cls.varint(value)
+            else:
+                out += cls.varint(number << 3 | 2) + cls.varint(len(value)) + value
+        return out
+
+    @staticmethod
+    def frame(kind, head=b"", payload=b""):
+        return struct.pack("<IIQ", kind, len(head), len(payload)) + head + payload
+
+    @classmethod
+    def hello(cls, secret=0, protocol=1, role=2):
+        return cls.frame(0xffff0001, cls.message(_1=protocol, _2=b"0.1.0", _3=role, _4=b"name", _5=b"host", _6=77, f7=3,
+                                                 _8=bytes(range(32)), _9=secret, _10=b"@tessera-x", _11=30000, _12=1))
+
+    @classmethod
+    def proof(cls, mac=b""):
+        return cls.frame(0xffff0002, cls.message(_1=mac) if mac else b"")
+
+
+@corpus
+def frame():
+    frames = Wire.frame(1, b"head") + Wire.frame(2) + Wire.frame(3, b"head", bytes(300)) + Wire.frame(4, b"", b"x")
+    for mode in (0, 1, 2, 3, 7, 64, 255):
+        yield f"mode{mode}", bytes([mode]) + b"TESSERA\n" + frames
+    yield "big_payload", b"\2TESSERA\n" + Wire.frame(9, b"h", bytes(9000))
+    yield "http", b"\0GET / HTTP/1.1\r\n\r\n"
+    for i, address in enumerate((b"tcp://127.0.0.1:80", b"tls://[::1]:0", b"unix:///a/b", b"unix://@x", b"tcp://a.b.c:65535")):
+        yield f"address{i}", b"\0" + address
+
+
+@corpus
+def handshake():
+    for mode in range(8):
+        yield f"mode{mode}", bytes([mode]) + Wire.hello(secret=mode >> 1 & 1) + Wire.proof(bytes(32) if mode & 2 else b"")
+    yield "version", b"\0" + Wire.hello(protocol=3)
+    yield "role", b"\0" + Wire.hello(role=9)
+    yield "bye", b"\0" + Wire.frame(0xffff0003, Wire.message(_1=b"no\nreason"))
+    yield "other", b"\0" + Wire.hello() + Wire.frame(5, b"abc")
+
+
+@corpus
+def share():
+    def record(what, message):
+        return bytes([what]) + struct.pack("<H", len(message)) + message
+
+    pool = record(8, Wire.message(_1=5, _2=65536))
+    shared = record(2, Wire.message(_1=7, _2=b"head", _3=5, _4=4096, _5=8192, _6=99))
+    release = record(1, Wire.message(_1=Wire.varint(1 << 32)))
+    yield "all", pool + shared + release
+    yield "many", pool + 20 * shared
+    yield "withdrawn", pool + shared + record(0, Wire.message(_1=5)) + shared
+    yield "not_sealed", record(4, Wire.message(_1=5, _2=65536))
+    yield "no_descriptor", record(0, Wire.message(_1=5, _2=65536))
+    yield "too_long", pool + record(2, Wire.message(_1=7, _3=5, _4=65530, _5=8192, _6=1))
+    yield "twice", pool + pool
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     for name, make in CORPORA.items():
