@@ -38,8 +38,9 @@ class Array(Node):
     @property
     def shape(self) -> tuple[int, ...]:
         p = self._p
-        lengths = lib.tsr_shape(p)
-        return tuple(ffi.unpack(lengths, lib.tsr_ndim(p))) if lengths else self._closed()
+        if not lib.tsr_is_counted(p):
+            self._count()
+        return tuple(ffi.unpack(lib.tsr_shape(p), lib.tsr_ndim(p)))
 
     @property
     def dtype(self) -> np.dtype:
@@ -51,13 +52,13 @@ class Array(Node):
 
     @property
     def size(self) -> int:
-        size = lib.tsr_size(self._p)
-        return size if size >= 0 else self._closed()
+        if not lib.tsr_is_counted(self._p):
+            self._count()
+        return lib.tsr_size(self._p)
 
     @property
     def nbytes(self) -> int:
-        size = lib.tsr_nbytes(self._p)
-        return size if size >= 0 else self._closed()
+        return self.size * self.itemsize
 
     @property
     def itemsize(self) -> int:
@@ -66,6 +67,8 @@ class Array(Node):
     @property
     def chunks(self) -> tuple[tuple[int, ...], ...]:
         """The lengths of the chunks along each axis."""
+        if not lib.tsr_is_counted(self._p):
+            self._count()
         return _chunks.of(self._p, self.ndim)
 
     @property
@@ -76,7 +79,7 @@ class Array(Node):
     @property
     def numblocks(self) -> tuple[int, ...]:
         """How many chunks there are along each axis."""
-        return tuple(lib.tsr_n_chunks(self._p, axis) for axis in range(self.ndim))
+        return tuple(map(len, self.chunks))
 
     @property
     def npartitions(self) -> int:
@@ -129,8 +132,13 @@ class Array(Node):
         return self._s
 
     def _closed(self):
-        """There is no such fact: the session is closed, or counting what a mask selects failed."""
-        raise failure()
+        raise RuntimeError("the session of this array is closed")
+
+    def _count(self) -> None:
+        """Computes how much a mask selects, on which the shape depends."""
+        if not self._p:
+            self._closed()
+        self._s.run(lambda: lib.TSR_OK if lib.tsr_shape(self._p) else lib.tsr_error_code())
 
     # ---- Evaluation ----
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.exceptions import AxisError
 
+from ._callbacks import take_exception
 from ._lib import CODES, DTYPES, dtype_code, failure, ffi, lib
 from ._session import Session, current
 
@@ -33,9 +34,10 @@ _class = Node  # what make() makes: _array.py puts Array here
 
 
 def make(p, session: Session, index_error: type[Exception] = AxisError):
-    """The array of a new reference; NULL raises the reason (see failure)."""
+    """The array of a new reference; NULL raises the reason (see failure), which may be an exception in a function of the user's."""
     if not p:
-        raise failure(index_error)
+        error = failure(index_error)
+        raise take_exception(session._p, str(error)) or error
     array = _new(_class)
     array._p = p
     array._s = session

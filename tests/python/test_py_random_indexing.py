@@ -299,6 +299,51 @@ def test_mistakes_in_assignment():
     same(x, a)
 
 
+def test_a_mask_that_fails_raises_its_own_exception():
+    def fail(block):
+        raise LookupError("no mask today")
+
+    y = ts.arange(10)[ts.map_blocks(fail, ts.arange(10), dtype=bool)]
+    for need in (len, lambda y: y.compute(), lambda y: y.chunks, lambda y: y + 1, lambda y: y.sum().compute()):
+        with pytest.raises(LookupError, match="no mask today"):
+            need(y)
+
+
+def uncounted(values, mask):
+    return ts.from_array(values, chunks=7)[ts.from_array(mask, chunks=5)]
+
+
+FORMS = {"f(x)": lambda f, x: f(x), "f(x, x)": lambda f, x: f(x, x), "f([x, x])": lambda f, x: f([x, x]), "f(x, axis=0)": lambda f, x: f(x, axis=0), "f(x, 2)": lambda f, x: f(x, 2)}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("ndim", [1, 2])
+def test_every_function_counts_what_it_must(form, ndim):
+    """Each function that takes arrays in this form gives the same whether the array was counted before or not."""
+    rng = np.random.default_rng(5)
+    values = np.round(rng.random((40, 3)[:ndim]) * 5, 1)
+    mask = rng.random(40) < 0.6
+    names = [n for n in dir(ts) if callable(getattr(np, n, None)) and not isinstance(getattr(ts, n), type) and n not in ("empty", "empty_like")]
+    n_compared = 0
+    for name in names:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                expected = FORMS[form](getattr(ts, name), uncounted(values, mask).compute_chunk_sizes())
+                expected = [np.asarray(e) for e in (expected if isinstance(expected, (tuple, list)) else [expected])]
+            except Exception:  # not a function of such arguments
+                continue
+            x = uncounted(values, mask)
+            assert "not counted" in repr(x)
+            ours = FORMS[form](getattr(ts, name), x)
+            for got, want in zip(ours if isinstance(ours, (tuple, list)) else [ours], expected, strict=True):
+                got = np.asarray(got)
+                assert got.shape == want.shape and got.dtype == want.dtype, name
+                np.testing.assert_array_equal(got, want, err_msg=name)
+        n_compared += 1
+    assert n_compared > 30
+
+
 def test_a_mask_that_changes_is_noticed():
     rng = np.random.default_rng(3)
     noise = ts.map_blocks(lambda block: rng.random(block.shape) < 0.5, ts.zeros(1000, chunks=100), dtype=bool)
