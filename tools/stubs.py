@@ -32,7 +32,7 @@ RETURNS = {
 }
 METHODS = {"compute": "Any", "item": "Any", "visualize": "Any", "__iter__": "Iterator[Array]", "__array__": "npt.NDArray[Any]", "__divmod__": TUPLE,
            "__rdivmod__": TUPLE, "__reduce__": TUPLE, "__dask_tokenize__": TUPLE, "__dlpack_device__": "tuple[int, int]", "__dlpack__": "Any",
-           "__array_ufunc__": "Any", "__array_function__": "Any", "__setitem__": "None", "nonzero": ARRAYS, "vindex": "Any", "blocks": "Any",
+           "__array_ufunc__": "Any", "__array_function__": "Any", "__setitem__": "None", "nonzero": ARRAYS, "vindex": "Any", "oindex": "Any", "blocks": "Any",
            "partitions": "Any", "session": "Session", "dtype": "np.dtype[Any]"}
 PARAMETERS = {"keepdims": "bool", "dtype": "npt.DTypeLike | None", "ddof": "float", "axes": "Any", "chunks": "Any",
               "shape": "int | Sequence[int]", "repeats": "Any"}
