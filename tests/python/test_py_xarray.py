@@ -11,7 +11,8 @@ VALUES = np.arange(48.0).reshape(6, 8)
 
 @pytest.fixture(autouse=True)
 def manager(tmp_path, monkeypatch):
-    """The entry point, as an installed package has it."""
+    """The entry point, as an installed package has it, and xarray's option that Tessera makes chunks: without it xarray takes Dask where Dask
+    is installed too, also to chunk an array of ours again."""
     info = tmp_path / "tessera-0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tessera\nVersion: 0\n")
@@ -20,7 +21,8 @@ def manager(tmp_path, monkeypatch):
     from xarray.namedarray.parallelcompat import list_chunkmanagers
 
     list_chunkmanagers.cache_clear()
-    yield
+    with xr.set_options(chunk_manager="tessera"):
+        yield
     list_chunkmanagers.cache_clear()
 
 
@@ -61,6 +63,11 @@ def test_chunk_and_files(tmp_path, both):
     ours.to_netcdf(tmp_path / "y.nc", engine="netcdf4")
     with xr.open_dataset(tmp_path / "y.nc") as file:
         xr.testing.assert_allclose(file.v, both[1])
+
+
+def test_the_option(both):
+    """Neither call names the manager."""
+    assert isinstance(both[0].chunk(y=-1).data, ts.Array) and isinstance(both[1].chunk(y=2).data, ts.Array)
 
 
 def test_apply_ufunc(both):

@@ -165,3 +165,19 @@ def test_counting_of_test_programs(status, text, expected):
     count = run_tests_module().count_tap("t", status, text)
     assert (count.passed, count.failed, count.skipped) == expected
     assert len(count.notes) == count.failed
+
+
+@pytest.mark.parametrize("has_cffi", [True, False])
+def test_setup_updates_an_environment_without_cffi(tmp_path, has_cffi):
+    """One that an earlier version has made: the build would end with meson's complaint."""
+    (tmp_path / "tools").mkdir()
+    for name in ("setup", "requirements-test.txt", "requirements-bench.txt"):
+        shutil.copy(ROOT / "tools" / name, tmp_path / "tools")
+    python = tmp_path / "build/venv/bin/python3"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/log\n[ "$1" != -c ] || exit {int(not has_cffi)}\n')
+    python.chmod(0o755)
+    subprocess.run([tmp_path / "tools/setup", "build"], check=True, env={**os.environ, "TESSERA_PACKAGES": "/dev/null"})
+    log = (tmp_path / "log").read_text()
+    assert ("pip install" in log and "requirements-test.txt" in log) != has_cffi
+    assert (tmp_path / "build/venv/stamp-test").exists() != has_cffi
