@@ -105,6 +105,25 @@ def test_the_table_of_functions_is_up_to_date():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def kinds(book):
+    """What each cell shows, by the richest form of it."""
+    rich = ("text/html", "image/png", "text/plain")
+    return [[next(kind for kind in rich if kind in o.get("data", {"text/plain": 0})) for o in cell.outputs] for cell in book.cells
+            if cell.cell_type == "code"]
+
+
+def test_the_notebook(tmp_path):
+    """It runs, and is kept with the outputs that it has: tables of arrays, pictures."""
+    nbformat = pytest.importorskip("nbformat")
+    path = ROOT / "examples/tour.ipynb"
+    kept = nbformat.read(path, as_version=4)
+    assert path.stat().st_size < 300_000 and sum(kind == "text/html" for cell in kinds(kept) for kind in cell) >= 3
+    (tmp_path / "tour.ipynb").write_bytes(path.read_bytes())
+    done = subprocess.run([sys.executable, ROOT / "tools/notebook", tmp_path / "tour.ipynb"], text=True, capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert kinds(nbformat.read(tmp_path / "tour.ipynb", as_version=4)) == kinds(kept)
+
+
 def test_the_guide_runs(tmp_path, monkeypatch):
     """The first program of the guide."""
     text = (ROOT / "docs/python.md").read_text()
