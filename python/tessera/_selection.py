@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._core import asnode, common, make
+from ._core import Node, asnode, common, make
 from ._elementwise import UFUNCS, deliver
 from ._indexing import index_items
 from ._lib import check, ffi, lib
@@ -114,16 +114,12 @@ def argwhere(a):
     return make(lib.tsr_argwhere(a._p), a._s)
 
 
-def _places(obj, length: int):
+def _places(obj, session):
     """Places along an axis as the library takes them, and what must outlive the call."""
-    if not isinstance(obj, slice):
+    if not isinstance(obj, (slice, Node)):
         obj = np.asarray(obj)
-        if obj.dtype == bool:
-            if obj.shape != (length,):
-                raise ValueError(f"boolean array argument obj must be one dimensional and match the axis length of {length}")
-            obj = np.flatnonzero(obj)
-        obj = obj.astype(np.int64) if obj.size == 0 else obj if obj.ndim else int(obj)
-    return index_items((obj,))
+        obj = int(obj) if obj.ndim == 0 and obj.dtype.kind in "iub" else obj.astype(np.int64) if obj.size == 0 and obj.dtype != bool else obj
+    return index_items((obj,), session)
 
 
 def delete(arr, obj, axis=None):
@@ -134,8 +130,8 @@ def delete(arr, obj, axis=None):
     array([0, 2, 4])
     """
     arr, axis = (ravel(arr), 0) if axis is None else (asnode(arr), axis)
-    item, kept = _places(obj, arr.shape[_axis(arr, axis)])
-    return make(lib.tsr_delete(arr._p, item, axis), arr._s, IndexError)
+    item, kept = _places(obj, arr._s)
+    return make(lib.tsr_delete(arr._p, item, _axis(arr, axis)), arr._s, IndexError)
 
 
 def insert(arr, obj, values, axis=None):
@@ -146,8 +142,8 @@ def insert(arr, obj, values, axis=None):
     array([ 1, 10, 20,  2,  3])
     """
     arr, axis = (ravel(arr), 0) if axis is None else (asnode(arr), axis)
-    values, (item, kept) = asnode(values, arr._s), _places(obj, arr.shape[_axis(arr, axis)])
-    return make(lib.tsr_insert(arr._p, item, values._p, axis), arr._s, IndexError)
+    values, (item, kept) = asnode(values, arr._s), _places(obj, arr._s)
+    return make(lib.tsr_insert(arr._p, item, values._p, _axis(arr, axis)), arr._s, IndexError)
 
 
 def isin(element, test_elements, assume_unique=False, invert=False, *, kind=None):

@@ -171,6 +171,12 @@ static void test_masks(void **state)
     check(results[0], 1, &three, (int64_t[]){1, 3, 5});
     check(results[1], 1, &three, (int64_t[]){2, 2, 2});
     check(tsr_argwhere(few), 2, (int64_t[]){3, 2}, (int64_t[]){1, 2, 3, 2, 5, 2});
+    check(tsr_delete(x,
+                     &(tsr_index){.kind = TSR_INDEX_MASK,
+                                  .mask = tsr_from_memory(session, (bool[]){1, 1, 0, 1, 1}, TSR_BOOL, 1, (int64_t[]){5}, NULL,
+                                                          NULL, NULL, NULL)},
+                     1),
+          2, (int64_t[]){ROWS, 1}, (int64_t[]){2, 7, 12, 17, 22, 27});
     check(tsr_extract(few, x), 1, &three, (int64_t[]){7, 17, 27});
     check(tsr_compress(vector(2, (int64_t[]){0, 5}), x, 1), 2, (int64_t[]){ROWS, 1}, (int64_t[]){1, 6, 11, 16, 21, 26});
     check_error(tsr_compress(vector(6, (int64_t[]){0, 0, 0, 0, 0, 1}), x, 1), TSR_ERR_INDEX, "holds beyond axis 1 with size 5");

@@ -1,6 +1,8 @@
 /* Parts of an axis left out or put in between: delete, insert, append. Few places cut the axis into slices, which are joined;
  * many are a list of indices. */
 #include "array/build.h"
+#include "array/key.h"
+#include "array/mask.h"
 #include "base/mem.h"
 
 #include <inttypes.h>
@@ -22,25 +24,38 @@ static int compare_places(const void *a, const void *b)
     return x->at != y->at ? (x->at > y->at) - (x->at < y->at) : (x->value > y->value) - (x->value < y->value);
 }
 
+static tsr_status check_mask(const char *name, const tsr_index *p, int64_t length)
+{
+    bool basic;
+    TRY(key_is_basic(1, p, &basic));
+    if (p->mask->ndim == 1 && p->mask->shape[0] == length) return TSR_OK;
+    return error_set(TSR_ERR_VALUE,
+                     "%s: boolean array argument obj must be one dimensional and match the axis length of %" PRId64, name,
+                     length);
+}
+
 /* The places as a sorted list, `most` (the axis's length, or one less) being the last that is possible. *out is mem_freed. */
 static tsr_status list_places(const char *name, const tsr_index *p, int64_t length, int64_t most, int axis, place **out,
                               int64_t *n)
 {
-    int64_t start = 0, step = 1;
+    int64_t start = 0, step = 1, *selected = NULL;
     *n = 1;
-    if (p->kind == TSR_INDEX_SLICE) {
+    if (p->kind == TSR_INDEX_MASK) {
+        TRY(check_mask(name, p, length));
+        TRY(key_find_places(p->mask, &selected, n));
+    } else if (p->kind == TSR_INDEX_SLICE) {
         TRY(index_resolve_slice(p, length, &start, &step, n));
     } else if (p->kind == TSR_INDEX_ARRAY) {
         if (p->ndim != 1)
             return error_set(TSR_ERR_VALUE, "%s: the index array must have one dimension, it has %d", name, p->ndim);
         *n = p->shape[0];
     } else if (p->kind != TSR_INDEX_INTEGER) {
-        return error_set(TSR_ERR_VALUE, "%s: the places must be an integer, a slice or an array", name);
+        return error_set(TSR_ERR_VALUE, "%s: the places must be an integer, a slice, an array or a mask", name);
     }
+    const int64_t *indices = selected ? selected : p->kind == TSR_INDEX_ARRAY ? p->indices : NULL;
     place *list = mem_alloc(sizeof *list * (size_t)(*n + 1));
-    if (!list) return TSR_ERR_MEMORY;
-    for (int64_t i = 0; i < *n; i++) {
-        int64_t given = p->kind == TSR_INDEX_SLICE ? start + step * i : p->kind == TSR_INDEX_ARRAY ? p->indices[i] : p->start;
+    for (int64_t i = 0; list && i < *n; i++) {
+        int64_t given = p->kind == TSR_INDEX_SLICE ? start + step * i : indices ? indices[i] : p->start;
         list[i] = (place){given < 0 ? given + length : given, i};
         if (list[i].at < 0 || list[i].at > most) {
             mem_free(list);
@@ -48,6 +63,8 @@ static tsr_status list_places(const char *name, const tsr_index *p, int64_t leng
                              axis, length);
         }
     }
+    mem_free(selected); /* its places are all in range */
+    if (!list) return TSR_ERR_MEMORY;
     qsort(list, (size_t)*n, sizeof *list, compare_places);
     *out = list;
     return TSR_OK;
@@ -107,11 +124,20 @@ static tsr_array *without(tsr_array *a, const place *list, int64_t n, int axis)
     return join((int)n_pieces, pieces, axis);
 }
 
+/* What the mask does not select: a mask as well. */
+static tsr_array *without_masked(tsr_array *a, tsr_array *mask, int axis)
+{
+    tsr_array *rest = tsr_logical_not(mask);
+    return array_using(rest ? array_mask(a, rest, axis) : NULL, rest);
+}
+
 tsr_array *tsr_delete(tsr_array *a, const tsr_index *places, int axis)
 {
     place *list;
     int64_t n;
     if (!array_ready(a) || axis_check("delete", a, axis, &axis) != TSR_OK) return NULL;
+    if (places->kind == TSR_INDEX_MASK)
+        return check_mask("delete", places, a->shape[axis]) == TSR_OK ? without_masked(a, places->mask, axis) : NULL;
     if (list_places("delete", places, a->shape[axis], a->shape[axis] - 1, axis, &list, &n) != TSR_OK) return NULL;
     tsr_array *result = without(a, list, n, axis);
     mem_free(list);

@@ -118,8 +118,7 @@ static tsr_status set_list(key_axis *a, int axis, int64_t length, int ndim, cons
     return TSR_OK;
 }
 
-/* What a mask selects, as flat places; *places is mem_freed. */
-static tsr_status find_places(tsr_array *mask, int64_t **places, int64_t *n)
+tsr_status key_find_places(tsr_array *mask, int64_t **places, int64_t *n)
 {
     tsr_array *found = tsr_flatnonzero(mask);
     *n = tsr_size(found);
@@ -138,7 +137,7 @@ static tsr_status set_mask(key *k, int axis, tsr_array *mask)
 {
     int64_t *places, *along, n, stride = 1;
     TRY(check_mask_shape(k->x, axis, mask));
-    TRY(find_places(mask, &places, &n));
+    TRY(key_find_places(mask, &places, &n));
     along = mem_alloc(sizeof *along * (size_t)(n + 1));
     tsr_status status = along ? TSR_OK : TSR_ERR_MEMORY;
     for (int d = mask->ndim - 1; d >= 0 && status == TSR_OK; d--) {

@@ -32,6 +32,8 @@ void key_fini(key *k);
 void key_shape(const key *k, int *ndim, int64_t *shape);
 /* Is there an array or mask among the items? Checks their kinds. */
 tsr_status key_is_basic(int n_items, const tsr_index *items, bool *basic) MUST_CHECK;
+/* What a mask selects, as flat places, computed now; *places is mem_freed. */
+tsr_status key_find_places(tsr_array *mask, int64_t **places, int64_t *n) MUST_CHECK;
 /* If the key is slices, new axes and one mask of one dimension or more: the mask, and the key without it: for each of its axes a
  * slice, which `items` has room for (n_items + TSR_MAX_NDIM). *axis: the mask's first axis in x[items]. Otherwise *mask is NULL.
  */

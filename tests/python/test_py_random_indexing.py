@@ -245,6 +245,27 @@ def test_blocks_without_elements_are_no_chunks():
     same(np.concatenate([y, x[x > 200], x[x < 0]]), a[(a < 3) | (a > 75)])
 
 
+def test_masks_of_masks():
+    a = np.random.default_rng(2).normal(size=(40, 30))
+    x = ts.from_array(a, chunks=(7, 11))
+    y, b = x[x > 0], a[a > 0]
+    same(y[y < 1], b[b < 1])
+    same(x[x[:, 0] > 0][:, x[0] > 0], a[a[:, 0] > 0][:, a[0] > 0])
+    z, c = y + 0, b.copy()
+    z[z < 1], c[c < 1] = z[z < 1] * 2, c[c < 1] * 2
+    same(z, c)
+
+
+def test_masks_in_little_memory():
+    with ts.Session(memory="48MiB", threads=2):
+        x = ts.arange(40_000_000, chunks=1_000_000)  # 320 MB, and the same of what is selected, if any of it were kept
+        y = x[x % 2 == 0]
+        assert y.sum().compute() == 20_000_000 * 19_999_999
+        assert len(y) == 20_000_000 and y[::5_000_000].compute().tolist() == [0, 10_000_000, 20_000_000, 30_000_000]
+        x[x % 2 == 0] = y + 1
+        assert (x % 2).sum().compute() == 40_000_000
+
+
 def test_where_elements_are_not_zero():
     a = np.random.default_rng(1).integers(0, 3, (13, 7, 5))
     x = ts.from_array(a, chunks=(4, 3, 2))

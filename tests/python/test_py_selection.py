@@ -31,6 +31,8 @@ def test_delete_and_insert(turn):
         same(ts.insert(x, where, 7.5, axis), np.insert(a, where, 7.5, axis))
     mask = rng.random(n) < 0.5
     same(ts.delete(x, mask, axis), np.delete(a, mask, axis))
+    same(ts.delete(x, ts.from_array(mask, chunks=2), axis), np.delete(a, mask, axis))
+    same(ts.insert(x, mask, 5, axis), np.insert(a, np.flatnonzero(mask), 5, axis))
     three = list(a.shape)
     three[axis] = 3
     values, at = rng.integers(0, 9, three), int(rng.integers(-n, n + 1))
