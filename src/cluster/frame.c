@@ -127,7 +127,7 @@ static tsr_status feed_head(frame_reader *r, const uint8_t **bytes, size_t *n)
         *n -= want;
         return begin_payload(r, head);
     }
-    if (want > r->head_capacity) {
+    if (!r->head || want > r->head_capacity) {
         uint8_t *grown = mem_realloc(r->head, want);
         if (!grown) return TSR_ERR_MEMORY;
         r->head = grown;

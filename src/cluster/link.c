@@ -366,23 +366,21 @@ static tsr_status took_pool(net_link *l, const uint8_t *head, size_t head_bytes)
 }
 
 /* Over a Unix socket, payloads go through shared memory if both sides do that. */
-static void begin_sharing(net_link *l)
+static tsr_status begin_sharing(net_link *l)
 {
     struct sockaddr_storage name;
     socklen_t size = sizeof name;
     share *s = NULL;
-    if (!l->n->pool || !l->peer_texts.shares || getsockname(l->fd, (struct sockaddr *)&name, &size) != 0) return;
-    if (name.ss_family != AF_UNIX) return;
-    if (share_new(l, &s) != TSR_OK) {
-        net_log(l->n, NET_LOG_WARNING, "no memory is shared with %s: %s", l->remote, tsr_error_message());
-        return;
-    }
+    if (!l->n->pool || !l->peer_texts.shares || getsockname(l->fd, (struct sockaddr *)&name, &size) != 0) return TSR_OK;
+    if (name.ss_family != AF_UNIX) return TSR_OK;
+    TRY(share_new(l, &s));
     pthread_mutex_lock(&l->lock);
     l->share = s;
     pthread_mutex_unlock(&l->lock);
+    return TSR_OK;
 }
 
-static void link_opened(net_link *l)
+static tsr_status link_opened(net_link *l)
 {
     net *n = l->n;
     const net_options *o = &n->o;
@@ -406,12 +404,13 @@ static void link_opened(net_link *l)
     l->deadline_ns = 0;
     no_stranger(l);
     atomic_store(&l->peer, &l->peer_said);
-    begin_sharing(l);
+    TRY(begin_sharing(l));
     l->told_opened = true;
     if (o->handlers.opened) o->handlers.opened(o->context, l, &l->peer_said);
     pthread_mutex_lock(&l->lock);
     mark_dirty(l);
     pthread_mutex_unlock(&l->lock);
+    return TSR_OK;
 }
 
 static bool should_move(const net_link *l, const handshake_peer *p)
@@ -435,8 +434,9 @@ static tsr_status took_greeting(net_link *l, const frame_header *h, const uint8_
     if (output->n) strbuf_addn(&l->raw, output->text, output->n);
     strbuf_fini(output);
     TRY(status);
+    if (l->raw.failed) return error_memory(HANDSHAKE_MAX_HEAD_BYTES);
     int generation = l->generation;
-    if (handshake_done(s)) link_opened(l);
+    if (handshake_done(s)) TRY(link_opened(l));
     if (generation == l->generation) link_flush(l);
     return generation == l->generation ? TSR_OK : TSR_ERR_CANCELLED;
 }

@@ -31,7 +31,7 @@ typedef struct station {
     char peer_name[64];
     net_role peer_role;
     uint64_t next_number; /* TYPE_NUMBER must come in order */
-    bool out_of_order, refuse_payloads, use_shared;
+    bool out_of_order, refuse_payloads, use_shared, may_fail;
     buffer *got; /* the last payload that was placed */
     size_t got_bytes, last_payload_bytes;
     const char *got_at; /* where message said it was */
@@ -68,7 +68,11 @@ static char *station_place(void *context, net_link *l, const net_message *m, voi
         return s->target;
     }
     char *data = malloc(m->payload_bytes);
-    if (!data || buffer_wrap(data, m->payload_bytes, free, data, &b) != TSR_OK) abort();
+    if (!data || buffer_wrap(data, m->payload_bytes, free, data, &b) != TSR_OK) {
+        if (!s->may_fail) abort();
+        free(data);
+        return NULL;
+    }
     *token = b;
     return b->data;
 }
@@ -79,7 +83,10 @@ static void station_message(void *context, net_link *l, const net_message *m)
     buffer *b = m->token;
     if (m->type == TYPE_ECHO) {
         net_payload p = {.buf = b ? b : m->shared, .data = m->payload, .bytes = m->payload ? m->payload_bytes : 0};
-        if (link_send(l, TYPE_REPLY, m->head, m->head_bytes, &p) != TSR_OK) abort();
+        if (link_send(l, TYPE_REPLY, m->head, m->head_bytes, &p) != TSR_OK) {
+            if (!s->may_fail) abort();
+            link_close(l, tsr_error_message());
+        }
     }
     if (m->type == TYPE_CLOSE_ME) link_close(l, "as you wish");
     pthread_mutex_lock(&s->lock);

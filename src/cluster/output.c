@@ -106,7 +106,7 @@ static void sent(net_link *l, size_t n)
         if (h.type < NET_FIRST_RESERVED_TYPE || h.type == FRAME_TYPE(SHARED)) COUNT(l, messages_out, 1);
         outgoing_free(o);
     }
-    if (n > 0) {
+    if (n > 0 && l->out) {
         l->out->sent += n;
         total += n;
     }
