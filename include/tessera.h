@@ -263,15 +263,51 @@ TSR_API tsr_array *tsr_linspace(tsr_session *session, double start, double stop,
 /* n rows, m columns (m = -1: n), ones on the k-th diagonal. */
 TSR_API tsr_array *tsr_eye(tsr_session *session, int64_t n, int64_t m, int64_t k, tsr_dtype dtype, const int64_t *chunks);
 
-/* Random numbers are a pure function of the seed, the distribution, the dtype and the element's flat index: a seed gives the same
- * array whatever the chunks, threads and machines. Use another seed for each array that is to be independent. uniform: low <= x <
- * high; normal: mean and standard deviation; both float32 or float64. integers: low <= x < high, any integer dtype. */
+/* Random numbers are a pure function of the seed, the distribution, its parameters, the dtype and the element's flat index: a
+ * seed gives the same array whatever the chunks, threads and machines. Use another seed for each array that is to be independent.
+ *
+ * Any of NumPy's distributions, with its parameters in NumPy's order: tsr_random(s, 7, "gamma", 2, (tsr_array *[]){shape, scale},
+ * ...). Each is a number (tsr_scalar_array) or an array; all broadcast to the shape, or, with ndim -1, give it together. Last
+ * ones that are left out have NumPy's defaults. Real distributions give float32 or float64, those of counts any integer dtype.
+ * Values out of range fail at once in numbers and memory, in other arrays when they are computed. beta(a, b)  binomial(n, p)
+ * chisquare(df)  exponential(scale)  f(dfnum, dfden)  gamma(shape, scale)  geometric(p) gumbel(loc, scale)  hypergeometric(ngood,
+ * nbad, nsample)  integers(low, high)  laplace(loc, scale)  logistic(loc, scale) lognormal(mean, sigma)  logseries(p)
+ * negative_binomial(n, p)  noncentral_chisquare(df, nonc) noncentral_f(dfnum, dfden, nonc)  normal(loc, scale)  pareto(a)
+ * poisson(lam)  power(a)  random()  rayleigh(scale) standard_cauchy()  standard_exponential()  standard_gamma(shape)
+ * standard_normal()  standard_t(df) triangular(left, mode, right)  uniform(low, high)  vonmises(mu, kappa)  wald(mean, scale)
+ * weibull(a)  zipf(a) */
+TSR_API tsr_array *tsr_random(tsr_session *session, uint64_t seed, const char *distribution, int n_parameters,
+                              tsr_array *const *parameters, tsr_dtype dtype, int ndim, const int64_t *shape,
+                              const int64_t *chunks);
+/* The distributions' names, index = 0, 1, ...; NULL past the last. n_parameters (may be NULL) receives how many it takes. */
+TSR_API const char *tsr_random_name(int index, int *n_parameters);
+/* The same numbers as tsr_random's, for parameters that are numbers. uniform: low <= x < high; normal: mean and standard
+ * deviation; integers: low <= x < high. */
 TSR_API tsr_array *tsr_random_uniform(tsr_session *session, uint64_t seed, double low, double high, tsr_dtype dtype, int ndim,
                                       const int64_t *shape, const int64_t *chunks);
 TSR_API tsr_array *tsr_random_normal(tsr_session *session, uint64_t seed, double mean, double deviation, tsr_dtype dtype,
                                      int ndim, const int64_t *shape, const int64_t *chunks);
 TSR_API tsr_array *tsr_random_integers(tsr_session *session, uint64_t seed, int64_t low, int64_t high, tsr_dtype dtype, int ndim,
                                        const int64_t *shape, const int64_t *chunks);
+
+/* Numbers that depend on each other. dirichlet: proportions that add up to 1; multinomial: counts of n trials with these
+ * probabilities (n and the rows of pvals broadcast; ndim -1: give the shape together); multivariate_hypergeometric: how many of
+ * each color are among nsample. One for each element of the shape, along a new last axis; `chunks` are for the shape. */
+TSR_API tsr_array *tsr_random_dirichlet(tsr_array *alpha, uint64_t seed, int ndim, const int64_t *shape, const int64_t *chunks);
+TSR_API tsr_array *tsr_random_multinomial(tsr_array *n, tsr_array *pvals, uint64_t seed, int ndim, const int64_t *shape,
+                                          const int64_t *chunks);
+TSR_API tsr_array *tsr_random_multivariate_hypergeometric(tsr_array *colors, int64_t nsample, uint64_t seed, int ndim,
+                                                          const int64_t *shape, const int64_t *chunks);
+/* 0 .. n - 1 in a random order (int64). Long ones are computed place by place: a part of it costs only itself. */
+TSR_API tsr_array *tsr_random_permutation(tsr_session *session, uint64_t seed, int64_t n, const int64_t *chunks);
+/* The elements along an axis in a random order, another one for each place on the other axes. */
+TSR_API tsr_array *tsr_random_permuted(tsr_array *a, uint64_t seed, int axis);
+/* Numbers from 0 .. n - 1 (int64), each with its probability (p NULL: all the same), or each at most once (replace false). */
+TSR_API tsr_array *tsr_random_choice(tsr_session *session, uint64_t seed, int64_t n, tsr_array *p, bool replace, int ndim,
+                                     const int64_t *shape, const int64_t *chunks);
+/* The same with elements of a 1-d array. */
+TSR_API tsr_array *tsr_random_choice_of(tsr_array *a, uint64_t seed, tsr_array *p, bool replace, int ndim, const int64_t *shape,
+                                        const int64_t *chunks);
 
 /* ---- Elementwise ------------------------------------------------------------------------------------------------- */
 

@@ -5,28 +5,32 @@
 >>> x = rng.normal(10, 0.1, size=(1000, 1000))
 >>> bool(abs(x.mean() - 10) < 0.01)
 True
->>> a = ts.random.default_rng(1).random(1000, chunks=7)
->>> bool((a == ts.random.default_rng(1).random(1000)).all())
+>>> a = ts.random.default_rng(1).gamma(0.5, size=1000, chunks=7)
+>>> bool((a == ts.random.default_rng(1).gamma(0.5, size=1000)).all())
 True
+
+All of NumPy's distributions, with its parameters, which may be arrays (lazy ones, too) and broadcast. Parameters out of range raise at
+once if they are known, otherwise when they are computed. The functions of the module are methods of one RandomState.
 """
 from __future__ import annotations
 
 import numpy as np
 
-from . import _chunks
-from ._creation import created, shape_of
-from ._lib import dtype_code, lib
-from ._session import current
 
-__all__ = ["Generator", "default_rng", "seed", "random", "random_sample", "normal", "standard_normal", "uniform", "randint", "rand", "randn"]
+from ._core import asnode, make
+from ._distributions import Distributions, entropy, into
+from ._lib import lib
+
+__all__ = ["Generator", "RandomState", "default_rng", "seed", "beta", "binomial", "bytes", "chisquare", "choice", "dirichlet", "exponential", "f",
+           "gamma", "geometric", "gumbel", "hypergeometric", "laplace", "logistic", "lognormal", "logseries", "multinomial", "multivariate_normal",
+           "negative_binomial", "noncentral_chisquare", "noncentral_f", "normal", "pareto", "permutation", "poisson", "power", "rand", "randint",
+           "randn", "random", "random_integers", "random_sample", "ranf", "rayleigh", "sample", "shuffle", "standard_cauchy", "standard_exponential",
+           "standard_gamma", "standard_normal", "standard_t", "triangular", "uniform", "vonmises", "wald", "weibull", "zipf"]
 
 
-class Generator:
+class Generator(Distributions):
     """A source of independent random arrays, as numpy.random.Generator. Every call gives another array; the same seed gives the same
     sequence of arrays."""
-
-    def __init__(self, seed=None) -> None:
-        self._sequence = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
 
     def __repr__(self) -> str:
         return "tessera.random.Generator"
@@ -35,36 +39,77 @@ class Generator:
         """Generators that are independent of this one and of each other."""
         return [Generator(child) for child in self._sequence.spawn(n_children)]
 
-    def _array(self, function, a, b, size, dtype, chunks):
-        shape, session = () if size is None else shape_of(size), current()
-        items = _chunks.parse(chunks, len(shape))
-        key = int(self._sequence.spawn(1)[0].generate_state(1, np.uint64)[0])
-        return created(function(session.handle(), key, a, b, dtype_code(dtype), len(shape), shape, _chunks.regular(items)), session, items)
-
     def random(self, size=None, dtype=np.float64, out=None, *, chunks="auto"):
         """Uniform numbers, 0 <= x < 1."""
-        return self._array(lib.tsr_random_uniform, 0, 1, size, dtype, chunks)
-
-    def uniform(self, low=0.0, high=1.0, size=None, dtype=np.float64, *, chunks="auto"):
-        """Uniform numbers, low <= x < high."""
-        return self._array(lib.tsr_random_uniform, low, high, size, dtype, chunks)
-
-    def normal(self, loc=0.0, scale=1.0, size=None, dtype=np.float64, *, chunks="auto"):
-        """Normally distributed numbers of this mean and standard deviation."""
-        if scale < 0:
-            raise ValueError("scale < 0")
-        return self._array(lib.tsr_random_normal, loc, scale, size, dtype, chunks)
+        return into(out, self._real("random", size=_size(size, out), chunks=chunks, dtype=dtype))
 
     def standard_normal(self, size=None, dtype=np.float64, out=None, *, chunks="auto"):
         """Normally distributed numbers of mean 0 and standard deviation 1."""
-        return self.normal(0.0, 1.0, size, dtype, chunks=chunks)
+        return into(out, self._real("standard_normal", size=_size(size, out), chunks=chunks, dtype=dtype))
+
+    def standard_exponential(self, size=None, dtype=np.float64, method="zig", out=None, *, chunks="auto"):
+        """Exponential of mean 1. There is one method, whatever is asked for."""
+        if method not in ("zig", "inv"):
+            raise ValueError(f"method must be 'zig' or 'inv', not {method!r}")
+        return into(out, self._real("standard_exponential", size=_size(size, out), chunks=chunks, dtype=dtype))
+
+    def standard_gamma(self, shape, size=None, dtype=np.float64, out=None, *, chunks="auto"):
+        """Gamma of scale 1."""
+        return into(out, self._real("standard_gamma", shape, size=_size(size, out), chunks=chunks, dtype=dtype))
 
     def integers(self, low, high=None, size=None, dtype=np.int64, endpoint=False, *, chunks="auto"):
-        """Integers, low <= x < high (<= high with `endpoint`); with one bound alone 0 <= x < low."""
+        """Integers, low <= x < high (<= high with `endpoint`); with one bound alone 0 <= x < low.
+
+        >>> import tessera as ts
+        >>> x = ts.random.default_rng(1).integers(1, 6, size=1000, endpoint=True)
+        >>> int(x.min()), int(x.max())
+        (1, 6)
+        """
         low, high = (0, low) if high is None else (low, high)
-        if low >= high + endpoint:
-            raise ValueError("low >= high" if not endpoint else "low > high")
-        return self._array(lib.tsr_random_integers, low, high + endpoint, size, dtype, chunks)
+        return self._integers(low, high + 1 if endpoint else high, size, dtype, chunks)
+
+    def choice(self, a, size=None, replace=True, p=None, axis=0, shuffle=True, *, chunks="auto"):
+        """Elements of `a` (or of range(a)), each with its probability, or each at most once. The order is always random.
+
+        >>> import tessera as ts
+        >>> dice = ts.random.default_rng(1).choice(6, size=1_000_000, p=[0.5, 0.1, 0.1, 0.1, 0.1, 0.1])
+        >>> round(float((dice == 0).mean()), 2)
+        0.5
+        >>> sorted(ts.random.default_rng(1).choice([10, 20, 30], 3, replace=False).compute().tolist())
+        [10, 20, 30]
+        """
+        return self._choice(a, size, replace, p, axis, chunks)
+
+    def permutation(self, x, axis=0, *, chunks="auto"):
+        """The elements along an axis (or range(x)) in a random order. Long orders of integers are computed only where they are used.
+
+        >>> import tessera as ts
+        >>> ts.random.default_rng(1).permutation(10**15)[:1000].shape
+        (1000,)
+        """
+        return self._permutation(x, axis, chunks)
+
+    def permuted(self, x, axis=None, out=None):
+        """As permutation, with an order of its own for each place on the other axes; axis None: all elements.
+
+        >>> import tessera as ts
+        >>> x = ts.arange(6).reshape(2, 3)
+        >>> ts.random.default_rng(1).permuted(x, axis=1).sum(axis=1).compute()
+        array([ 3, 12])
+        """
+        x = asnode(x)
+        flat = x.ravel() if axis is None else x
+        mixed = make(lib.tsr_random_permuted(flat._p, self._key(), 0 if axis is None else axis), x._s)
+        return into(out, mixed.reshape(x.shape) if axis is None else mixed)
+
+    def shuffle(self, x, axis=0) -> None:
+        """Puts the elements of an array, or of a list, into a random order along an axis. Of an array of ours other names of the same
+        object see it, other arrays do not."""
+        self._shuffle(x, axis)
+
+
+def _size(size, out):
+    return out.shape if size is None and out is not None else size
 
 
 def default_rng(seed=None) -> Generator:
@@ -72,50 +117,74 @@ def default_rng(seed=None) -> Generator:
     return seed if isinstance(seed, Generator) else Generator(seed)
 
 
-# ---- The functions of old, on one generator ---------------------------------------------------------------------------------
-
-_generator = Generator()
+# ---- As it was before ---------------------------------------------------------------------------------------------------------
 
 
-def seed(seed=None) -> None:
-    """Begins again the sequence of arrays of the functions below."""
-    global _generator
-    _generator = Generator(seed)
+class RandomState(Distributions):
+    """numpy.random.RandomState's methods: those of Generator, and older spellings. The numbers are those of a Generator."""
+
+    def __repr__(self) -> str:
+        return "tessera.random.RandomState"
+
+    def seed(self, seed=None) -> None:
+        """Begins the sequence of arrays again."""
+        self._sequence = entropy(seed)
+
+    def random_sample(self, size=None, *, chunks="auto"):
+        """Uniform numbers, 0 <= x < 1."""
+        return self._real("random", size=size, chunks=chunks)
+
+    random = ranf = sample = random_sample
+
+    def rand(self, *size, chunks="auto"):
+        """Uniform numbers; the lengths are the arguments."""
+        return self.random_sample(size, chunks=chunks)
+
+    def randn(self, *size, chunks="auto"):
+        """Normally distributed numbers; the lengths are the arguments."""
+        return self.standard_normal(size, chunks=chunks)
+
+    def standard_normal(self, size=None, *, chunks="auto"):
+        """Normally distributed numbers of mean 0 and standard deviation 1."""
+        return self._real("standard_normal", size=size, chunks=chunks)
+
+    def standard_exponential(self, size=None, *, chunks="auto"):
+        """Exponential of mean 1."""
+        return self._real("standard_exponential", size=size, chunks=chunks)
+
+    def standard_gamma(self, shape, size=None, *, chunks="auto"):
+        """Gamma of scale 1."""
+        return self._real("standard_gamma", shape, size=size, chunks=chunks)
+
+    def randint(self, low, high=None, size=None, dtype=np.int64, *, chunks="auto"):
+        """Integers, low <= x < high; with one bound alone 0 <= x < low."""
+        low, high = (0, low) if high is None else (low, high)
+        return self._integers(low, high, size, dtype, chunks, "randint")
+
+    def random_integers(self, low, high=None, size=None, *, chunks="auto"):
+        """Integers, low <= x <= high; with one bound alone 1 <= x <= low."""
+        low, high = (1, low) if high is None else (low, high)
+        return self._integers(low, high + 1, size, np.int64, chunks, "random_integers")
+
+    def tomaxint(self, size=None, *, chunks="auto"):
+        """Integers from 0 to the largest int64."""
+        return self._integers(0, 2**63, size, np.int64, chunks, "tomaxint")
+
+    def choice(self, a, size=None, replace=True, p=None, *, chunks="auto"):
+        """Elements of the 1-d array `a` (or of range(a)), each with its probability, or each at most once."""
+        if np.ndim(a) > 1:
+            raise ValueError("a must be 1-dimensional")
+        return self._choice(a, size, replace, p, 0, chunks)
+
+    def permutation(self, x, *, chunks="auto"):
+        """The elements along the first axis (or range(x)) in a random order."""
+        return self._permutation(x, 0, chunks)
+
+    def shuffle(self, x) -> None:
+        """Puts the elements of an array, or of a list, into a random order along the first axis."""
+        self._shuffle(x, 0)
 
 
-def random(size=None, *, chunks="auto"):
-    """Uniform numbers, 0 <= x < 1."""
-    return _generator.random(size, chunks=chunks)
-
-
-random_sample = random
-
-
-def normal(loc=0.0, scale=1.0, size=None, *, chunks="auto"):
-    """Normally distributed numbers of this mean and standard deviation."""
-    return _generator.normal(loc, scale, size, chunks=chunks)
-
-
-def standard_normal(size=None, *, chunks="auto"):
-    """Normally distributed numbers of mean 0 and standard deviation 1."""
-    return _generator.standard_normal(size, chunks=chunks)
-
-
-def uniform(low=0.0, high=1.0, size=None, *, chunks="auto"):
-    """Uniform numbers, low <= x < high."""
-    return _generator.uniform(low, high, size, chunks=chunks)
-
-
-def randint(low, high=None, size=None, dtype=np.int64, *, chunks="auto"):
-    """Integers, low <= x < high; with one bound alone 0 <= x < low."""
-    return _generator.integers(low, high, size, dtype, chunks=chunks)
-
-
-def rand(*size, chunks="auto"):
-    """Uniform numbers; the lengths are the arguments."""
-    return _generator.random(size, chunks=chunks)
-
-
-def randn(*size, chunks="auto"):
-    """Normally distributed numbers; the lengths are the arguments."""
-    return _generator.standard_normal(size, chunks=chunks)
+_state = RandomState()
+for _name in __all__[3:]:
+    globals()[_name] = getattr(_state, _name)

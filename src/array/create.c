@@ -213,56 +213,6 @@ tsr_array *tsr_eye(tsr_session *session, int64_t n, int64_t m, int64_t k, tsr_dt
     return array_using(array_cast(on, dtype), on);
 }
 
-/* ---- Random ----------------------------------------------------------------------------------------------------------- */
-
-static tsr_array *random_array(tsr_session *s, uint64_t seed, random_kind kind, random_params params, tsr_dtype dtype, int ndim,
-                               const int64_t *shape, const int64_t *chunks)
-{
-    tsr_array proto;
-    if (begin(s, "random", dtype, ndim, shape, chunks, &proto) != TSR_OK) return NULL;
-    if (!s->kernels->random[kind][dtype]) {
-        (void)error_set(TSR_ERR_TYPE, "random: no such distribution of %s", tsr_dtype_name(dtype));
-        return NULL;
-    }
-    proto.op = NODE_RANDOM;
-    proto.p.random.kind = kind;
-    proto.p.random.params = params;
-    proto.p.random.params.key[0] = seed;
-    return node_make(s, &proto);
-}
-
-tsr_array *tsr_random_uniform(tsr_session *session, uint64_t seed, double low, double high, tsr_dtype dtype, int ndim,
-                              const int64_t *shape, const int64_t *chunks)
-{
-    return random_array(session, seed, RANDOM_UNIFORM, (random_params){.a = low, .b = high}, dtype, ndim, shape, chunks);
-}
-
-tsr_array *tsr_random_normal(tsr_session *session, uint64_t seed, double mean, double deviation, tsr_dtype dtype, int ndim,
-                             const int64_t *shape, const int64_t *chunks)
-{
-    if (deviation < 0) {
-        (void)error_set(TSR_ERR_VALUE, "random_normal: the standard deviation %g is negative", deviation);
-        return NULL;
-    }
-    return random_array(session, seed, RANDOM_NORMAL, (random_params){.a = mean, .b = deviation}, dtype, ndim, shape, chunks);
-}
-
-tsr_array *tsr_random_integers(tsr_session *session, uint64_t seed, int64_t low, int64_t high, tsr_dtype dtype, int ndim,
-                               const int64_t *shape, const int64_t *chunks)
-{
-    if (high <= low) {
-        (void)error_set(TSR_ERR_VALUE, "random_integers: low %" PRId64 " is not below high %" PRId64, low, high);
-        return NULL;
-    }
-    if (!dtype_is_integer(dtype)) {
-        (void)error_set(TSR_ERR_TYPE, "random_integers: %s is no integer dtype", tsr_dtype_name(dtype));
-        return NULL;
-    }
-    random_params p = {.low = low, .range = (uint64_t)high - (uint64_t)low};
-    tsr_array *a = random_array(session, seed, RANDOM_INTEGERS, p, TSR_I64, ndim, shape, chunks);
-    return array_using(array_cast(a, dtype), a);
-}
-
 /* ---- Memory and files --------------------------------------------------------------------------------------------------- */
 
 tsr_array *tsr_from_memory(tsr_session *session, const void *data, tsr_dtype dtype, int ndim, const int64_t *shape,

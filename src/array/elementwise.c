@@ -309,15 +309,15 @@ const char *tsr_map_name(int index, int *n_arrays)
 {
     const char *name = NULL, *means = NULL;
     if (index < 0) return NULL;
-    if (index < OP_COUNT) {
+    if (index < OP_NAMED_COUNT) {
         name = op_info_of((op_code)index)->name;
         if (n_arrays) *n_arrays = op_info_of((op_code)index)->arity;
-    } else if (index < OP_COUNT + N_COMPOSED) {
-        name = composed[index - OP_COUNT].name;
-        if (n_arrays) *n_arrays = composed[index - OP_COUNT].n_arrays;
-    } else if (index < OP_COUNT + N_COMPOSED + N_ALIASES) {
-        name = aliases[index - OP_COUNT - N_COMPOSED].name;
-        means = aliases[index - OP_COUNT - N_COMPOSED].means;
+    } else if (index < OP_NAMED_COUNT + N_COMPOSED) {
+        name = composed[index - OP_NAMED_COUNT].name;
+        if (n_arrays) *n_arrays = composed[index - OP_NAMED_COUNT].n_arrays;
+    } else if (index < OP_NAMED_COUNT + N_COMPOSED + N_ALIASES) {
+        name = aliases[index - OP_NAMED_COUNT - N_COMPOSED].name;
+        means = aliases[index - OP_NAMED_COUNT - N_COMPOSED].means;
         if (n_arrays) *n_arrays = op_info_of(op_find(means))->arity;
     }
     return name;

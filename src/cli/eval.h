@@ -149,7 +149,8 @@ struct function {
 };
 
 /* Tables by subject, each ended by a NULL name. */
-extern const function create_functions[], shape_functions[], reduce_functions[], select_functions[], math_functions[];
+extern const function create_functions[], random_functions[], shape_functions[], reduce_functions[], select_functions[],
+    math_functions[];
 /* What all functions of the user's own source share. */
 extern const function udf_function;
 /* The function of that name; NULL. Elementwise functions of the library share one entry. */
@@ -175,6 +176,8 @@ tsr_status arg_text(fn_call *c, int i, const char **out) MUST_CHECK;
 tsr_status arg_dtype(fn_call *c, int i, tsr_dtype *out) MUST_CHECK;
 /* One number or a list of them; *n receives how many. At most `capacity`. */
 tsr_status arg_ints(fn_call *c, int i, int capacity, int *n, int64_t *out) MUST_CHECK;
+/* The lengths of an array: one number or a list. */
+tsr_status arg_shape(fn_call *c, int i, int *ndim, int64_t *shape) MUST_CHECK;
 tsr_status arg_doubles(fn_call *c, int i, int64_t *n, double **out) MUST_CHECK;
 /* A list of arrays. */
 tsr_status arg_variables(fn_call *c, int i, int *n, tsr_variable ***out) MUST_CHECK;

@@ -4,8 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-/* A shape argument: a number or a list. */
-static tsr_status arg_shape(fn_call *c, int i, int *ndim, int64_t *shape)
+tsr_status arg_shape(fn_call *c, int i, int *ndim, int64_t *shape)
 {
     TRY(arg_ints(c, i, TSR_MAX_NDIM, ndim, shape));
     for (int d = 0; d < *ndim; d++)
@@ -137,90 +136,6 @@ static tsr_status run_array(fn_call *c, value *out)
     return value_take_like(x, tsr_astype(tsr_variable_array(x), dtype), out);
 }
 
-/* ---- Random numbers ---------------------------------------------------------------------------------------------- */
-
-typedef struct random_call {
-    tsr_session *session;
-    uint64_t seed;
-    int ndim;
-    int64_t shape[TSR_MAX_NDIM], storage[TSR_MAX_NDIM];
-    const int64_t *chunks;
-    tsr_dtype dtype;
-} random_call;
-
-/* Every array without a seed gets its own, counted from 0, so that a program gives the same numbers each time. */
-static tsr_status read_random(fn_call *c, int size_at, int seed_at, int dtype_at, int chunks_at, tsr_dtype dtype, random_call *r)
-{
-    int64_t seed = -1;
-    r->dtype = dtype;
-    TRY(arg_shape(c, size_at, &r->ndim, r->shape));
-    TRY(arg_int(c, seed_at, &seed));
-    if (arg_given(c, seed_at) && seed < 0)
-        return fail_here(c->e, arg_place(c, seed_at),
-                         error_set(TSR_ERR_VALUE, "a seed cannot be negative: %lld", (long long)seed));
-    TRY(arg_dtype(c, dtype_at, &r->dtype));
-    TRY(arg_chunks(c, chunks_at, r->ndim, r->storage, &r->chunks));
-    r->seed = arg_given(c, seed_at) ? (uint64_t)seed : c->e->n_random++;
-    return evaluator_session(c->e, &r->session);
-}
-
-static tsr_status run_normal(fn_call *c, value *out)
-{
-    double mean = 0, deviation = 1;
-    random_call r;
-    TRY(arg_double(c, 0, &mean));
-    TRY(arg_double(c, 1, &deviation));
-    TRY(read_random(c, 2, 4, 5, 3, TSR_F64, &r));
-    return value_take_array(tsr_random_normal(r.session, r.seed, mean, deviation, r.dtype, r.ndim, r.shape, r.chunks), out);
-}
-
-static tsr_status run_uniform(fn_call *c, value *out)
-{
-    double low = 0, high = 1;
-    random_call r;
-    TRY(arg_double(c, 0, &low));
-    TRY(arg_double(c, 1, &high));
-    TRY(read_random(c, 2, 4, 5, 3, TSR_F64, &r));
-    return value_take_array(tsr_random_uniform(r.session, r.seed, low, high, r.dtype, r.ndim, r.shape, r.chunks), out);
-}
-
-/* random.random(size), random.standard_normal(size), and random_normal(size): the size comes first. */
-static tsr_status run_standard(fn_call *c, value *out)
-{
-    random_call r;
-    bool is_normal = strstr(c->f->name, "normal") != NULL;
-    TRY(read_random(c, 0, 2, 3, 1, TSR_F64, &r));
-    if (is_normal) return value_take_array(tsr_random_normal(r.session, r.seed, 0, 1, r.dtype, r.ndim, r.shape, r.chunks), out);
-    return value_take_array(tsr_random_uniform(r.session, r.seed, 0, 1, r.dtype, r.ndim, r.shape, r.chunks), out);
-}
-
-/* random_normal(size, mean, deviation ...): as run_normal, with the size in front. */
-static tsr_status run_sized(fn_call *c, value *out)
-{
-    double a = 0, b = 1;
-    random_call r;
-    TRY(arg_double(c, 1, &a));
-    TRY(arg_double(c, 2, &b));
-    TRY(read_random(c, 0, 4, 5, 3, TSR_F64, &r));
-    if (strstr(c->f->name, "normal"))
-        return value_take_array(tsr_random_normal(r.session, r.seed, a, b, r.dtype, r.ndim, r.shape, r.chunks), out);
-    return value_take_array(tsr_random_uniform(r.session, r.seed, a, b, r.dtype, r.ndim, r.shape, r.chunks), out);
-}
-
-static tsr_status run_integers(fn_call *c, value *out)
-{
-    int64_t low = 0, high = 0;
-    random_call r;
-    TRY(arg_int(c, 0, &low));
-    TRY(arg_int(c, 1, &high));
-    if (!arg_given(c, 1)) { /* integers(high) */
-        high = low;
-        low = 0;
-    }
-    TRY(read_random(c, 2, 4, 5, 3, TSR_I64, &r));
-    return value_take_array(tsr_random_integers(r.session, r.seed, low, high, r.dtype, r.ndim, r.shape, r.chunks), out);
-}
-
 const function create_functions[] = {
     {"zeros", "shape, dtype=float64, chunks=auto", "zeros", run_filled},
     {"ones", "shape, dtype=float64, chunks=auto", "ones", run_filled},
@@ -234,19 +149,5 @@ const function create_functions[] = {
     {"eye", "N, M=None, k=0, dtype=float64, chunks=auto", "ones on the k-th diagonal", run_eye},
     {"array", "list, dtype=None", "an array from a list of numbers, which may be nested", run_array},
     {"asarray", "list, dtype=None", "the same", run_array},
-    {"random_normal", "size=(), loc=0, scale=1, chunks=auto, seed=None, dtype=float64", "normal random numbers", run_sized},
-    {"random_uniform", "size=(), low=0, high=1, chunks=auto, seed=None, dtype=float64", "uniform random numbers, low <= x < high",
-     run_sized},
-    {"random_integers", "low, high=None, size=(), chunks=auto, seed=None, dtype=int64", "random whole numbers, low <= x < high",
-     run_integers},
-    {"random.normal", "loc=0, scale=1, size=(), chunks=auto, seed=None, dtype=float64", "normal random numbers", run_normal},
-    {"random.uniform", "low=0, high=1, size=(), chunks=auto, seed=None, dtype=float64", "uniform random numbers, low <= x < high",
-     run_uniform},
-    {"random.integers", "low, high=None, size=(), chunks=auto, seed=None, dtype=int64", "random whole numbers, low <= x < high",
-     run_integers},
-    {"random.randint", "low, high=None, size=(), chunks=auto, seed=None, dtype=int64", "the same", run_integers},
-    {"random.random", "size=(), chunks=auto, seed=None, dtype=float64", "uniform random numbers, 0 <= x < 1", run_standard},
-    {"random.standard_normal", "size=(), chunks=auto, seed=None, dtype=float64",
-     "normal random numbers of mean 0 and deviation 1", run_standard},
     {0},
 };

@@ -343,6 +343,8 @@ static tsr_status run_task(worker *w, task t)
     keeper_release(r->keeper, (size_t)s->task_bytes);
     if (w->faults & FAULT_NEGATIVE_POWER && status == TSR_OK)
         status = error_set(TSR_ERR_VALUE, "power: integers to negative integer powers are not allowed; make one operand a float");
+    if (w->faults & FAULT_PARAMETER && status == TSR_OK)
+        status = error_set(TSR_ERR_VALUE, "random: an array of parameters has elements that are out of the distribution's range");
     record(w, &t, start, s->task_bytes);
     if (finished) atomic_fetch_add(&r->tasks_done, 1);
     return status;

@@ -11,7 +11,10 @@
 /* ---- Elementwise ------------------------------------------------------------------------------------------------- */
 
 /* Facts that a kernel notices and the engine turns into errors after the run. */
-enum { FAULT_NEGATIVE_POWER = 1 /* integer ** negative integer */ };
+enum {
+    FAULT_NEGATIVE_POWER = 1, /* integer ** negative integer */
+    FAULT_PARAMETER = 2       /* a parameter of a distribution out of its range */
+};
 
 /* out[i] = op(a[i], b[i], c[i]) for i < n; unused operands are NULL; out may be any of the operands if sizes agree. */
 typedef void (*map_kernel)(void *out, const void *a, const void *b, const void *c, size_t n, unsigned *faults);

@@ -3,6 +3,7 @@
 #include "kernel/map_float.h"
 #include "kernel/map_int.h"
 #include "kernel/map_math.h"
+#include "kernel/sample.h"
 
 /* out = condition ? y : z */
 #define SELECT(name, T)                                                                                                          \
@@ -157,4 +158,7 @@ const map_kernel ISA(map_table)[OP_COUNT][TSR_N_DTYPES][N_FORMS] = {
                   [TSR_F64] = FORMS1(where64),
                   [TSR_C64] = FORMS1(where64),
                   [TSR_C128] = FORMS1(where128)},
+#define X(name, kernel, a, b, c, result) [OP_##name] = {[TSR_##c] = {kernel}},
+    SAMPLE_LIST(X)
+#undef X
 };

@@ -7,13 +7,23 @@ static const op_info infos[OP_COUNT] = {
 #define X(name, text, arity, rule) [OP_##name] = {text, arity, rule},
     OP_LIST(X)
 #undef X
+#define X(name, kernel, ...) [OP_##name] = {#kernel, 3, RULE_SAMPLE},
+        SAMPLE_LIST(X)
+#undef X
+};
+
+/* The dtypes of operations that have their own: three operands and the result. */
+static const uint8_t sample_dtypes[OP_COUNT - OP_NAMED_COUNT][4] = {
+#define X(name, kernel, a, b, c, result) [OP_##name - OP_NAMED_COUNT] = {TSR_##a, TSR_##b, TSR_##c, TSR_##result},
+    SAMPLE_LIST(X)
+#undef X
 };
 
 const op_info *op_info_of(op_code op) { return &infos[op]; }
 
 op_code op_find(const char *name)
 {
-    for (int i = 0; i < OP_COUNT; i++) {
+    for (int i = 0; i < OP_NAMED_COUNT; i++) {
         if (strcmp(infos[i].name, name) == 0) return (op_code)i;
     }
     return OP_COUNT;
@@ -97,6 +107,10 @@ tsr_status op_resolve(op_code op, const tsr_dtype *operands, tsr_dtype *loops, t
         *result = TSR_I32;
         return TSR_OK;
     case RULE_SELECT: loops[0] = TSR_BOOL; return TSR_OK;
+    case RULE_SAMPLE:
+        for (int i = 0; i < n; i++) loops[i] = (tsr_dtype)sample_dtypes[op - OP_NAMED_COUNT][i];
+        *result = (tsr_dtype)sample_dtypes[op - OP_NAMED_COUNT][n];
+        return TSR_OK;
     }
     for (int i = 0; i < n; i++) loops[i] = t;
     *result = t;

@@ -22,7 +22,8 @@ typedef enum op_rule {
     RULE_PART,      /* one operand; complex in gives its real dtype out, real stays (absolute, real, imag) */
     RULE_LDEXP,     /* (float, int64) -> float */
     RULE_EXPONENT,  /* float -> int32 (frexp's second result) */
-    RULE_SELECT     /* (bool, T, T) -> T */
+    RULE_SELECT,    /* (bool, T, T) -> T */
+    RULE_SAMPLE     /* dtypes of their own: see SAMPLE_LIST */
 } op_rule;
 
 /* X(enum name, NumPy's name, number of operands, rule) */
@@ -113,9 +114,26 @@ typedef enum op_rule {
     X(SIGNBIT, "signbit", 1, RULE_TEST)                                                                                          \
     X(WHERE, "where", 3, RULE_SELECT)
 
+/* Operations that only the library itself applies: what random numbers need beyond arithmetic (kernel/sample.h). Each has three
+ * operands. X(enum name, name and kernel, the operands' dtypes,
+ * the result's dtype) */
+#define SAMPLE_LIST(X)                                                                                                           \
+    X(SAMPLE_GAMMA, sample_gamma, U64, F64, F64, F64)                                                                            \
+    X(SAMPLE_LOG_GAMMA, sample_log_gamma, U64, F64, F64, F64)                                                                    \
+    X(SAMPLE_VONMISES, sample_vonmises, U64, F64, F64, F64)                                                                      \
+    X(SAMPLE_POISSON, sample_poisson, U64, U64, F64, I64)                                                                        \
+    X(SAMPLE_ZIPF, sample_zipf, U64, U64, F64, I64)                                                                              \
+    X(SAMPLE_BINOMIAL, sample_binomial, U64, I64, F64, I64)                                                                      \
+    X(SAMPLE_HYPERGEOMETRIC, sample_hypergeometric, U64, I64, I64, I64)                                                          \
+    X(SAMPLE_INTEGER, sample_integer, U64, I64, I64, I64)                                                                        \
+    X(SAMPLE_PLACE, sample_place, I64, I64, U64, I64)                                                                            \
+    X(CHECK_RANGE, check_range, F64, F64, F64, F64)
+
 typedef enum op_code {
-#define X(name, text, arity, rule) OP_##name,
-    OP_LIST(X)
+#define X(name, ...) OP_##name,
+    OP_LIST(X) OP_NAMED_COUNT,
+    OP_BEFORE_SAMPLES = OP_NAMED_COUNT - 1,
+    SAMPLE_LIST(X)
 #undef X
         OP_COUNT
 } op_code;
@@ -126,7 +144,7 @@ typedef struct op_info {
     op_rule rule;
 } op_info;
 const op_info *op_info_of(op_code op);
-/* The code of NumPy's name; OP_COUNT if there is none. */
+/* The code of NumPy's name, below OP_NAMED_COUNT; OP_COUNT if there is none. */
 op_code op_find(const char *name);
 
 /* Loop dtype of each operand and the result's dtype for operands of these dtypes (for RULE_SELECT the promoted dtype of the two

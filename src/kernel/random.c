@@ -20,22 +20,14 @@
  * ACM TOMACS 2019); a rejected draw is repeated with the next attempt's counter. */
 #include "kernel/isa.h"
 #include "kernel/kernel.h"
+#include "kernel/philox.h"
 #include "kernel/random_math.h"
 #include "kernel/simd.h"
 
 enum { BATCH = 256 }; /* Philox blocks done together; the working set stays within the first-level cache */
-enum { PHILOX_ROUNDS = 10, MAX_ATTEMPTS = 255 };
+enum { MAX_ATTEMPTS = 255 };
 enum { VECTORS = 2, GROUP = VECTORS * LANES64 }; /* vectors of blocks in flight, and the blocks in them */
 #define WORDS(name, n) uint64_t name[n] __attribute__((aligned(64)))
-#define PHILOX_M0 0xD2511F53u
-#define PHILOX_M1 0xCD9E8D57u
-#define PHILOX_W0 0x9E3779B9u
-#define PHILOX_W1 0xBB67AE85u
-
-/* What distinguishes one sequence of blocks from another. */
-typedef struct stream {
-    uint64_t key, high;
-} stream;
 
 static stream stream_of(const random_params *params, random_kind kind, tsr_dtype dtype)
 {
@@ -44,20 +36,6 @@ static stream stream_of(const random_params *params, random_kind kind, tsr_dtype
 }
 
 /* ---- Philox ------------------------------------------------------------------------------------------------------ */
-
-/* One block in plain C: the definition. */
-static void philox_block(stream s, uint64_t block, uint64_t out[2])
-{
-    uint32_t c0 = (uint32_t)block, c1 = (uint32_t)(block >> 32), c2 = (uint32_t)s.high, c3 = (uint32_t)(s.high >> 32);
-    uint32_t k0 = (uint32_t)s.key, k1 = (uint32_t)(s.key >> 32);
-    for (int round = 0; round < PHILOX_ROUNDS; round++, k0 += PHILOX_W0, k1 += PHILOX_W1) {
-        uint64_t p0 = (uint64_t)PHILOX_M0 * c0, p1 = (uint64_t)PHILOX_M1 * c2;
-        uint32_t n0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0, n2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-        c0 = n0, c1 = (uint32_t)p1, c2 = n2, c3 = (uint32_t)p0;
-    }
-    out[0] = c0 | (uint64_t)c1 << 32;
-    out[1] = c2 | (uint64_t)c3 << 32;
-}
 
 /* GROUP blocks, one a lane, several vectors at a time to hide the latency of the ten rounds. Each 32-bit word sits in the low
  * half of a 64-bit lane; the upper halves hold rubbish, which the 32-bit multiply ignores. */

@@ -224,6 +224,20 @@ def test_random_numbers_repeat(tessera):
     assert one != tessera.ok("eval", "random.normal(0, 1, size=(4,), seed=4)")
 
 
+@pytest.mark.parametrize("call, mean, tolerance", [
+    ("gamma(2, 3", 6, 0.1), ("poisson(100", 100, 0.3), ("binomial(n=10, p=0.3", 3, 0.1), ("gumbel(scale=2", 2 * 0.5772, 0.1), ("exponential(", 1, 0.03),
+    ("triangular(0, 1, 5", 2, 0.05), ("hypergeometric(10, 20, 6", 2, 0.05)])
+def test_distributions(evaluate, call, mean, tolerance):
+    separator = "" if call.endswith("(") else ", "
+    assert abs(evaluate(f"mean(random.{call}{separator}size=20000, seed=7))", files=[]) - mean) < tolerance
+
+
+def test_distributions_of_arrays(tessera, evaluate):
+    assert len(evaluate("random.poisson([1, 1000, 0], seed=1)", files=[])) == 3
+    assert evaluate("sort_check = random.permutation(100, seed=1); sum(sort_check)", files=[]) == 4950
+    assert "gamma: shape < 0" in tessera.fails("eval", "random.gamma(-1)")
+
+
 def test_start_is_quick(tessera):
     """30 ms on an idle machine; here only that nothing heavy happens."""
     before = os.times().children_user
