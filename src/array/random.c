@@ -204,7 +204,10 @@ static tsr_status take_parameter(random_request *r, const distribution *d, int i
     parameter_rule rule = d->parameters[i].rule;
     bool whole = rule == PARAM_COUNT || rule == PARAM_INTEGER;
     tsr_array *value = i < n ? tsr_retain(given[i]) : tsr_scalar_array(r->session, scalar_float(d->parameters[i].fallback));
-    if (!value) return tsr_error_code();
+    if (!value || array_resolve(value) != TSR_OK) {
+        node_unref(value);
+        return tsr_error_code();
+    }
     if (value->session != r->session) {
         node_unref(value);
         return error_set(TSR_ERR_VALUE, "%s: %s belongs to another session", d->name, d->parameters[i].name);

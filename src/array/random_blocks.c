@@ -115,7 +115,7 @@ static tsr_array *proportions(const random_request *r, tsr_array *alpha)
 
 tsr_array *tsr_random_dirichlet(tsr_array *alpha, uint64_t seed, int ndim, const int64_t *shape, const int64_t *chunks)
 {
-    if (!alpha || check_row("dirichlet", "alpha", alpha, true) != TSR_OK) return NULL;
+    if (!array_ready(alpha) || check_row("dirichlet", "alpha", alpha, true) != TSR_OK) return NULL;
     random_request r = {.session = alpha->session, .seed = seed, .id = ID_DIRICHLET, .dtype = TSR_F64};
     tsr_array *real = array_cast(alpha, TSR_F64), *result = NULL;
     set_shape(&r, ndim, shape);
@@ -187,7 +187,7 @@ static tsr_status multinomial_shape(random_request *r, const tsr_array *n, const
 tsr_array *tsr_random_multinomial(tsr_array *n, tsr_array *pvals, uint64_t seed, int ndim, const int64_t *shape,
                                   const int64_t *chunks)
 {
-    if (!n || !pvals || check_row("multinomial", "pvals", pvals, false) != TSR_OK) return NULL;
+    if (!array_ready(n) || !array_ready(pvals) || check_row("multinomial", "pvals", pvals, false) != TSR_OK) return NULL;
     random_request r = {.session = n->session, .seed = seed, .id = ID_MULTINOMIAL, .dtype = TSR_I64};
     tsr_array *trials = array_cast(n, TSR_I64), *real = array_cast(n, TSR_F64), *p = array_cast(pvals, TSR_F64), *result = NULL;
     int64_t k = pvals->shape[pvals->ndim - 1], full[TSR_MAX_NDIM];
@@ -260,7 +260,7 @@ tsr_array *tsr_random_multivariate_hypergeometric(tsr_array *colors, int64_t nsa
                                                   const int64_t *shape, const int64_t *chunks)
 {
     const char *name = "multivariate_hypergeometric";
-    if (!colors || check_row(name, "colors", colors, true) != TSR_OK) return NULL;
+    if (!array_ready(colors) || check_row(name, "colors", colors, true) != TSR_OK) return NULL;
     random_request r = {.session = colors->session, .seed = seed, .id = ID_MULTIVARIATE_HYPERGEOMETRIC, .dtype = TSR_I64};
     tsr_array *counts = array_cast(colors, TSR_I64),
               *samples = tsr_full(r.session, scalar_int(nsample), TSR_I64, ndim, shape, NULL);
@@ -369,6 +369,7 @@ static tsr_status check_choice_weights(tsr_array *p, int64_t n, bool replace, in
 {
     double sum = 0;
     int64_t n_positive = 0;
+    TRY(array_resolve(p));
     if (p->ndim != 1) return error_set(TSR_ERR_VALUE, "choice: p must be 1-dimensional");
     if (p->shape[0] != n)
         return error_set(TSR_ERR_VALUE, "choice: a and p must have same size (%" PRId64 " and %" PRId64 ")", n, p->shape[0]);
@@ -497,7 +498,7 @@ tsr_array *tsr_random_choice_of(tsr_array *a, uint64_t seed, tsr_array *p, bool 
                                 const int64_t *chunks)
 {
     static const int labels[TSR_MAX_NDIM + 1] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
-    if (!a) return NULL;
+    if (!array_ready(a)) return NULL;
     if (a->ndim != 1) {
         (void)error_set(TSR_ERR_VALUE, "choice: a has %d dimensions, it must have 1", a->ndim);
         return NULL;

@@ -134,6 +134,35 @@ static tsr_status try_indexing(tsr_session *s, double *value)
     return total(tsr_abs(tsr_add(tsr_vindex(z, 1, items), mean)), value);
 }
 
+/* Distributions with arrays as parameters, some of them lazy; rows, orders, choices. */
+static tsr_status try_random(tsr_session *s, double *value)
+{
+    static const double p[4] = {0.1, 0.2, 0.3, 0.4};
+    const int64_t four[1] = {4}, rows[1] = {30}, chunks[1] = {7};
+    tsr_array *weights = tsr_from_memory(s, p, TSR_F64, 1, four, NULL, NULL, NULL, NULL), *n = tsr_scalar_array(s, tsr_int(50));
+    tsr_array *lazy = tsr_random_uniform(s, 1, 1, 2, TSR_F64, 1, four, NULL), *pair[] = {weights, lazy};
+    tsr_array *outs[] = {tsr_random(s, 1, "gamma", 2, pair, TSR_F64, 2, (int64_t[]){9, 4}, (int64_t[]){5, 3}),
+                         tsr_random(s, 1, "poisson", 1, &lazy, TSR_I64, -1, NULL, NULL),
+                         tsr_random(s, 1, "wald", 2, pair, TSR_F64, -1, NULL, NULL),
+                         tsr_random_dirichlet(weights, 1, 1, rows, chunks),
+                         tsr_random_multinomial(n, weights, 1, 1, rows, chunks),
+                         tsr_random_permutation(s, 1, 100, chunks),
+                         tsr_random_permuted(matrix(s), 1, 0),
+                         tsr_random_choice(s, 1, 4, weights, true, 1, rows, chunks),
+                         tsr_random_choice_of(weights, 1, weights, false, 1, (int64_t[]){3}, NULL)};
+    enum { N = sizeof outs / sizeof *outs };
+    double sums[N] = {0};
+    void *places[N];
+    for (int i = 0; i < N; i++) {
+        outs[i] = tsr_sum(tsr_astype(outs[i], TSR_F64), 0, NULL, false);
+        places[i] = &sums[i];
+    }
+    TRY(tsr_compute(N, outs, places));
+    *value = 0;
+    for (int i = 0; i < N; i++) *value += sums[i];
+    return TSR_OK;
+}
+
 static tsr_status try_persist(tsr_session *s, double *value)
 {
     tsr_array *pair[] = {zscore(matrix(s)), tsr_sqrt(tsr_abs(matrix(s)))}, *kept[2];
@@ -181,6 +210,7 @@ static void test_compute(void **state)
     sweep(try_structure);
     sweep(try_reductions);
     sweep(try_indexing);
+    sweep(try_random);
 }
 static void test_persist(void **state) { sweep(try_persist); }
 static void test_spill(void **state) { sweep_with(try_spill, 2, (size_t)4 << 20); }

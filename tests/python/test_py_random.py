@@ -226,6 +226,8 @@ def test_array_parameters():
     low = np.array([0, 100])
     z = rng().integers(low, low + [3, 50], size=(5000, 2)).compute()
     assert z[:, 0].min() == 0 and z[:, 0].max() == 2 and z[:, 1].min() == 100 and z[:, 1].max() == 149
+    some = lazy[lazy > 1]  # how many there are is found when it is needed
+    assert rng().gamma(some, size=(7, 2)).compute().shape == (7, 2) and rng().poisson(some).shape == (2,)
     counts = rng().hypergeometric([5, 500], 10, [3, 400], size=(3000, 2)).compute().mean(axis=0)
     assert np.allclose(counts, [1, 400 * 500 / 510], rtol=0.05)
 
