@@ -168,8 +168,8 @@ def test_reductions_of_masked(seed):
     x, selected = case.array(), a[mask]
     name = str(case.rng.choice("sum prod min max any all count_nonzero mean var std nansum nanmean nanmin nanmax nanstd argmax ptp median".split()))
     axis = None if case.rng.random() < 0.5 else int(case.rng.integers(0, selected.ndim))
-    if (a.dtype == bool and name in ("ptp", "median")) or (a.dtype.kind == "c" and name == "median"):
-        return
+    if (a.dtype == bool and name in ("ptp", "median")) or (name == "median" and (a.dtype.kind == "c" or np.isinf(a).any())):
+        return  # not there, or (medians beside infinities) NumPy's quantile rather than its median
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
