@@ -8,7 +8,7 @@
  * Pure functions, any thread. `out` may be any of the operands. */
 #include "kernel/sample.h"
 
-#include "kernel/philox.h"
+#include "kernel/draws.h"
 
 #include <math.h>
 
@@ -16,15 +16,12 @@ static const double pi = 3.14159265358979323846;
 
 /* ---- Sub-streams ----------------------------------------------------------------------------------------------------- */
 
-/* Apart from the domains of kernel/random.c, which are small numbers in the upper byte. */
-#define DRAWS_DOMAIN ((uint64_t)0xD5 << 56)
-
 draws draws_of(uint64_t key) { return (draws){.key = key}; }
 
 uint64_t draw_word(draws *d)
 {
     if (d->left == 0) {
-        philox_block((stream){d->key, DRAWS_DOMAIN}, d->block++, d->words);
+        draws_block(d->key, d->block++, d->words);
         d->left = 2;
     }
     return d->words[--d->left];
@@ -135,12 +132,18 @@ void sample_gamma(void *out, const void *a_, const void *b_, const void *c_, siz
 
 void sample_log_gamma(void *out, const void *a_, const void *b_, const void *c_, size_t n, unsigned *faults)
 {
-    double *y = out, log_factor;
     const uint64_t *words = a_;
     const double *normal = b_, *shape = c_;
-    for (size_t i = 0; i < n; i++) {
-        double g = gamma_of(words[i], normal[i], shape[i], &log_factor);
-        y[i] = log(g) + log_factor;
+    double part[PART], log_factor;
+    for (size_t at = 0; at < n; at += PART) {
+        const size_t count = n - at < PART ? n - at : PART;
+        gamma_first(part, words + at, normal + at, shape + at, count);
+        for (size_t i = 0; i < count; i++) {
+            log_factor = 0;
+            if (!(part[i] >= 0)) part[i] = gamma_of(words[at + i], normal[at + i], shape[at + i], &log_factor);
+            part[i] = log(part[i]) + log_factor;
+        }
+        __builtin_memcpy((double *)out + at, part, count * sizeof *part);
     }
 }
 

@@ -10,6 +10,8 @@
  * Pure functions, any thread. `out` may be any of the operands. */
 #include "kernel/sample.h"
 
+#include "kernel/draws.h"
+
 #include <math.h>
 
 static const double two_pi = 6.28318530717958647692;
@@ -44,7 +46,138 @@ static double stirling_error(double n)
     return r * (1.0 / 12 - r2 * (1.0 / 360 - r2 * (1.0 / 1260 - r2 * (1.0 / 1680))));
 }
 
-static double log_factorial(double n) { return n < 1 ? 0 : stirling_error(n) + 0.5 * log(two_pi * n) + n * log(n) - n; }
+static double log_factorial(double n)
+{
+    static const double small[128] = {0,
+                                      0,
+                                      0.69314718055994529,
+                                      1.791759469228055,
+                                      3.1780538303479458,
+                                      4.7874917427820458,
+                                      6.5792512120101012,
+                                      8.5251613610654147,
+                                      10.604602902745251,
+                                      12.801827480081469,
+                                      15.104412573075516,
+                                      17.502307845873887,
+                                      19.987214495661885,
+                                      22.552163853123425,
+                                      25.19122118273868,
+                                      27.89927138384089,
+                                      30.671860106080672,
+                                      33.505073450136891,
+                                      36.395445208033053,
+                                      39.339884187199495,
+                                      42.335616460753485,
+                                      45.380138898476908,
+                                      48.471181351835227,
+                                      51.606675567764377,
+                                      54.784729398112319,
+                                      58.003605222980518,
+                                      61.261701761002001,
+                                      64.557538627006338,
+                                      67.88974313718154,
+                                      71.257038967168015,
+                                      74.658236348830158,
+                                      78.092223553315307,
+                                      81.557959456115043,
+                                      85.054467017581516,
+                                      88.580827542197682,
+                                      92.136175603687093,
+                                      95.719694542143202,
+                                      99.330612454787428,
+                                      102.96819861451381,
+                                      106.63176026064346,
+                                      110.32063971475739,
+                                      114.03421178146171,
+                                      117.77188139974507,
+                                      121.53308151543864,
+                                      125.3172711493569,
+                                      129.12393363912722,
+                                      132.95257503561632,
+                                      136.80272263732635,
+                                      140.67392364823425,
+                                      144.5657439463449,
+                                      148.47776695177302,
+                                      152.40959258449735,
+                                      156.3608363030788,
+                                      160.3311282166309,
+                                      164.32011226319517,
+                                      168.32744544842765,
+                                      172.35279713916279,
+                                      176.39584840699735,
+                                      180.45629141754378,
+                                      184.53382886144948,
+                                      188.6281734236716,
+                                      192.7390472878449,
+                                      196.86618167289001,
+                                      201.00931639928152,
+                                      205.1681994826412,
+                                      209.34258675253685,
+                                      213.53224149456327,
+                                      217.73693411395422,
+                                      221.95644181913033,
+                                      226.1905483237276,
+                                      230.43904356577696,
+                                      234.70172344281826,
+                                      238.97838956183432,
+                                      243.26884900298271,
+                                      247.57291409618688,
+                                      251.89040220972319,
+                                      256.22113555000954,
+                                      260.56494097186322,
+                                      264.92164979855278,
+                                      269.29109765101981,
+                                      273.67312428569369,
+                                      278.06757344036612,
+                                      282.4742926876304,
+                                      286.89313329542699,
+                                      291.32395009427029,
+                                      295.76660135076065,
+                                      300.22094864701415,
+                                      304.68685676566872,
+                                      309.1641935801469,
+                                      313.65282994987905,
+                                      318.1526396202093,
+                                      322.66349912672615,
+                                      327.1852877037752,
+                                      331.71788719692847,
+                                      336.26118197919845,
+                                      340.81505887079902,
+                                      345.37940706226686,
+                                      349.95411804077025,
+                                      354.53908551944079,
+                                      359.1342053695754,
+                                      363.73937555556347,
+                                      368.35449607240474,
+                                      372.97946888568902,
+                                      377.61419787391867,
+                                      382.25858877306001,
+                                      386.91254912321756,
+                                      391.57598821732961,
+                                      396.24881705179155,
+                                      400.93094827891576,
+                                      405.6222961611449,
+                                      410.32277652693733,
+                                      415.03230672824964,
+                                      419.75080559954472,
+                                      424.47819341825709,
+                                      429.21439186665157,
+                                      433.95932399501481,
+                                      438.71291418612117,
+                                      443.47508812091894,
+                                      448.24577274538461,
+                                      453.02489623849613,
+                                      457.81238798127816,
+                                      462.60817852687489,
+                                      467.4121995716082,
+                                      472.22438392698058,
+                                      477.04466549258564,
+                                      481.87297922988796,
+                                      486.70926113683942,
+                                      491.55344822329801};
+    return n < 128 ? small[(int)n] : stirling_error(n) + 0.5 * log(two_pi * n) + n * log(n) - n;
+}
 
 /* x ln(x / mean) + mean - x. */
 static double deviance(double x, double mean)
@@ -169,9 +302,10 @@ static double binomial_inverted(const binomial *s, double u)
 
 static double binomial_rejected(const binomial *s, uint64_t word)
 {
-    draws d = draws_of(word);
-    for (;;) {
-        double u = draw_uniform(&d) - 0.5, v = draw_uniform(&d);
+    for (uint64_t attempt = 0;; attempt++) {
+        uint64_t words[2];
+        draws_block(word, attempt, words);
+        double u = uniform_of(words[1]) - 0.5, v = uniform_of(words[0]);
         double us = 0.5 - fabs(u), k = floor((2 * s->a / us + s->b) * u + s->center);
         if (us >= 0.07 && v <= s->v_sure) return k;
         if (k < 0 || k > s->n) continue;
@@ -251,10 +385,12 @@ static int64_t hypergeometric_counted(const hypergeometric *h, draws *d)
     return h->few - few;
 }
 
-static int64_t hypergeometric_rejected(const hypergeometric *h, draws *d)
+static int64_t hypergeometric_rejected(const hypergeometric *h, uint64_t word)
 {
-    for (;;) {
-        double x = draw_uniform(d), y = draw_uniform(d), w = h->center + h->width * (y - 0.5) / x;
+    for (uint64_t attempt = 0;; attempt++) {
+        uint64_t words[2];
+        draws_block(word, attempt, words);
+        double x = uniform_of(words[1]), y = uniform_of(words[0]), w = h->center + h->width * (y - 0.5) / x;
         if (w < 0 || w >= h->end) continue;
         double k = floor(w), t = h->mode - log_ways(h, k);
         if (x * (4 - x) - 3 <= t || (x * (x - t) < 1 && 2 * log(x) <= t)) return (int64_t)k;
@@ -266,7 +402,7 @@ static int64_t hypergeometric_one(const hypergeometric *h, uint64_t word)
     if (h->good < 0 || h->bad < 0 || h->drawn < 0 || h->drawn > h->good + h->bad) return INT64_MIN;
     draws d = draws_of(word);
     bool counted = h->sample <= DRAWN_ONE_BY_ONE || h->few == 0;
-    int64_t k = h->few == 0 ? 0 : counted ? hypergeometric_counted(h, &d) : hypergeometric_rejected(h, &d);
+    int64_t k = h->few == 0 ? 0 : counted ? hypergeometric_counted(h, &d) : hypergeometric_rejected(h, word);
     if (h->good > h->bad) k = h->sample - k;        /* of the good ones, which are the many */
     return h->drawn == h->sample ? k : h->good - k; /* or of those left behind */
 }
