@@ -59,12 +59,12 @@ class Source:
     def read(self, start, shape, out) -> None:
         start, shape = ffi.unpack(start, self.ndim) if self.ndim else [], ffi.unpack(shape, self.ndim) if self.ndim else []
         region = tuple(slice(s, s + n) for s, n in zip(start, shape))
-        target = _view(out, self.dtype.newbyteorder("="), tuple(shape))
+        target = view(out, self.dtype.newbyteorder("="), tuple(shape))
         values = np.ma.filled(self.value[region]) if region else self.value[()]
         np.copyto(target, values, casting="unsafe")
 
 
-def _view(data, dtype: np.dtype, shape: tuple) -> np.ndarray:
+def view(data, dtype: np.dtype, shape: tuple) -> np.ndarray:
     """The memory that the library lends us, as an array."""
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
     return np.frombuffer(ffi.buffer(data, size), dtype).reshape(shape)
@@ -104,7 +104,7 @@ BLOCK = object()  # stands for an array among the arguments
 
 
 def _array_of(block) -> np.ndarray:
-    return _view(block.data, DTYPES[block.dtype], tuple(ffi.unpack(block.shape, block.ndim)) if block.ndim else ())
+    return view(block.data, DTYPES[block.dtype], tuple(ffi.unpack(block.shape, block.ndim)) if block.ndim else ())
 
 
 def _info(block) -> dict:

@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 
-from ._callbacks import fail
+from ._callbacks import fail, view
 from ._core import Node, asnode
 from ._lib import ffi, lib
 
@@ -58,8 +58,7 @@ class _Target:
     def write(self, start, shape, data) -> None:
         ndim = len(self.start)
         start, shape = ffi.unpack(start, ndim) if ndim else [], ffi.unpack(shape, ndim) if ndim else []
-        values = np.frombuffer(ffi.buffer(data, int(np.prod(shape, dtype=np.int64)) * self.dtype.itemsize), self.dtype).reshape(shape)
-        self.target[tuple(slice(o + s, o + s + n) for o, s, n in zip(self.start, start, shape))] = values
+        self.target[tuple(slice(o + s, o + s + n) for o, s, n in zip(self.start, start, shape))] = view(data, self.dtype, tuple(shape))
 
 
 @ffi.def_extern(error=lib.TSR_ERR_IO)

@@ -15,13 +15,6 @@ rng = np.random.default_rng(3)
 DTYPES = "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64 complex64 complex128".split()
 
 
-@pytest.fixture(scope="module")
-def s(lib):
-    session = tsr.Session(lib)
-    yield session
-    session.close()
-
-
 def sample(dtype, shape):
     dtype = np.dtype(dtype)
     if dtype == bool:

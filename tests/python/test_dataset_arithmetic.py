@@ -15,13 +15,6 @@ from tsr import B, D, I, L, P  # noqa: E402
 rng = np.random.default_rng(11)
 
 
-@pytest.fixture(scope="module")
-def s(lib):
-    session = tsr.Session(lib)
-    yield session
-    session.close()
-
-
 def variable(s, x):
     """A variable that says what an xarray.DataArray says: name, dimensions, text attributes, 1-D coordinates."""
     def plain(name, a):

@@ -18,13 +18,6 @@ PACKED = "i1 i2 i4 i8 u1 u2 u4 u8 f4 f8".split()
 CALENDARS = "standard gregorian proleptic_gregorian julian noleap 365_day all_leap 366_day 360_day".split()
 
 
-@pytest.fixture(scope="module")
-def s(lib):
-    session = tsr.Session(lib)
-    yield session
-    session.close()
-
-
 def stored_values(dtype, n=60):
     dtype = np.dtype(dtype)
     if dtype.kind == "f":

@@ -12,13 +12,6 @@ import datasets  # noqa: E402
 import tsr  # noqa: E402
 
 
-@pytest.fixture(scope="module")
-def s(lib):
-    session = tsr.Session(lib)
-    yield session
-    session.close()
-
-
 def part(path, times, *, format="NETCDF3_CLASSIC", units="days since 2000-01-01", calendar="standard", lat=(10.0, 20.0, 30.0), dtype="f4", name="v",
          record=True, values=None, v_units="K", packing=None, drop=(), extra=None, dims=("time", "lat"), time_name="time"):
     """A small file; every keyword is something that can differ."""

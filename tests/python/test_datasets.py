@@ -26,13 +26,6 @@ F4 = np.finfo("f4").eps
 F8 = np.finfo("f8").eps
 
 
-@pytest.fixture(scope="module")
-def s(lib):
-    session = tsr.Session(lib)
-    yield session
-    session.close()
-
-
 @pytest.fixture(params=FILES, ids=lambda p: p.name if p else "none")
 def real(request, shared_data):
     return request.param

@@ -12,13 +12,6 @@ import tsr  # noqa: E402
 rng = np.random.default_rng(5)
 
 
-@pytest.fixture(scope="module")
-def s(lib):
-    session = tsr.Session(lib)
-    yield session
-    session.close()
-
-
 def sample(dtype, shape):
     dtype = np.dtype(dtype)
     if dtype == bool:

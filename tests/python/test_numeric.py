@@ -12,13 +12,6 @@ from tsr import B, D, I, L, P  # noqa: E402
 rng = np.random.default_rng(9)
 
 
-@pytest.fixture(scope="module")
-def s(lib):
-    session = tsr.Session(lib)
-    yield session
-    session.close()
-
-
 def same(got, want, rtol=1e-12):
     want = np.asarray(want)
     assert got.dtype == want.dtype and got.shape == want.shape, (got.dtype, got.shape, want.dtype, want.shape)
