@@ -35,6 +35,7 @@ conformance: all ## the public tests of the Python array API standard: make conf
 
 bench: all ## measures Tessera, NumPy, Dask, CDO and others side by side and writes docs/performance.md
 	@tools/setup bench
+	@meson configure build -Dpython=$(CURDIR)/build/venv/bin/python3 && ninja -C build
 	@build/venv/bin/python3 bench/run.py
 
 fuzz: ## every fuzzer for FUZZ_SECONDS (600)

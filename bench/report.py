@@ -71,18 +71,20 @@ def one_line(workload, result):
 def goals_of(workload, times, peak, fraction, scale):
     """[(text of the goal, whether it was reached)]."""
     mine = times["tessera"]
-    others = {p: t for p, t in times.items() if p != "tessera" and t is not None}
+    others = {p: t for p, t in times.items() if p not in ("tessera", "python") and t is not None}
     checks = []
     for goal in workload.goals:
         against = min(others.values(), default=None) if goal.peer == "best" else others.get(goal.peer)
         name = "the best" if goal.peer == "best" else workloads.TITLES[goal.peer]
         checks.append((f"{goal.factor:g}x {name}", None if against is None else against / mine >= goal.factor))
+    if times.get("python"):
+        checks.append((f"from Python within {workloads.PYTHON_SHARE:.0%}", times["python"] <= mine * (1 + workloads.PYTHON_SHARE)))
     if workload.limit_goal:
         checks.append((f"{workload.limit_goal:.0%} of the limit", fraction >= workload.limit_goal))
     if workload.memory_goal:
         checks.append((f"< {bytes_text(workload.memory_goal)}", peak < workload.memory_goal))
     if workload.seconds_goal:
-        checks.append((f"< {seconds_text(workload.seconds_goal)}", mine < workload.seconds_goal * (1 if workload.kind == "start" else scale)))
+        checks.append((f"< {seconds_text(workload.seconds_goal)}", mine < workload.seconds_goal * (1 if workload.kind in ("start", "python") else scale)))
     return checks
 
 
@@ -98,7 +100,7 @@ def row(workload, result, machine):
         if peer == "tessera":
             continue
         title = workloads.TITLES[peer]
-        others.append(f"{title} {seconds_text(seconds)} (**{seconds / times['tessera']:.1f}x**)" if seconds else f"{title} failed")
+        others.append(f"{title} {seconds_text(seconds)} (**{seconds / times['tessera']:.{2 if peer == 'python' else 1}f}x**)" if seconds else f"{title} failed")
     checks = goals_of(workload, times, peaks["tessera"], fraction, result["scale"])
     goal_text = ", ".join(f"{text} {'?' if ok is None else 'yes' if ok else '**no**'}" for text, ok in checks)
     memory = bytes_text(peaks["tessera"]) + " / " + ", ".join(f"{bytes_text(peaks[p])}" for p in times if p != "tessera")

@@ -63,7 +63,7 @@ def agree(values, tolerance):
 
 
 def run_workload(workload, options, data, out):
-    peers = ["tessera", *(p for p in workload.peers if shutil.which(p) or p not in ("cdo", "ncra"))]
+    peers = ["tessera", *(p for p in workloads.peers_of(workload) if shutil.which(p) or p not in ("cdo", "ncra"))]
     records = {peer: [] for peer in peers}
     commands = {peer: workloads.command(workload, peer, data, out, options.threads, options.scale) for peer in peers}
     for _ in range(options.repeat):

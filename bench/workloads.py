@@ -9,8 +9,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
-PEERS = ("tessera", "numpy", "dask", "xarray", "numexpr", "numba", "cdo", "ncra")
-TITLES = {"tessera": "Tessera", "numpy": "NumPy", "dask": "Dask", "xarray": "xarray + Dask", "numexpr": "numexpr", "numba": "numba",
+PEERS = ("tessera", "python", "numpy", "dask", "xarray", "numexpr", "numba", "cdo", "ncra")
+TITLES = {"tessera": "Tessera", "python": "Tessera from Python", "numpy": "NumPy", "dask": "Dask", "xarray": "xarray + Dask", "numexpr": "numexpr", "numba": "numba",
           "cdo": "CDO", "ncra": "ncra"}
 
 
@@ -28,7 +28,7 @@ class Workload:
     title: str
     peers: tuple  # besides Tessera
     goals: tuple = ()
-    kind: str = "library"  # or "files", "start"
+    kind: str = "library"  # or "files", "start"; "python": Tessera is its Python package
     tolerance: float = 1e-9  # relative, between the peers' values (absolute where they are about 0)
     traffic: float = 0  # bytes that have to move to or from memory
     limit: str = ""  # "read" or "copy": the bandwidth that `traffic` is held against
@@ -38,6 +38,8 @@ class Workload:
     cold: bool = False  # nothing to warm up, or too long to run twice
     note: str = ""
 
+
+PYTHON_SHARE = 0.05  # what Python may take besides the time of the library
 
 TABLE_BYTES = 50000 * 4000 * 8
 CLIMATE_BYTES = 240 * 361 * 720 * 8
@@ -77,8 +79,20 @@ WORKLOADS = (
              traffic=400 * 500 * 500, limit="read", note="Tessera: C source; Dask: numba"),
     Workload("stack_rechunk", "its result, blocks (20, 250, 250) -> (400, 10, 10)", ("dask",), (Goal("dask", 8),)),
     Workload("overlap_corner", "map_overlap over 40 000 blocks, of which a 10 x 10 corner is looked at", ("dask",), seconds_goal=0.02, cold=True),
+    Workload("lazy_add", "Python: one lazy operation, `x + 1`", ("dask",), kind="python", seconds_goal=5e-6),
+    Workload("one_element", "Python: `x[0, 0, 0].compute()`, x in memory", ("dask",), kind="python", seconds_goal=50e-6),
+    Workload("rechunk", "Python: random 3.2 GB, chunks (20000, 200) made, rechunked to (200, 20000) and added up", ("dask",), (Goal("dask", 5),),
+             kind="python", tolerance=1e-3, cold=True),
+    Workload("rechunk_budget", "the same with a memory budget of 1 GiB", (), kind="python", tolerance=1e-3, cold=True),
+    Workload("import", "Python: `import tessera`; the others: their imports", ("numpy", "dask"), kind="start",
+             note="0.15 s beyond NumPy's import is the aim"),
     Workload("start", "start: `tessera eval '1+1'`; the others: their imports", ("numpy", "dask"), kind="start", seconds_goal=0.03),
 )
+
+
+def peers_of(workload):
+    """Who runs a workload besides Tessera: of the library's, its Python package first of all."""
+    return (("python",) if workload.kind == "library" else ()) + workload.peers
 
 
 def by_name(name):
@@ -116,11 +130,16 @@ def command(workload, peer, data, out, threads, scale):
     """The command line, and whether it times itself."""
     python = str(BUILD / "venv/bin/python3") if (BUILD / "venv/bin/python3").exists() else sys.executable
     if workload.kind == "start":
-        return {"tessera": [str(BUILD / "tessera"), "eval", "1+1"], "numpy": [python, "-c", "import numpy"],
+        own = {"start": [str(BUILD / "tessera"), "eval", "1+1"],
+               "import": ["env", f"PYTHONPATH={BUILD / 'python'}", python, "-c", "import tessera"]}
+        return {"tessera": own[workload.name], "numpy": [python, "-c", "import numpy"],
                 "dask": [python, "-c", "import dask.array"]}[peer], False
     if workload.kind == "files" and peer in ("tessera", "cdo", "ncra"):
         return file_command(workload, peer, data, out, threads), False
     flags = ["--threads", str(threads), "--scale", repr(scale)] + (["--cold"] if workload.cold else [])
+    places = ["--data", str(data), "--out", str(out)]
+    if peer == "python" or workload.kind == "python" and peer == "tessera":
+        return [python, str(ROOT / "bench/tessera_python.py"), workload.name, *places, *flags], True
     if peer == "tessera":
         return [str(BUILD / "bench/bench-tessera"), workload.name, *flags], True
-    return [python, str(ROOT / "bench/peers.py"), workload.name, peer, "--data", str(data), "--out", str(out), *flags], True
+    return [python, str(ROOT / "bench/peers.py"), workload.name, peer, *places, *flags], True
