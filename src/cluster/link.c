@@ -542,7 +542,8 @@ static void keep_fds(net_link *l, struct msghdr *m)
         for (size_t i = 0; i < n; i++) {
             int fd;
             memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-            if (l->n_fds < (int)(sizeof l->fds / sizeof l->fds[0]) && l->state == LINK_OPEN) {
+            /* The first may come in one piece with the end of the handshake. */
+            if (l->n_fds < (int)(sizeof l->fds / sizeof l->fds[0]) && (l->state == LINK_OPEN || l->state == LINK_HELLO)) {
                 l->fds[l->n_fds++] = fd;
             } else {
                 close(fd);

@@ -10,6 +10,7 @@
 #include "cluster/share.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -372,6 +373,11 @@ static tsr_status set_self(net *n)
 static void *run(void *context)
 {
     net *n = context;
+    sigset_t all;
+    /* Signals are for the threads of the program that uses the library. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
+    pthread_setname_np(pthread_self(), "tessera-net");
     /* net_open lets go of the lock when n->thread is set. */
     pthread_mutex_lock(&n->lock);
     pthread_mutex_unlock(&n->lock);

@@ -333,6 +333,22 @@ static void test_kept_beyond_the_link(void **state)
     buffer_unref(kept);
 }
 
+/* The first message leaves together with the end of the handshake, descriptor and all. */
+static void test_greeted_at_once(void **state)
+{
+    pair p = *(pair *)*state;
+    enum { N = 30, SIZE = 200000 };
+    net_link *links[N];
+    pair_open(&p);
+    p.a.greeting_bytes = SIZE;
+    for (int i = 0; i < N; i++) assert_int_equal(net_connect(p.b.n, p.a.address, &links[i]), TSR_OK);
+    assert_true(station_wait(&p.b, &p.b.messages, N));
+    assert_int_equal(station_read(&p.b, &p.b.closed), 0);
+    assert_true(net_count(p.b.n).shared_bytes_in == (uint64_t)N * SIZE);
+    for (int i = 0; i < N; i++) link_unref(links[i]);
+    pair_close(&p);
+}
+
 /* With no room left in shared memory, payloads take the socket. */
 static void test_shared_memory_full(void **state)
 {
@@ -604,6 +620,7 @@ int main(void)
         CASES(moved),
         OVER(moved, test_without_a_copy),
         OVER(moved, test_kept_beyond_the_link),
+        OVER(moved, test_greeted_at_once),
         OVER(moved, test_shared_memory_full),
         cmocka_unit_test(test_cannot_connect),
         cmocka_unit_test(test_bad_addresses),

@@ -32,7 +32,8 @@ typedef struct station {
     net_role peer_role;
     uint64_t next_number; /* TYPE_NUMBER must come in order */
     bool out_of_order, refuse_payloads, use_shared, may_fail;
-    buffer *got; /* the last payload that was placed */
+    size_t greeting_bytes; /* sent to whoever comes in */
+    buffer *got;           /* the last payload that was placed */
     size_t got_bytes, last_payload_bytes;
     const char *got_at; /* where message said it was */
     uint8_t last_head[64];
@@ -49,6 +50,12 @@ static inline void station_changed(station *s)
 static void station_opened(void *context, net_link *l, const net_peer *peer)
 {
     station *s = context;
+    if (s->greeting_bytes) {
+        char *data = calloc(1, s->greeting_bytes);
+        if (!data || link_send(l, TYPE_REPLY, NULL, 0, &(net_payload){.data = data, .bytes = s->greeting_bytes}) != TSR_OK)
+            abort();
+        free(data);
+    }
     pthread_mutex_lock(&s->lock);
     s->opened++;
     link_unref(s->link);
