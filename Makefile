@@ -6,7 +6,7 @@ DESTDIR ?=
 WERROR ?= true
 FUZZ_SECONDS ?= 600
 
-.PHONY: all demo test check conformance bench fuzz soak docs lint format coverage install clean distclean help setup
+.PHONY: all demo test check conformance bench fuzz soak docs wheel lint format coverage install clean distclean help setup
 
 all: build/build.ninja ## the program build/tessera and the library build/libtessera.so
 	@ninja -C build
@@ -24,8 +24,9 @@ test: ## everything continuous integration runs: checks, tests of library and pr
 	@tools/setup test
 	@tools/run-tests --only lint,unit,python,cli,asan,tsan,fuzz
 
-check: ## the same with clang-tidy going as deep as it can and two minutes for every fuzzer (long)
+check: ## the same with clang-tidy going as deep as it can, two minutes for every fuzzer, and the wheel (long)
 	@tools/setup test
+	@tools/setup wheel
 	@tools/run-tests --deep --fuzz-seconds 120
 
 conformance: all ## the public tests of the Python array API standard: make conformance SUITE=checkout of array-api-tests
@@ -50,6 +51,10 @@ docs: all ## the documentation as a site: build/site/index.html
 	@tools/setup test
 	@build/venv/bin/python3 tools/docs
 
+wheel: ## the Python package as a wheel that carries all libraries, into build/wheel (minutes)
+	@tools/setup wheel
+	@tools/wheel
+
 lint: ## the static checks alone
 	@tools/setup test
 	@tools/run-tests --only lint
@@ -67,11 +72,11 @@ install: all ## into PREFIX (/usr/local), below DESTDIR if that is set
 	@echo "installed into $(DESTDIR)$(PREFIX)"
 
 clean: ## removes what was built (the virtual environment stays)
-	@rm -rf build-asan build-tsan build-coverage
+	@rm -rf build-asan build-tsan build-coverage build-wheel
 	@if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name venv ! -name benchdata -exec rm -rf {} +; fi
 
 distclean: ## removes build/ and all that is in it
-	@rm -rf build build-asan build-tsan build-coverage
+	@rm -rf build build-asan build-tsan build-coverage build-wheel
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
