@@ -553,6 +553,11 @@ TSR_API tsr_array *tsr_nanmax(tsr_array *a, int n_axes, const int *axes, bool ke
 TSR_API tsr_array *tsr_nanmean(tsr_array *a, int n_axes, const int *axes, bool keepdims);
 TSR_API tsr_array *tsr_nanvar(tsr_array *a, int n_axes, const int *axes, bool keepdims, double ddof);
 TSR_API tsr_array *tsr_nanstd(tsr_array *a, int n_axes, const int *axes, bool keepdims, double ddof);
+/* A reduction over the elements where a mask holds that broadcasts to a's shape: "sum", "prod", "any", "all", "count_nonzero",
+ * "mean", "var", "std" or "nansum", "nanprod", "nanmean", "nanvar", "nanstd". ddof counts for var and std. Over no elements at
+ * all the means and variances are NaN. TSR_ERR_UNSUPPORTED for others, and for means and variances of complex numbers. */
+TSR_API tsr_array *tsr_reduce_where(const char *reduction, tsr_array *a, tsr_array *mask, int n_axes, const int *axes,
+                                    bool keepdims, double ddof);
 TSR_API tsr_array *tsr_nanargmin(tsr_array *a, int n_axes, const int *axes, bool keepdims);
 TSR_API tsr_array *tsr_nanargmax(tsr_array *a, int n_axes, const int *axes, bool keepdims);
 /* How many elements are not NaN. */
@@ -1004,6 +1009,33 @@ TSR_API tsr_variable *tsr_variable_diff(tsr_variable *v, const char *dim);
 /* Values moved by `n` positions; the places left behind become NaN. The coordinate stays. */
 TSR_API tsr_variable *tsr_variable_shift(tsr_variable *v, const char *dim, int64_t n);
 TSR_API tsr_variable *tsr_variable_concat(int n, tsr_variable *const *variables, const char *dim);
+
+/* ---- Sending expressions -------------------------------------------------------------------------------------------------- */
+
+/* How functions of block calls become bytes and functions again; the library's own need no codec. */
+typedef struct tsr_function_codec {
+    void *context;
+    /* The bytes that stand for a function; they stay the codec's, valid until it is called again or tsr_pack returns. */
+    tsr_status (*save)(void *context, const tsr_function *function, const void **bytes, size_t *size);
+    /* Fills in the function that these bytes stand for. */
+    tsr_status (*load)(void *context, tsr_session *session, const void *bytes, size_t size, tsr_function *function);
+} tsr_function_codec;
+
+/* Packs n expressions, with all that they share once, into bytes that tsr_unpack makes equal arrays from, in another process or
+ * later. Files are named by their absolute paths; arrays in memory and persisted ones go along as values. codec may be NULL.
+ * Free *out with tsr_free. TSR_ERR_UNSUPPORTED: something cannot be sent, a function without a codec or a source that is read
+ * through a callback.
+ *
+ *     void *bytes; size_t size;
+ *     if (tsr_pack(1, &z, NULL, &bytes, &size) == TSR_OK) fwrite(bytes, 1, size, file);
+ */
+TSR_API tsr_status tsr_pack(int n, tsr_array *const *arrays, const tsr_function_codec *codec, void **out, size_t *size);
+/* How many arrays were packed; -1 (with the error) if these bytes are no packed expression. */
+TSR_API int tsr_packed_count(const void *data, size_t size);
+/* The arrays again: n must be what tsr_packed_count says. The bytes may come from anywhere: what is damaged or makes no sense is
+ * refused with TSR_ERR_FORMAT; a file that has changed its shape with TSR_ERR_VALUE. */
+TSR_API tsr_status tsr_unpack(tsr_session *session, const void *data, size_t size, const tsr_function_codec *codec, int n,
+                              tsr_array **arrays);
 
 #ifdef __cplusplus
 }

@@ -264,10 +264,9 @@ class Array(Node):
         return values if dtype is None else values.astype(dtype, copy=False)
 
     def __reduce__(self):
-        # The values travel, not the expression: what it reads may not exist on the other side.
-        from ._creation import from_array
+        from . import _packing
 
-        return from_array, (np.asarray(self.compute()), self.chunks or "auto")
+        return _packing.reduce(self)
 
     def __dask_tokenize__(self):
         return "tessera.Array", id(self._s), int(ffi.cast("intptr_t", self._p))

@@ -20,6 +20,8 @@ _COMBINE = {"sum": "add", "nansum": "add", "prod": "multiply", "nanprod": "multi
             "nanmax": "fmax"}
 _UFUNCS_REDUCE = ("sum", "prod", "min", "max", "any", "all", "nansum", "nanprod", "ptp", "argmin", "argmax")
 
+_MOMENTS = {"mean", "var", "std", "nanmean", "nanvar", "nanstd"}
+
 
 def axes_of(axis):
     """axis=None, an int or a tuple as (n_axes, axes)."""
@@ -48,8 +50,12 @@ def _masked(name: str, array: Node, where, initial) -> Node:
 
 def _reduce(name, a, axis, dtype=None, out=None, keepdims=False, initial=_UNSET, where=_UNSET, ddof=None):
     a = cast(asnode(a), dtype)
+    mask = None
     if where is not _UNSET and where is not True:
-        a = _masked(name, a, where, initial)
+        if name in _MOMENTS:
+            mask = asnode(where, a._s)
+        else:
+            a = _masked(name, a, where, initial)
     if a.ndim == 0 and name in _UFUNCS_REDUCE and not isinstance(axis, tuple) and axis in (0, -1):  # NumPy lets this pass
         axis = None
     function, extra = getattr(lib, "tsr_" + name), () if ddof is None else (ddof,)
@@ -59,7 +65,12 @@ def _reduce(name, a, axis, dtype=None, out=None, keepdims=False, initial=_UNSET,
     n_axes, axes = axes_of(axis)
     if axis is not None and n_axes == 0:  # axis=(): each element by itself
         a, n_axes, axes, keepdims = make(lib.tsr_expand_dims(a._p, 1, [a.ndim]), a._s), 1, [-1], False
-    result = cast(make(function(a._p, n_axes, axes, bool(keepdims and keepdims is not _UNSET), *extra), a._s), dtype)
+    keepdims = bool(keepdims and keepdims is not _UNSET)
+    if mask is None:
+        result = make(function(a._p, n_axes, axes, keepdims, *extra), a._s)
+    else:
+        result = make(lib.tsr_reduce_where(name.encode(), a._p, mask._p, n_axes, axes, keepdims, ddof or 0), a._s)
+    result = cast(result, dtype)
     if initial is not _UNSET and initial is not None:
         result = cast(UFUNCS[_COMBINE[name]](result, initial), result.dtype)
     return deliver(result, out)
@@ -185,64 +196,64 @@ def count_nonzero(a, axis=None, *, keepdims=False):
     return _reduce("count_nonzero", a, axis, None, None, keepdims)
 
 
-def mean(a, axis=None, dtype=None, out=None, keepdims=_UNSET, *, split_every=None):
+def mean(a, axis=None, dtype=None, out=None, keepdims=_UNSET, *, where=_UNSET, split_every=None):
     """Arithmetic mean over axes.
 
     >>> import tessera as ts
     >>> ts.mean([[1.0, 2.0], [3.0, 4.0]], axis=0).compute()
     array([2., 3.])
     """
-    return _reduce("mean", a, axis, dtype, out, keepdims)
+    return _reduce("mean", a, axis, dtype, out, keepdims, where=where)
 
 
-def nanmean(a, axis=None, dtype=None, out=None, keepdims=_UNSET, *, split_every=None):
+def nanmean(a, axis=None, dtype=None, out=None, keepdims=_UNSET, *, where=_UNSET, split_every=None):
     """Arithmetic mean over axes, leaving out NaN.
 
     >>> import tessera as ts
     >>> ts.nanmean([1.0, float('nan'), 3.0]).compute()
     np.float64(2.0)
     """
-    return _reduce("nanmean", a, axis, dtype, out, keepdims)
+    return _reduce("nanmean", a, axis, dtype, out, keepdims, where=where)
 
 
-def var(a, axis=None, dtype=None, out=None, ddof=0, keepdims=_UNSET, *, correction=_UNSET, split_every=None):
+def var(a, axis=None, dtype=None, out=None, ddof=0, keepdims=_UNSET, *, where=_UNSET, correction=_UNSET, split_every=None):
     """Variance over axes; the divisor is n - ddof.
 
     >>> import tessera as ts
     >>> ts.var([1, 2, 3, 4]).compute()
     np.float64(1.25)
     """
-    return _reduce("var", a, axis, dtype, out, keepdims, ddof=ddof if correction is _UNSET else correction)
+    return _reduce("var", a, axis, dtype, out, keepdims, where=where, ddof=ddof if correction is _UNSET else correction)
 
 
-def std(a, axis=None, dtype=None, out=None, ddof=0, keepdims=_UNSET, *, correction=_UNSET, split_every=None):
+def std(a, axis=None, dtype=None, out=None, ddof=0, keepdims=_UNSET, *, where=_UNSET, correction=_UNSET, split_every=None):
     """Standard deviation over axes; the divisor is n - ddof.
 
     >>> import tessera as ts
     >>> ts.std([1, 3]).compute()
     np.float64(1.0)
     """
-    return _reduce("std", a, axis, dtype, out, keepdims, ddof=ddof if correction is _UNSET else correction)
+    return _reduce("std", a, axis, dtype, out, keepdims, where=where, ddof=ddof if correction is _UNSET else correction)
 
 
-def nanvar(a, axis=None, dtype=None, out=None, ddof=0, keepdims=_UNSET, *, correction=_UNSET, split_every=None):
+def nanvar(a, axis=None, dtype=None, out=None, ddof=0, keepdims=_UNSET, *, where=_UNSET, correction=_UNSET, split_every=None):
     """Variance over axes, leaving out NaN.
 
     >>> import tessera as ts
     >>> ts.nanvar([1.0, float('nan'), 3.0]).compute()
     np.float64(1.0)
     """
-    return _reduce("nanvar", a, axis, dtype, out, keepdims, ddof=ddof if correction is _UNSET else correction)
+    return _reduce("nanvar", a, axis, dtype, out, keepdims, where=where, ddof=ddof if correction is _UNSET else correction)
 
 
-def nanstd(a, axis=None, dtype=None, out=None, ddof=0, keepdims=_UNSET, *, correction=_UNSET, split_every=None):
+def nanstd(a, axis=None, dtype=None, out=None, ddof=0, keepdims=_UNSET, *, where=_UNSET, correction=_UNSET, split_every=None):
     """Standard deviation over axes, leaving out NaN.
 
     >>> import tessera as ts
     >>> ts.nanstd([1.0, float('nan'), 3.0]).compute()
     np.float64(1.0)
     """
-    return _reduce("nanstd", a, axis, dtype, out, keepdims, ddof=ddof if correction is _UNSET else correction)
+    return _reduce("nanstd", a, axis, dtype, out, keepdims, where=where, ddof=ddof if correction is _UNSET else correction)
 
 
 def argmin(a, axis=None, out=None, *, keepdims=False, split_every=None):

@@ -171,3 +171,38 @@ tsr_status mask_reduce(const char *name, tsr_array *a, monoid op, int n_axes, co
     node_unref(value);
     return *out ? TSR_OK : tsr_error_code();
 }
+
+/* ---- Where a mask holds ------------------------------------------------------------------------------------------------ */
+
+static tsr_array *reduce_where(const char *name, tsr_array *a, tsr_array *mask, monoid op, int n_axes, const int *axes,
+                               bool keepdims, double ddof)
+{
+    uint32_t reduced;
+    int64_t shape[TSR_MAX_NDIM];
+    int ndim = 0;
+    if (axes_check(name, a, n_axes, axes, &reduced) != TSR_OK) return NULL;
+    tsr_array *spread = tsr_broadcast_to(mask, a->ndim, a->shape), *value = NULL;
+    if (spread) value = reduce_by(way_of(a, op), name, a, spread, mask, op, n_axes, axes, ddof);
+    for (int d = 0; d < a->ndim; d++)
+        if (!(reduced >> d & 1) || keepdims) shape[ndim++] = reduced >> d & 1 ? 1 : a->shape[d];
+    tsr_array *result = value ? tsr_reshape(value, ndim, shape) : NULL; /* only lengths of 1 go */
+    return array_using(array_using(result, spread), value);
+}
+
+tsr_array *tsr_reduce_where(const char *reduction, tsr_array *a, tsr_array *mask, int n_axes, const int *axes, bool keepdims,
+                            double ddof)
+{
+    int op = 0;
+    if (!array_ready(a) || !array_ready(mask)) return NULL;
+    while (op < N_MONOIDS && strcmp(monoid_name((monoid)op), reduction) != 0) op++;
+    const way w = op < N_MONOIDS ? way_of(a, (monoid)op) : WAY_NONE;
+    if (w == WAY_NONE || w == WAY_EXTREMES || mask->dtype != TSR_BOOL) {
+        if (mask->dtype != TSR_BOOL)
+            (void)error_set(TSR_ERR_TYPE, "%s: the mask is %s, not bool", reduction, tsr_dtype_name(mask->dtype));
+        else
+            (void)error_set(TSR_ERR_UNSUPPORTED, "%s: no reduction of %s where a mask holds", reduction,
+                            tsr_dtype_name(a->dtype));
+        return NULL;
+    }
+    return reduce_where(reduction, a, mask, (monoid)op, n_axes, axes, keepdims, ddof);
+}

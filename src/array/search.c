@@ -1,6 +1,7 @@
 /* Looking up: searchsorted, digitize, isin, interp. The table that is searched is one block that every task sees; the values are
  * taken block by block. These are block functions of the library's own (array/blocks.c). */
 #include "array/build.h"
+#include "array/builtin.h"
 #include "base/mem.h"
 
 #include <inttypes.h>
@@ -91,6 +92,14 @@ static bound_fn *bound_of(tsr_dtype d)
 /* ---- searchsorted, digitize
  * ----------------------------------------------------------------------------------------------------- */
 
+/* One result for each value, and tables of one length: so the constructors make it, but not whoever sends an expression. */
+static tsr_status check_blocks(int n_inputs, const tsr_block *inputs, const tsr_block *output)
+{
+    bool fits = block_size(&inputs[0]) == block_size(output);
+    for (int i = 2; i < n_inputs; i++) fits = fits && inputs[i].shape[0] == inputs[1].shape[0];
+    return fits ? TSR_OK : tsr_fail(TSR_ERR_VALUE, "the blocks do not fit together");
+}
+
 enum { SIDE_RIGHT_BIT = 1 };
 
 static int64_t *order_of(const tsr_block *sorter, int64_t n, tsr_status *status)
@@ -114,12 +123,13 @@ static int direction_of(const tsr_block *table, bound_fn *bound)
     return up ? 1 : down ? -1 : 0;
 }
 
-static tsr_status search_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
+tsr_status search_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
 {
     bool right = (uintptr_t)context & SIDE_RIGHT_BIT;
     tsr_status status = TSR_OK;
     const tsr_block *values = &inputs[0], *table = &inputs[1];
     int64_t n = table->shape[0], *out = output->data;
+    TRY(check_blocks(n_inputs, inputs, output));
     const int64_t *order = n_inputs > 2 ? order_of(&inputs[2], n, &status) : NULL;
     bound_fn *bound = bound_of(table->dtype);
     size_t size = tsr_dtype_size(values->dtype);
@@ -129,13 +139,14 @@ static tsr_status search_block(void *context, int n_inputs, const tsr_block *inp
 }
 
 /* A falling table is searched from its end. */
-static tsr_status digitize_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
+tsr_status digitize_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
 {
     bool right = (uintptr_t)context & SIDE_RIGHT_BIT;
     const tsr_block *values = &inputs[0], *table = &inputs[1];
     int64_t n = table->shape[0], *out = output->data, *order = NULL;
     size_t size = tsr_dtype_size(values->dtype);
     bound_fn *bound = bound_of(table->dtype);
+    TRY(check_blocks(n_inputs, inputs, output));
     int direction = direction_of(table, bound);
     if (direction == 0) return tsr_fail(TSR_ERR_VALUE, "bins must be monotonically increasing or decreasing");
     if (direction < 0) {
@@ -225,11 +236,12 @@ static bool normalise(tsr_dtype dtype, const void *value, void *out)
     return true;
 }
 
-static tsr_status isin_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
+tsr_status isin_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
 {
     bool invert = (uintptr_t)context & 1;
     size_t size = tsr_dtype_size(inputs[0].dtype), n = (size_t)inputs[1].shape[0], slots = 16;
     while (slots < n * 2) slots *= 2;
+    TRY(check_blocks(n_inputs, inputs, output));
     int64_t *places = mem_alloc(slots * sizeof *places);
     char value[16], other[16];
     bool *out = output->data;
@@ -271,11 +283,6 @@ tsr_array *tsr_isin(tsr_array *x, tsr_array *test_elements, bool invert)
 
 /* ---- interp
  * ----------------------------------------------------------------------------------------------------------------------- */
-
-typedef struct interp_options {
-    double left, right, period; /* period 0: none */
-    int64_t has_left, has_right;
-} interp_options;
 
 static void free_context(void *context) { mem_free(context); }
 
@@ -326,12 +333,14 @@ static double interpolate(const knot *k, int64_t n, double x, const interp_optio
     return y;
 }
 
-static tsr_status interp_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
+tsr_status interp_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
 {
     const interp_options *o = context;
     int64_t n = inputs[1].shape[0];
     const double *x = inputs[0].data, *xp = inputs[1].data, *fp = inputs[2].data;
     double *out = output->data;
+    TRY(check_blocks(n_inputs, inputs, output));
+    if (n == 0) return tsr_fail(TSR_ERR_VALUE, "there are no places to interpolate between");
     knot *knots = mem_alloc(sizeof *knots * (size_t)(n + 2));
     if (!knots) return TSR_ERR_MEMORY;
     if (o->period != 0) {

@@ -1,6 +1,7 @@
 /* Elements chosen by conditions and by numbers: select, piecewise, choose. All are chains of `where`, which the planner makes one
  * pass. */
 #include "array/build.h"
+#include "array/builtin.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -68,10 +69,11 @@ tsr_array *tsr_piecewise(tsr_array *x, int n, tsr_array *const *conditions, int 
 /* ---- By number ------------------------------------------------------------------------------------------------------- */
 
 /* The numbers themselves, if all are in range; the context is how many choices there are. */
-static tsr_status check_numbers(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
+tsr_status check_numbers_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
 {
     int64_t n = (int64_t)(intptr_t)context, size = shape_size(output->ndim, output->shape), *to = output->data;
     const int64_t *from = inputs[0].data;
+    if (shape_size(inputs[0].ndim, inputs[0].shape) != size) return tsr_fail(TSR_ERR_VALUE, "the blocks do not fit together");
     for (int64_t i = 0; i < size; i++) {
         if (from[i] < 0 || from[i] >= n) {
             char text[120];
@@ -89,8 +91,11 @@ static tsr_array *numbers_in_range(tsr_array *a, int n, const char *mode)
     tsr_array *result = NULL, *numbers = array_cast(a, TSR_I64);
     if (!numbers) return NULL;
     if (strcmp(mode, "raise") == 0) {
-        tsr_function check = {
-            .call = check_numbers, .context = (void *)(intptr_t)n, .name = "choose", .identity = &n, .identity_bytes = sizeof n};
+        tsr_function check = {.call = check_numbers_block,
+                              .context = (void *)(intptr_t)n,
+                              .name = "choose",
+                              .identity = &n,
+                              .identity_bytes = sizeof n};
         result = tsr_map_blocks(&check, 1, &numbers, TSR_I64, NULL);
     } else if (strcmp(mode, "wrap") == 0) {
         tsr_array *count = array_full_like(a, scalar_int(n), TSR_I64);

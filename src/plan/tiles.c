@@ -3,16 +3,21 @@
  * Rules, which depend on the expression only (never on threads or memory, so that results have the same bits everywhere):
  * - borders follow the blocks of the largest operand that has blocks (files, their chunks, other stages' blocks);
  * - small blocks are joined, innermost axis first, until a tile holds about TILE_ELEMENTS elements;
- * - large blocks are split, outermost axis first, unless reading a part costs as much as the whole (compressed chunks);
+ * - large blocks are split, outermost axis first, unless reading a part costs as much as the whole (compressed chunks), or large
+ *   operands are broadcast along that axis and would be read again for every tile;
  * - a tile evaluates at most MOST_EVALUATIONS pieces that compute (of a concatenation, of a take), as each has memory of its own;
  * - a tile of a reduction covers at most KEPT_CELLS cells of the result, so that its accumulators stay in the second-level cache;
  * - stages over the same domain that read the same files use the same tiles, so that blocks kept from the first serve the second.
  */
 #include "plan/build.h"
 
+#include <string.h>
+
 enum {
     TILE_ELEMENTS = 1 << 18,     /* 2 MiB of float64 */
     MIRRORED_ELEMENTS = 1 << 15, /* a tile and its mirror image fit the second-level cache */
+    BROADCAST_BYTES = 1 << 18,
+    SHORT_PIECE = 1 << 12,
     KEPT_CELLS = 1 << 15,
     MOST_EVALUATIONS = 1 << 10,
     WANTED_TASKS = 64,        /* of a reduction: enough to balance any number of threads that is common today */
@@ -140,6 +145,47 @@ static void shrink(const axis_base *bases, int ndim, int64_t *extent, uint32_t a
         int64_t parts = (extent[d] + fit - 1) / fit;
         extent[d] = (extent[d] + parts - 1) / parts;
     }
+}
+
+/* The axes along which operands are broadcast that are too large to stay in the second-level cache while a tile of this extent
+ * is computed, as the means in x - mean(x, 0) are. */
+static uint32_t axes_of_large_broadcasts(const body *t, const int64_t *extent)
+{
+    uint32_t found = 0;
+    int64_t bytes = 0;
+    for (int i = 0; i < t->n_operands; i++) {
+        const operand *o = &t->operands[i];
+        int64_t covered = (int64_t)tsr_dtype_size(o->dtype);
+        uint32_t absent = (uint32_t)((1ull << t->ndim) - 1);
+        for (int d = 0; d < o->ndim; d++) {
+            if (o->map[d].axis < 0) continue;
+            covered *= extent[o->map[d].axis];
+            absent &= ~(1u << o->map[d].axis);
+        }
+        for (int d = 0; d < t->ndim; d++)
+            if (t->shape[d] == 1) absent &= ~(1u << d);
+        if (!absent) continue;
+        bytes += covered;
+        found |= absent;
+    }
+    return bytes > BROADCAST_BYTES ? found : 0;
+}
+
+/* Splits blocks until a tile has at most `most` elements: the outermost axes first, so that what is left lies together; but where
+ * tiles would read large broadcast operands again and again, the axes along which they vary, down to pieces of SHORT_PIECE. */
+static void split(const stage *s, const axis_base *bases, int64_t *extent, int64_t most)
+{
+    const body *t = s->body;
+    const uint32_t all = (uint32_t)((1ull << t->ndim) - 1);
+    int64_t usual[TSR_MAX_NDIM];
+    memcpy(usual, extent, sizeof usual);
+    shrink(bases, t->ndim, usual, all, most);
+    const uint32_t along = s->kind == STAGE_MAP ? axes_of_large_broadcasts(t, usual) : 0;
+    if (along) {
+        const int64_t room = most / product(t->ndim, extent, along);
+        shrink(bases, t->ndim, extent, all & ~along, room > SHORT_PIECE ? room : SHORT_PIECE);
+    }
+    shrink(bases, t->ndim, extent, all, most);
 }
 
 static bool computes(const operand *o)
@@ -313,7 +359,7 @@ tsr_status stage_choose_tiles(builder *b, stage *s, const tsr_array *domain, con
             if (extent[d] > limit[d] && !bases[d].rigid) extent[d] = limit[d];
         }
         if (s->kind == STAGE_REDUCE) shrink(bases, t->ndim, extent, kept, KEPT_CELLS);
-        shrink(bases, t->ndim, extent, all, 2 * wanted);
+        split(s, bases, extent, 2 * wanted);
         grow(t, extent, limit, kept, wanted, most_kept);
         s->tiles.ndim = t->ndim;
         for (int d = 0; d < t->ndim; d++) TRY(make_axis(b, &bases[d], t->shape[d], extent[d], &s->tiles.axes[d]));

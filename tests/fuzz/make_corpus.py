@@ -484,6 +484,17 @@ def share():
     yield "twice", pool + pool
 
 
+@corpus
+def packed():
+    """Changes to the expressions that fuzz_packed.c makes: which one, then (place, addend) each."""
+    for number in range(10):
+        yield f"whole_{number}", bytes([number])
+        for place in (8, 20, 24, 40, 64, 90):
+            yield f"changed_{number}_{place}", bytes([number, place, 0, 1])
+    yield "nothing", bytes([255])
+    yield "magic", bytes([255]) + b"TSRX0001" + bytes(8)
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     for name, make in CORPORA.items():

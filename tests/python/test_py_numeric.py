@@ -1,4 +1,6 @@
 """Looking up, counting, differences and convolutions of the package against NumPy."""
+import warnings
+
 import numpy as np
 import pytest
 
@@ -45,3 +47,26 @@ def test_errors_are_numpys(call):
     with pytest.raises(Exception) as theirs:
         call(np, B)
     assert isinstance(ours.value, (type(theirs.value), ValueError)), (ours.value, theirs.value)
+
+
+@pytest.mark.parametrize("name", ["mean", "var", "std", "nanmean", "nanvar", "nanstd"])
+@pytest.mark.parametrize("axis", [None, 0, (1, 2)], ids=str)
+def test_where(name, axis):
+    rng = np.random.default_rng(3)
+    x, mask = rng.normal(size=(7, 6, 5)), rng.random((6, 5)) > 0.4
+    x[2, 3, 1] = x[6, 0, 0] = np.nan
+    got = getattr(ts, name)(ts.from_array(x, chunks=(2, 4, 5)), axis=axis, where=mask).compute()
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        want = getattr(np, name)(x, axis=axis, where=mask)
+    np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
+def test_where_refuses():
+    x = ts.ones((3, 4))
+    with pytest.raises(TypeError, match="mask is float64"):
+        ts.mean(x, where=np.ones((3, 4)))
+    with pytest.raises(ValueError):
+        ts.mean(x, where=np.ones(3, bool))
+    assert np.isnan(ts.mean(x, where=False).compute())
+    assert ts.mean(x.astype("i4"), where=[True, False, False, True], keepdims=True).shape == (1, 1)

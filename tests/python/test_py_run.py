@@ -128,6 +128,40 @@ def test_pickle_and_copy():
     assert x.max().compute() == 6 and z.max().compute() == 7
 
 
+def pickled(x):
+    return pickle.loads(pickle.dumps(x))
+
+
+def test_pickles_hold_the_expression(tmp_path):
+    x = ts.random.default_rng(1).normal(size=(3000, 2000), chunks=500)
+    z = (x - x.mean(axis=0)) / x.std(axis=0)
+    assert len(pickle.dumps(z)) < 4000  # 48 MB of values
+    assert (pickled(z)[:5] == z[:5]).all() and pickled(z).chunks == z.chunks
+    np.save(tmp_path / "a.npy", np.arange(20.0))
+    y = ts.open_array(tmp_path / "a.npy") * 2
+    assert (pickled(y) == np.arange(20.0) * 2).all()
+    with ts.Session() as other, other:
+        assert pickled(y).sum().compute() == 380
+
+
+def test_pickles_hold_values_where_they_must():
+    values = np.arange(12.0).reshape(3, 4)
+    x = ts.from_array(values, chunks=2)
+    np.testing.assert_array_equal(pickled(x.persist() + 1), values + 1)
+    np.testing.assert_array_equal(pickled(x.map_blocks(lambda b: b * 3)), values * 3)
+    np.testing.assert_array_equal(pickled(ts.searchsorted(values[0], x)), np.searchsorted(values[0], values))
+    np.testing.assert_array_equal(pickled(x[x > 4]), values[values > 4])
+
+
+def test_damaged_pickles_are_refused():
+    from tessera._packing import pack, unpack
+
+    data = pack(ts.ones((3, 4)).sum())
+    for bad in (b"", data[:30], data[:20], b"x" * 100):
+        with pytest.raises((ValueError, OSError)):
+            unpack(bad)
+
+
 def test_dlpack():
     np.testing.assert_array_equal(np.from_dlpack(ts.arange(3.0)), np.arange(3.0))
 
