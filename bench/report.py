@@ -136,8 +136,22 @@ def environment(python):
 NOTES = pathlib.Path(__file__).resolve().parent / "notes.md"  # what profiling found, written by hand
 
 
+def fewer(options, results):
+    """Which medians are of fewer repetitions than the introduction says."""
+    found = {}
+    for result in results:
+        for peer, records in result["records"].items():
+            if good(records) and len(records) != options.repeat:
+                found.setdefault(len(records), {}).setdefault(result["name"], []).append(peer)
+    parts = []
+    for n, names in sorted(found.items()):
+        rows = [name if len(peers) > 1 else f"{name} ({peers[0]})" for name, peers in names.items()]
+        parts.append(f"of {n}: {', '.join(rows)}")
+    return f"Medians of another number of repetitions: {'; '.join(parts)}.\n" if parts else ""
+
+
 def markdown(options, results, machine, about):
-    lines = [INTRODUCTION.format(repeat=options.repeat, threads=options.threads)]
+    lines = [INTRODUCTION.format(repeat=options.repeat, threads=options.threads), fewer(options, results)]
     if options.scale != 1.0:
         lines.append(f"**A trial on {options.scale:g} of the data.**\n")
     lines += ["| workload | Tessera | others (times slower) | goals | of the machine's limit | peak memory: Tessera / others |",
@@ -159,7 +173,7 @@ def markdown(options, results, machine, about):
         lines += ["", "Other work on the machine took more than a tenth of it (median share) during: " + ", ".join(noisy) + "."]
     notes = [f"- {w.title}: {w.note}." for w in options.chosen if w.note]
     lines += ["", "## The machine's limits", "",
-              f"Measured in the same run with {options.threads} threads on {1.6 * min(1, options.scale):.1f} GB (`bench/limits.c`): reading "
+              f"Measured before and after with {options.threads} threads on {1.6 * min(1, options.scale):.1f} GB (`bench/limits.c`): reading "
               f"{machine['read'] / 1e9:.1f} GB/s, copying {machine['copy'] / 1e9:.1f} GB/s (bytes read plus bytes written). A share of the "
               "limit is the traffic that the workload cannot avoid, divided by its time and by that bandwidth.", "", *notes,
               "", NOTES.read_text().rstrip(), "", "## Made with", "", "| | |", "| --- | --- |"]

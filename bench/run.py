@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Measures Tessera beside its peers and writes docs/performance.md:
 
-    python3 bench/run.py [--only NAME,...] [--repeat 5] [--threads 2] [--scale 1.0] [--report FILE]
+    python3 bench/run.py [--only NAME,...] [--repeat 5] [--threads 2] [--scale 1.0] [--report FILE] [--merge]
 
 Every repetition is a process of its own, and the peers take turns, so that a noisy minute falls on all of them. Results go to
-build/bench/results/NAME.json; the report is made from the results of this run. --scale below 1 tries the harness on less data
+build/bench/results/NAME.json; the report is made from the results of this run (with --merge, of earlier ones, too). --scale below 1 tries the harness on less data
 and writes its report to build/bench/ instead.
 """
 import argparse
@@ -101,6 +101,21 @@ def limits(options):
     return json.loads(done.stdout)
 
 
+def merged(results, found, options):
+    """The results of this run and those that earlier ones have left, in the order of the workloads; the limits of all of them."""
+    by_name = {result["name"]: result for result in results}
+    for workload in workloads.WORKLOADS:
+        path = RESULTS / f"{workload.name}.json"
+        if workload.name in by_name or not path.exists():
+            continue
+        earlier = json.loads(path.read_text())
+        if earlier["scale"] == options.scale:
+            by_name[workload.name] = earlier
+    options.chosen = [w for w in workloads.WORKLOADS if w.name in by_name]
+    path = RESULTS / "limits.json"
+    return [by_name[w.name] for w in options.chosen], found + (json.loads(path.read_text()) if path.exists() else [])
+
+
 def parse_arguments():
     parser = argparse.ArgumentParser(description="measures Tessera beside its peers")
     parser.add_argument("--only", default="", help="workloads, separated by commas: " + ", ".join(w.name for w in workloads.WORKLOADS))
@@ -108,6 +123,7 @@ def parse_arguments():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--report", type=pathlib.Path)
+    parser.add_argument("--merge", action="store_true", help="the report has the results of earlier runs, too, where this one has none")
     options = parser.parse_args()
     names = [n for n in options.only.split(",") if n]
     for name in names:
@@ -139,6 +155,8 @@ def main():
         results.append(result)
         print(report.one_line(workload, result), flush=True)
     found.append(limits(options))
+    if options.merge:
+        results, found = merged(results, found, options)
     machine = {key: max(f[key] for f in found) for key in ("read", "copy")}
     (RESULTS / "limits.json").write_text(json.dumps(found, indent=1))
     text = report.markdown(options, results, machine, report.environment(PYTHON))
