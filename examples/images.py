@@ -1,9 +1,9 @@
 """A stack of images: lazy reading, averages along each axis, and a window around the bright spot of every image.
 
-    python3 examples/images.py 'frames/*.png' [OUTDIR] [c|python]
+    python3 examples/images.py 'frames/*.png' [OUTDIR] [c|numba|python]
 
 Each image is one file: PNG, JPEG, TIFF or .npy. The function that finds the spot is a user's own, called block by block: C source (examples/centroid.c),
-compiled once and run on all cores, or Python.
+compiled once and run on all cores, the same compiled by Numba, or Python.
 """
 import pathlib
 import sys
@@ -29,6 +29,23 @@ def recentre(block, rows, columns):
     return result
 
 
+def recentre_images(images, out):
+    """The same in loops, as Numba likes them; the window's lengths are those of what is filled."""
+    rows, columns = out.shape[1], out.shape[2]
+    for frame in range(images.shape[0]):
+        total = row = column = 0.0
+        for i in range(images.shape[1]):
+            for j in range(images.shape[2]):
+                value = float(images[frame, i, j])
+                total += value
+                row += value * i
+                column += value * j
+        total = max(total, 1.0)
+        top = min(max(int(row / total) - rows // 2, 0), images.shape[1] - rows)
+        left = min(max(int(column / total) - columns // 2, 0), images.shape[2] - columns)
+        out[frame] = images[frame, top:top + rows, left:left + columns]
+
+
 def main(pattern, out=".", language="c"):
     stack = ts.image.imread(pattern)
     print(stack)
@@ -37,8 +54,11 @@ def main(pattern, out=".", language="c"):
     if language == "python":
         centred = ts.map_blocks(recentre, images, rows, columns, dtype=stack.dtype, chunks=(1, rows, columns))
     else:
-        source = pathlib.Path(__file__).with_name("centroid.c")
-        centred = ts.map_blocks(ts.c_function(file=source, symbol="recentre"), images, dtype=stack.dtype, chunks=(1, rows, columns))
+        if language == "numba":
+            function = ts.numba_function(f"{stack.dtype}[:,:,:], {stack.dtype}[:,:,:]", recentre_images)
+        else:
+            function = ts.c_function(file=pathlib.Path(__file__).with_name("centroid.c"), symbol="recentre")
+        centred = ts.map_blocks(function, images, dtype=stack.dtype, chunks=(1, rows, columns))
     centred = centred.persist()
     front, side, top = ts.compute(*(centred.max(axis=axis) for axis in range(3)))
     print("projections:", front.shape, side.shape, top.shape)

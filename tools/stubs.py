@@ -27,7 +27,7 @@ RETURNS = {
     **dict.fromkeys(("ndim", "size"), "int"), **dict.fromkeys(("shape", "broadcast_shapes"), "tuple[int, ...]"),
     **dict.fromkeys(("gradient", "apply_gufunc", "atleast_1d", "atleast_2d", "atleast_3d", "average", "unique", "histogramdd", "item"), "Any"),
     **dict.fromkeys(("unique_all", "unique_counts", "unique_inverse", "compute"), TUPLE),
-    "histogram": "tuple[Array, Array | npt.NDArray[Any]]", "histogram2d": TUPLE, "histogram_bin_edges": "npt.NDArray[Any]",
+    "histogram": "tuple[Array, Array | npt.NDArray[Any]]", "histogram2d": TUPLE, "histogramdd": TUPLE, "histogram_bin_edges": "npt.NDArray[Any]",
     "result_type": "np.dtype[Any]",
 }
 METHODS = {"compute": "Any", "item": "Any", "visualize": "Any", "__iter__": "Iterator[Array]", "__array__": "npt.NDArray[Any]", "__divmod__": TUPLE,

@@ -19,9 +19,9 @@ globals().update(UFUNCS)
 
 # Loaded when first asked for, so that importing the package is quick: modules, and names from modules.
 _MODULES = {"random": "random", "image": "image", "array_api": "array_api", "config": "_config"}
-_LATER = {**dict.fromkeys(("apply_along_axis", "apply_gufunc", "blockwise", "fromfunction", "map_blocks", "map_overlap", "overlap",
+_LATER = {**dict.fromkeys(("apply_along_axis", "apply_gufunc", "blockwise", "from_delayed", "from_map", "fromfunction", "map_blocks", "map_overlap", "overlap",
                            "trim_overlap"), "_blocks"),
-          **dict.fromkeys(("coarsen", "reduction", "sliding_window_view"), "_windows"), "c_function": "_compiled",
+          **dict.fromkeys(("coarsen", "reduction", "sliding_window_view"), "_windows"), "c_function": "_compiled", "numba_function": "_numba",
           **dict.fromkeys(("Dataset", "Variable", "open_array", "open_dataset"), "_dataset"),
           "ProgressBar": "_progress", "Profiler": "_profile", "explain": "_show", "visualize": "_show", "save": "_store", "store": "_store"}
 

@@ -44,7 +44,8 @@ class Call:
         if isinstance(function, ffi.CData):  # a C function
             self.struct.call = ffi.cast("tsr_block_function", function)
         elif hasattr(function, "address"):  # numba's @cfunc
-            self.struct.call = ffi.cast("tsr_block_function", function.address)
+            self._handle = hold(function)  # its code lives as long as the object
+            self.struct.call, self.struct.context, self.struct.release = ffi.cast("tsr_block_function", function.address), self._handle, lib.glue_drop
         else:
             self._handle = hold(BlockFunction(function, arguments, options, session.handle(), _wants(function)))
             self.struct.call, self.struct.context, self.struct.release = lib.glue_block, self._handle, lib.glue_drop
@@ -100,7 +101,7 @@ def map_blocks(func, *args, name=None, token=None, dtype=None, chunks=None, drop
 
     Parameters
     ----------
-    func : callable, `tessera.c_function`, C function of type tsr_block_function (cffi), or numba @cfunc of that signature
+    func : callable, `tessera.c_function`, `tessera.numba_function`, C function of type tsr_block_function (cffi), or numba @cfunc of that signature
         Gets NumPy arrays, one block of each array in `args`, and gives one of the result. With parameters `block_id` or `block_info` it
         is told which, as in Dask. Python functions run one at a time; C functions on all threads.
     *args, **kwargs
@@ -152,6 +153,57 @@ def _from_blocks(func, arguments, options, dtype, chunks):
     call = Call(func, arguments, options, session)
     structs, lists = _chunk_structs([tuple(map(int, item)) for item in items])
     return call.make(lib.tsr_from_blocks(session.handle(), call.struct, dtype_code(dtype), len(items), structs), session)
+
+
+def from_delayed(value, shape, dtype=None, meta=None, name=None):
+    """An array of one block that a function makes when it is computed.
+
+    Parameters
+    ----------
+    value : callable without arguments, or an object with a method `compute` (as Dask's delayed ones)
+        Gives an array of this shape and dtype.
+    shape : tuple of int
+    dtype : dtype
+        Or that of `meta`.
+
+    >>> import numpy as np, tessera as ts
+    >>> x = ts.from_delayed(lambda: np.arange(3.0), (3,), float)
+    >>> ts.concatenate([x, x + 3]).compute()
+    array([0., 1., 2., 3., 4., 5.])
+    """
+    load = value if callable(value) and not hasattr(value, "compute") else value.compute
+    dtype = np.asarray(meta).dtype if dtype is None and meta is not None else dtype
+    return _from_blocks(lambda: load(), (), {}, dtype, tuple((int(n),) for n in ((shape,) if np.ndim(shape) == 0 else shape)))
+
+
+def from_map(func, *iterables, shape, dtype, axis=0, args=(), **kwargs):
+    """An array of blocks that a function makes, each from an element of every iterable, joined along an axis.
+
+    Parameters
+    ----------
+    func : callable
+        func(*elements, *args, **kwargs) gives an array of this shape and dtype. Called once for each block, when it is needed.
+    *iterables
+        As many elements each as there are blocks: file names, times ...
+    shape : tuple of int
+        Of every block.
+
+    >>> import numpy as np, tessera as ts
+    >>> ts.from_map(lambda i: np.full((2, 3), i), [5, 7], shape=(2, 3), dtype=int).compute()[:, 0]
+    array([5, 5, 7, 7])
+    """
+    items = list(zip(*iterables, strict=True))
+    if not items:
+        raise ValueError("from_map: no blocks")
+    shape = (int(shape),) if np.ndim(shape) == 0 else tuple(map(int, shape))
+    if not -len(shape) <= axis < len(shape):
+        raise np.exceptions.AxisError(axis, len(shape))
+    axis %= len(shape)
+
+    def make_block(block_id):
+        return func(*items[block_id[axis]], *args, **kwargs)
+
+    return _from_blocks(make_block, (), {}, dtype, tuple((n,) * len(items) if d == axis else (n,) for d, n in enumerate(shape)))
 
 
 def fromfunction(function, /, shape, *, dtype=float, like=None, chunks="auto", **kwargs):

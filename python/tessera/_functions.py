@@ -13,7 +13,7 @@ from ._manipulation import (append, array_split, atleast_1d, atleast_2d, atleast
                             squeeze, stack, swapaxes, take, tile, transpose, tril, triu, unstack, vsplit, vstack)
 from ._numeric import (bincount, convolve, corrcoef, correlate, cov, digitize, ediff1d, gradient, interp, searchsorted, unwrap)
 from ._products import dot, einsum, inner, kron, matmul, outer, tensordot, trace, vdot, vecdot
-from ._reductions import (all, any, argmax, argmin, average, count_nonzero, cumprod, cumsum, histogram, histogram_bin_edges, max, mean,
+from ._reductions import (all, any, argmax, argmin, average, count_nonzero, cumprod, cumsum, histogram, histogram2d, histogram_bin_edges, histogramdd, max, mean,
                           median, min, nanargmax, nanargmin, nancumprod, nancumsum, nanmax, nanmean, nanmedian, nanmin, nanpercentile,
                           nanprod, nanquantile, nanstd, nansum, nanvar, percentile, prod, ptp, quantile, std, sum, var)
 from ._elementwise import deliver

@@ -4,6 +4,7 @@
 """
 from __future__ import annotations
 
+import builtins
 import operator
 
 import numpy as np
@@ -515,3 +516,53 @@ def histogram(a, bins=10, range=None, density=None, weights=None):
     lib.tsr_histogram_edges(made, ffi.from_buffer("double[]", edges))
     del kept
     return counts, edges
+
+
+def histogramdd(sample, bins=10, range=None, density=None, weights=None):
+    """Counts of points by bin in several dimensions, lazily, and the edges along each, NumPy arrays. Where a dimension has neither
+    edges nor a range, its least and greatest coordinates are computed first.
+
+    >>> import tessera as ts
+    >>> counts, edges = ts.histogramdd(([0, 1, 2], [0, 0, 3]), bins=(2, 3), range=((0, 2), (0, 3)))
+    >>> counts.compute().tolist(), edges[1]
+    ([[1.0, 0.0, 0.0], [1.0, 0.0, 1.0]], array([0., 1., 2., 3.]))
+    """
+    if isinstance(sample, (list, tuple)):
+        samples = [asnode(s) for s in sample]
+    else:
+        points = asnode(sample)
+        if points.ndim != 2:
+            raise ValueError("the sample must be an (n, d) array, or a sequence of d arrays")
+        samples = [points[:, d] for d in builtins.range(points.shape[1])]
+    n = len(samples)
+    if not hasattr(bins, "__len__"):
+        bins = [bins] * n
+    if len(bins) != n:
+        raise ValueError("The dimension of bins must be equal to the dimension of the sample x.")
+    if range is not None and len(range) != n:
+        raise ValueError("range argument must have one entry per dimension")
+    parts = [_bins(s, b, r) for s, b, r in zip(samples, bins, [None] * n if range is None else range)]
+    structs = ffi.new("tsr_bins[]", n)
+    edges = []
+    for d, (made, _) in enumerate(parts):
+        structs[d] = made[0]
+        edges.append(np.empty(made.n + 1))
+        lib.tsr_histogram_edges(made, ffi.from_buffer("double[]", edges[-1]))
+    session = samples[0]._s
+    weights = None if weights is None else asnode(weights, session)
+    counts = make(lib.tsr_histogramdd(n, [s._p for s in samples], structs, ffi.NULL if weights is None else weights._p, bool(density)), session)
+    return counts, tuple(edges)
+
+
+def histogram2d(x, y, bins=10, range=None, density=None, weights=None):
+    """Counts of points (x, y) by bin, lazily, and the edges along x and along y, NumPy arrays.
+
+    >>> import tessera as ts
+    >>> counts, x_edges, y_edges = ts.histogram2d([0, 1, 2], [0, 0, 3], bins=2, range=((0, 2), (0, 4)))
+    >>> counts.compute().tolist()
+    [[1.0, 0.0], [1.0, 1.0]]
+    """
+    if hasattr(bins, "__len__") and len(bins) not in (1, 2):  # the edges of both
+        bins = [bins, bins]
+    counts, edges = histogramdd((x, y), bins, range, density, weights)
+    return counts, *edges

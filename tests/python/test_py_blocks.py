@@ -1,4 +1,5 @@
 """The Python package: functions of blocks, and arrays read from other libraries' objects."""
+import gc
 import threading
 import traceback
 
@@ -197,3 +198,68 @@ def test_windows_and_coarsening(x):
 def test_reductions_by_functions(x):
     same(ts.reduction(x, np.sum, np.sum, axis=0, dtype=float), VALUES.sum(axis=0))
     same(ts.reduction(x, lambda b, axis, keepdims: np.max(b, axis=axis, keepdims=keepdims), np.max, dtype=float, keepdims=True), VALUES.max(keepdims=True))
+
+
+def test_numba_functions():
+    pytest.importorskip("numba")
+
+    @ts.numba_function("float64[:,:], float64[:,:]")
+    def centred(x, out):
+        for i in range(x.shape[0]):
+            out[i] = x[i] - x[i].mean()
+
+    values = np.random.default_rng(5).normal(size=(40, 30))
+    y = ts.map_blocks(centred, ts.from_array(values, chunks=(7, 30)), dtype=float)
+    np.testing.assert_allclose(y.compute(), values - values.mean(axis=1, keepdims=True), rtol=1e-12, atol=1e-14)
+    del centred
+    gc.collect()
+    assert abs(y.sum().compute()) < 1e-9  # the compiled code lives as long as the array
+
+
+def test_numba_functions_fail_clearly():
+    pytest.importorskip("numba")
+    add = ts.numba_function("uint8[:], int64[:], float64[:]")(_add)
+    a, b = np.arange(10, dtype=np.uint8), np.arange(10) * 3
+    np.testing.assert_array_equal(ts.map_blocks(add, ts.from_array(a, chunks=4), ts.from_array(b, chunks=4), dtype=float).compute(), a + 2.0 * b)
+    with pytest.raises(TypeError, match="_add"):  # other types than were promised
+        ts.map_blocks(add, ts.from_array(b, chunks=4), ts.from_array(b, chunks=4), dtype=float).compute()
+    with pytest.raises(ValueError, match="_fails"):
+        ts.map_blocks(ts.numba_function("int64[:], int64[:]", _fails), ts.from_array(b), dtype=int).compute()
+    with pytest.raises(TypeError, match="arrays of one dimension"):
+        ts.numba_function("float64, float64[:]", _add)
+
+
+def _add(a, b, out):
+    for i in range(out.shape[0]):
+        out[i] = a[i] + 2.0 * b[i]
+
+
+def _fails(x, out):
+    if x.shape[0] > 0:
+        raise ValueError("no")
+    out[:] = x
+
+
+def test_from_delayed_and_from_map():
+    class Delayed:
+        def compute(self):
+            return np.arange(6.0).reshape(2, 3)
+
+    x = ts.from_delayed(Delayed(), (2, 3), float)
+    np.testing.assert_array_equal(ts.concatenate([x, ts.from_delayed(lambda: np.ones((1, 3)), (1, 3), meta=np.empty((0, 0)))]).compute(),
+                                  [[0, 1, 2], [3, 4, 5], [1, 1, 1]])
+    called = []
+
+    def load(name, scale, offset=0):
+        called.append(name)
+        return np.full((2, 3), scale * 10 + offset)
+
+    y = ts.from_map(load, "abc", [1, 2, 3], shape=(2, 3), dtype=int, axis=1, offset=5)
+    assert y.shape == (2, 9) and y.chunks == ((2,), (3, 3, 3)) and not called
+    np.testing.assert_array_equal(y[0, ::3].compute(), [15, 25, 35])
+    called.clear()
+    assert y[:, 4].sum().compute() == 50 and called == ["b"]
+    with pytest.raises(ValueError, match="shape"):
+        ts.from_map(load, "ab", [1, 2], shape=(2, 4), dtype=int).compute()
+    with pytest.raises(ValueError):
+        ts.from_map(load, "ab", [1], shape=(2, 3), dtype=int)

@@ -29,8 +29,10 @@ def test_normals():
     assert len(lines) == 2 and lines[0].split("mean ")[1][:8] == lines[1].split("mean ")[1][:8] and "10.00" in lines[0]
 
 
-@pytest.mark.parametrize("language", ["c", "python"])
+@pytest.mark.parametrize("language", ["c", "numba", "python"])
 def test_images(tmp_path, language):
+    if language == "numba":
+        pytest.importorskip("numba")
     rng = np.random.default_rng(1)
     for i in range(6):
         image = np.zeros((40, 50), "u1")

@@ -70,3 +70,27 @@ def test_where_refuses():
         ts.mean(x, where=np.ones(3, bool))
     assert np.isnan(ts.mean(x, where=False).compute())
     assert ts.mean(x.astype("i4"), where=[True, False, False, True], keepdims=True).shape == (1, 1)
+
+
+@pytest.mark.parametrize("kwargs", [{"bins": (3, 4), "range": ((-2, 2), (-1, 3))}, {"bins": 5}, {"bins": ([-2, 0, 3], [-1.0, 0, 1, 2]), "density": True}], ids=str)
+def test_histograms_of_several_dimensions(kwargs):
+    rng = np.random.default_rng(4)
+    x, y, w = rng.normal(size=(3, 500))
+    lazy = [ts.from_array(v, chunks=70) for v in (x, y, w)]
+    for weights, lazy_weights in ((None, None), (w, lazy[2])):
+        want, wx, wy = np.histogram2d(x, y, weights=weights, **kwargs)
+        got, gx, gy = ts.histogram2d(*lazy[:2], weights=lazy_weights, **kwargs)
+        np.testing.assert_allclose(got.compute(), want, rtol=1e-12, atol=1e-12)
+        np.testing.assert_array_equal(gx, wx)
+        np.testing.assert_array_equal(gy, wy)
+    want, _ = np.histogramdd(np.stack([x, y], 1), **kwargs)
+    np.testing.assert_allclose(ts.histogramdd(ts.from_array(np.stack([x, y], 1), chunks=(90, 2)), **kwargs)[0].compute(), want, rtol=1e-12)
+
+
+def test_histogram2d_refuses():
+    with pytest.raises(ValueError, match="dimension of bins"):
+        ts.histogramdd(np.zeros((5, 3)), bins=(2, 2))
+    with pytest.raises(ValueError, match="one entry per dimension"):
+        ts.histogramdd(np.zeros((5, 3)), range=((0, 1),))
+    with pytest.raises(ValueError, match="monotonically"):
+        ts.histogram2d([1.0], [2.0], bins=([2, 1, 0], [0, 1]))
