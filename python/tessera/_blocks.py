@@ -374,11 +374,12 @@ def apply_gufunc(func, signature, *args, axes=None, axis=None, keepdims=False, o
     func : callable
         The function; core dimensions are the last ones of its arguments and its result.
     signature : str
-        Such as "(i,j),(j)->(i)"; one output.
+        Such as "(i,j),(j)->(i)". For several outputs, "(i)->(),()", the function gives a tuple, and the result is one: the function is
+        called once for each block if they are computed together.
     axis : int, optional
         The axis of the one core dimension. Default: the last.
-    output_dtypes : dtype
-        Of the result.
+    output_dtypes : dtype, or a list of them
+        Of the result; one for each output.
     output_sizes : dict, optional
         Lengths of core dimensions that only the output has.
     vectorize : bool
@@ -391,8 +392,6 @@ def apply_gufunc(func, signature, *args, axes=None, axis=None, keepdims=False, o
     array([2, 5])
     """
     inputs, outputs = _parse_signature(signature)
-    if len(outputs) != 1:
-        raise NotImplementedError(f"apply_gufunc: {len(outputs)} outputs; only one is possible, stack the others")
     if axes is not None or keepdims:
         raise NotImplementedError("apply_gufunc: use axis=, or move the axes before")
     if len(inputs) != len(args):
@@ -415,11 +414,42 @@ def apply_gufunc(func, signature, *args, axes=None, axis=None, keepdims=False, o
         whole = node.rechunk({n + i: -1 for i in range(len(core))}) if core else node
         pieces += [whole, (*range(loop - n, loop), *core)]
         sizes.update(zip(core, node.shape[n:]))
+    if len(outputs) != 1:
+        return _several_outputs(func, outputs, pieces, loop, sizes, output_dtypes, kwargs)
     fresh = {c: sizes[c] for c in outputs[0] if not any(c in core for core in inputs)}
     dtype = output_dtypes[0] if isinstance(output_dtypes, (list, tuple)) else output_dtypes
     if dtype is None and meta is None:
         raise ValueError("apply_gufunc: output_dtypes is needed")
     return blockwise(func, (*range(loop), *outputs[0]), *pieces, dtype=dtype, meta=meta, new_axes=fresh, **kwargs)
+
+
+def _several_outputs(func, outputs, pieces, loop, sizes, dtypes, options) -> tuple:
+    """One call for each block gives the bytes of all outputs side by side; each output is a part of them."""
+    if not isinstance(dtypes, (list, tuple)) or len(dtypes) != len(outputs):
+        raise ValueError(f"apply_gufunc: output_dtypes needs a dtype for each of the {len(outputs)} outputs")
+    dtypes = [np.dtype(dtype) for dtype in dtypes]
+    shapes = [tuple(int(sizes[c]) for c in core) for core in outputs]
+    ends = np.cumsum([dtype.itemsize * int(np.prod(shape)) for dtype, shape in zip(dtypes, shapes)]).tolist()
+
+    def together(*blocks):
+        results = func(*blocks, **options)
+        if not isinstance(results, tuple) or len(results) != len(outputs):
+            raise ValueError(f"the function gives {len(results) if isinstance(results, tuple) else 1} results, the signature {len(outputs)}")
+        parts = []
+        for result, dtype, shape in zip(results, dtypes, shapes):
+            result = np.asarray(result, dtype)
+            around = result.shape[:result.ndim - len(shape)]
+            parts.append(np.ascontiguousarray(result).reshape(*around, int(np.prod(shape))).view(np.uint8))
+        return np.concatenate(parts, axis=-1)
+
+    def part_of(dtype, shape, first, last):
+        return lambda block: np.ascontiguousarray(block[..., first:last]).view(dtype).reshape(block.shape[:-1] + shape)
+
+    label = "bytes of all outputs"
+    everything = blockwise(together, (*range(loop), label), *pieces, dtype=np.uint8, new_axes={label: ends[-1]})
+    return tuple(blockwise(part_of(dtype, shape, first, last), (*range(loop), *core), everything, (*range(loop), label), dtype=dtype,
+                           new_axes=dict(zip(core, shape)))
+                 for core, shape, dtype, first, last in zip(outputs, shapes, dtypes, [0, *ends], ends))
 
 
 def apply_along_axis(func1d, axis, arr, *args, dtype=None, shape=None, **kwargs):

@@ -263,3 +263,29 @@ def test_from_delayed_and_from_map():
         ts.from_map(load, "ab", [1, 2], shape=(2, 4), dtype=int).compute()
     with pytest.raises(ValueError):
         ts.from_map(load, "ab", [1], shape=(2, 3), dtype=int)
+
+
+def test_gufuncs_with_several_outputs():
+    calls = []
+
+    def both(a, b):
+        calls.append(a.shape)
+        return (a * b).sum(axis=-1), np.argmax(a, axis=-1).astype("i4"), a[..., :2] > 0
+
+    rng = np.random.default_rng(6)
+    a, b = rng.normal(size=(6, 5, 4)), rng.normal(size=4)
+    lazy = ts.from_array(a, chunks=(2, 5, 3))
+    out = ts.apply_gufunc(both, "(i),(i)->(),(),(j)", lazy, b, output_dtypes=[float, "i4", bool], output_sizes={"j": 2})
+    assert [o.shape for o in out] == [(6, 5), (6, 5), (6, 5, 2)] and [str(o.dtype) for o in out] == ["float64", "int32", "bool"]
+    got = ts.compute(*out)
+    calls_made = len(calls)
+    for one, want in zip(got, both(a, b)):
+        np.testing.assert_array_equal(one, want)
+    assert calls_made == 3  # once for each block
+    with pytest.raises(ValueError, match="dtype for each"):
+        ts.apply_gufunc(both, "(i),(i)->(),()", lazy, b, output_dtypes=float)
+    two = ts.apply_gufunc(both, "(i),(i)->(),()", lazy, b, output_dtypes=[float, float])
+    with pytest.raises(ValueError, match="3 results, the signature 2"):
+        two[0].compute()
+    least, most = ts.apply_gufunc(lambda x: (x.min(), x.max()), "(i)->(),()", ts.arange(5), output_dtypes=[int, float])
+    assert (int(least), float(most)) == (0, 4.0) and least.shape == ()
