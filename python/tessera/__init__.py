@@ -5,6 +5,9 @@
 >>> float((x - x.mean()).max().compute())
 499999.5
 """
+from numpy import (broadcast_shapes, can_cast, diag_indices, isdtype, isscalar, issubdtype, ix_, min_scalar_type,  # of types and shapes
+                   promote_types)
+
 from ._array import Array
 from ._elementwise import UFUNCS, Ufunc
 from ._lib import VERSION as __version__

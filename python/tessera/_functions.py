@@ -12,7 +12,7 @@ from ._manipulation import (append, array_split, atleast_1d, atleast_2d, atleast
                             matrix_transpose, moveaxis, pad, permute_dims, ravel, repeat, reshape, roll, rollaxis, rot90, row_stack, split,
                             squeeze, stack, swapaxes, take, tile, transpose, tril, triu, unstack, vsplit, vstack)
 from ._numeric import (bincount, convolve, corrcoef, correlate, cov, digitize, ediff1d, gradient, interp, searchsorted, unwrap)
-from ._products import dot, einsum, inner, kron, matmul, outer, tensordot, trace, vdot, vecdot
+from ._products import dot, einsum, inner, kron, matmul, matvec, outer, tensordot, trace, vdot, vecdot, vecmat
 from ._reductions import (all, any, argmax, argmin, average, count_nonzero, cumprod, cumsum, histogram, histogram2d, histogram_bin_edges, histogramdd, max, mean,
                           median, min, nanargmax, nanargmin, nancumprod, nancumsum, nanmax, nanmean, nanmedian, nanmin, nanpercentile,
                           nanprod, nanquantile, nanstd, nansum, nanvar, percentile, prod, ptp, quantile, std, sum, var)
@@ -252,6 +252,21 @@ def array_equal(a1, a2, equal_nan=False):
     if equal_nan and a1.dtype.kind in "fc" and a2.dtype.kind in "fc":
         same = same | ((a1 != a1) & (a2 != a2))
     return bool(all(same))
+
+
+def array_equiv(a1, a2):
+    """Whether two arrays have equal elements once they are broadcast together; computes.
+
+    >>> import tessera as ts
+    >>> ts.array_equiv([1, 2], [[1, 2], [1, 2]])
+    True
+    """
+    a1, a2 = asnode(a1), asnode(a2)
+    try:
+        np.broadcast_shapes(a1.shape, a2.shape)
+    except ValueError:
+        return False
+    return bool(all(a1 == a2))
 
 
 _HELPERS = {"Node", "asnode", "common", "make", "deliver"}

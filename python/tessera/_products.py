@@ -79,6 +79,27 @@ def vecdot(x1, x2, /, axis=-1, out=None):
     return deliver(make(lib.tsr_vecdot(x1._p, x2._p, operator.index(axis)), x1._s), out)
 
 
+def matvec(x1, x2, /, out=None):
+    """Products of matrices (the last two axes of x1) and vectors (the last axis of x2); the other axes broadcast.
+
+    >>> import tessera as ts
+    >>> ts.matvec([[1, 2], [3, 4]], [1, 1]).compute()
+    array([3, 7])
+    """
+    return deliver(einsum("...ij,...j->...i", x1, x2), out)
+
+
+def vecmat(x1, x2, /, out=None):
+    """Products of vectors (the last axis of x1, conjugated) and matrices (the last two axes of x2); the other axes broadcast.
+
+    >>> import tessera as ts
+    >>> ts.vecmat([1, 1], [[1, 2], [3, 4]]).compute()
+    array([4, 6])
+    """
+    x1 = asnode(x1)
+    return deliver(einsum("...i,...ij->...j", x1.conj() if x1.dtype.kind == "c" else x1, x2), out)
+
+
 def kron(a, b):
     """Kronecker's product.
 

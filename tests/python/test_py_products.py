@@ -44,3 +44,16 @@ def test_mistakes():
         ts.einsum("ij,jk->il", A, B)
     with pytest.raises(ValueError):
         ts.tensordot(A, B, 3)
+
+
+def test_matvec_and_vecmat():
+    rng = np.random.default_rng(9)
+    a, v = rng.normal(size=(3, 4, 5)), rng.normal(size=(3, 5)) + 1j
+    np.testing.assert_allclose(ts.matvec(ts.from_array(a, chunks=2), v).compute(), np.matvec(a, v), rtol=1e-12)
+    np.testing.assert_allclose(ts.vecmat(v[:, :4], ts.from_array(a, chunks=3)).compute(), np.vecmat(v[:, :4], a), rtol=1e-12)
+    with pytest.raises(ValueError):
+        ts.matvec(ts.from_array(a), v[:, :3])
+
+
+def test_array_equiv():
+    assert ts.array_equiv([1, 2], [[1, 2], [1, 2]]) and not ts.array_equiv([1, 2], [1, 2, 3]) and not ts.array_equiv([1, 2], [1, 3])
