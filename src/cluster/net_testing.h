@@ -176,6 +176,15 @@ static inline void station_close(station *s)
     pthread_cond_destroy(&s->changed);
 }
 
+/* Does a text of the station's, its log or reason, which other threads write, have this part now? */
+static inline bool station_said(station *s, const char *text, const char *part)
+{
+    pthread_mutex_lock(&s->lock);
+    const bool found = strstr(text, part) != NULL;
+    pthread_mutex_unlock(&s->lock);
+    return found;
+}
+
 /* Waits until *count, which the station's handlers change, is at least n. False after a minute. */
 static inline bool station_wait(station *s, const int *count, int n)
 {
