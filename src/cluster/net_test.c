@@ -220,7 +220,7 @@ static void test_net_close_tells_peers(void **state)
     station_close(&p.b);
     assert_true(station_wait(&p.a, &p.a.closed, 1));
     assert_string_equal(p.a.reason, "closed by the peer: this process is closing");
-    assert_int_equal(station_read(&p.b, &p.b.closed), 1);
+    assert_int_equal(p.b.closed, 1);
     assert_int_equal(link_send(kept, TYPE_ECHO, NULL, 0, NULL), TSR_ERR_IO); /* still a link */
     link_unref(kept);
     station_close(&p.a);
