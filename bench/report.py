@@ -152,6 +152,8 @@ def fewer(options, results):
 
 def markdown(options, results, machine, about):
     lines = [INTRODUCTION.format(repeat=options.repeat, threads=options.threads), fewer(options, results)]
+    if options.merge:
+        lines.append("The rows are of several runs (`--merge`), at different hours; what differed between them is said below.\n")
     if options.scale != 1.0:
         lines.append(f"**A trial on {options.scale:g} of the data.**\n")
     lines += ["| workload | Tessera | others (times slower) | goals | of the machine's limit | peak memory: Tessera / others |",
