@@ -83,6 +83,12 @@ static tsr_array *make_random(tsr_array *x)
     tsr_array *r = tsr_random_normal(x->session, 7, 1, 2, TSR_F64, 2, (int64_t[]){ROWS, COLS}, NULL);
     return used(tsr_add(x, r), r);
 }
+static tsr_array *make_gamma(tsr_array *x)
+{
+    tsr_array *shape = tsr_full(x->session, tsr_float(2.5), TSR_F64, 0, NULL, NULL);
+    tsr_array *g = tsr_random(x->session, 7, "standard_gamma", 1, &shape, TSR_F64, 2, (int64_t[]){ROWS, COLS}, NULL);
+    return used(used(g ? tsr_add(x, g) : NULL, g), shape);
+}
 static tsr_array *make_searchsorted(tsr_array *x)
 {
     tsr_array *t = tsr_arange(x->session, -20, 20, 3, TSR_F64, NULL);
@@ -117,6 +123,7 @@ static const struct {
              {"edges", make_edges},
              {"product", make_product},
              {"random", make_random},
+             {"gamma", make_gamma},
              {"searchsorted", make_searchsorted},
              {"interp", make_interp},
              {"cast", make_cast},

@@ -145,9 +145,11 @@ static tsr_status one_input(const tsr_array *a) { return a->n_inputs == 1 ? TSR_
 
 static tsr_status unpack_map(const Tessera__Node *m, tsr_array *a)
 {
+    int op = 0; /* also those that have no name for users */
+    while (op < OP_COUNT && strcmp(op_info_of((op_code)op)->name, m->map) != 0) op++;
     a->op = NODE_MAP;
-    a->p.map.op = op_find(m->map);
-    return a->p.map.op < OP_COUNT ? TSR_OK : error_set(TSR_ERR_FORMAT, "unpack: no operation '%.30s'", m->map);
+    a->p.map.op = (op_code)op;
+    return op < OP_COUNT ? TSR_OK : error_set(TSR_ERR_FORMAT, "unpack: no operation '%.30s'", m->map);
 }
 
 static tsr_status unpack_view(const Tessera__View *v, tsr_array *a)

@@ -239,3 +239,12 @@ def test_ten_thousand_cycles_leak_nothing():
     for _ in range(10_000):
         cycle()
     assert resident_bytes() - before < 4 * 2**20
+
+
+@pytest.mark.parametrize("name, arguments", [("gamma", (2, 1.5)), ("poisson", (3,)), ("binomial", (10, 0.3)), ("hypergeometric", (9, 8, 7)),
+                                             ("vonmises", (0, 2)), ("zipf", (2.5,)), ("wald", (1, 2)), ("integers", (0, 9)), ("beta", (2, 3)),
+                                             ("standard_t", (5,)), ("negative_binomial", (4, 0.5)), ("logseries", (0.5,)), ("triangular", (0, 1, 2))])
+def test_pickled_random_numbers(name, arguments):
+    x = getattr(ts.random.default_rng(5), name)(*arguments, size=(30, 20), chunks=7)
+    y = pickle.loads(pickle.dumps(x))
+    np.testing.assert_array_equal(x.compute(), y.compute())
