@@ -1,5 +1,4 @@
 /* What nodes are called, how views compose, and the check of an expression's consistency. */
-#include "array/pack.h"
 #include "array/session.h"
 #include "base/vec.h"
 #include "block/dtype.h"

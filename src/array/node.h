@@ -156,6 +156,8 @@ tsr_array *node_make(tsr_session *session, const tsr_array *proto);
 tsr_array *node_ref(tsr_array *node);
 void node_unref(tsr_array *node);
 
+/* Is a node what a constructor could have made? For nodes that come from outside, before node_make (array/check.c). */
+tsr_status node_check(const tsr_array *node) MUST_CHECK;
 /* Checks shapes, dtypes, grids and ranges of a node and all below it; the text names the first bad node. For tests and debug
  * builds. */
 tsr_status graph_check(const tsr_array *root) MUST_CHECK;

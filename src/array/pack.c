@@ -71,9 +71,6 @@ static tsr_status number_node(packer *p, tsr_array *node)
     return VEC_PUSH(&p->order, node) ? TSR_OK : TSR_ERR_MEMORY;
 }
 
-/* Persisted blocks travel as values. */
-static bool is_leaf(const tsr_array *node) { return node->n_inputs == 0; }
-
 /* All that a root reads, inputs first, without recursion: expressions can be deep. */
 static tsr_status number_all(packer *p, tsr_array *root)
 {
@@ -87,7 +84,7 @@ static tsr_status number_all(packer *p, tsr_array *root)
         struct visit *top = &stack.items[stack.n - 1];
         if (is_numbered(p, top->node)) {
             stack.n--;
-        } else if (is_leaf(top->node) || top->next == top->node->n_inputs) {
+        } else if (top->next == top->node->n_inputs) {
             status = number_node(p, top->node);
             stack.n--;
         } else {

@@ -1,4 +1,5 @@
 /* Packed expressions: what comes out computes the same bits as what went in; what is damaged is refused. */
+#include "array/node.h"
 #include "array/pack.h"
 
 #include <math.h>

@@ -137,6 +137,52 @@ static void test_hints(void **state)
     tsr_session_close(s);
 }
 
+static const double table[4000][500];
+
+/* x * x[::-1, ::-1]: every tile is folded once, and right after its mirror image. */
+static void test_mirrored(void **state)
+{
+    enum { ROWS = 4000, COLS = 500 };
+    tsr_session *s = tsr_session_open(NULL, NULL);
+    tsr_array *x = tsr_from_memory(s, table, TSR_F64, 2, (int64_t[]){ROWS, COLS}, NULL, NULL, NULL, (int64_t[]){1000, COLS});
+    tsr_array *y = tsr_sum(tsr_multiply(x, tsr_flip(x, 0, NULL)), 0, NULL, false),
+              *z = tsr_sum(tsr_multiply(x, x), 0, NULL, false);
+    int64_t covered = 0;
+    plan *p;
+    assert_int_equal(plan_build(1, &y, NULL, &p), TSR_OK);
+    const stage *f = &p->stages[0];
+    assert_true(f->is_mirrored && f->n_folds > 4);
+    for (int64_t k = 0; k < f->n_folds; k++) {
+        box tile = stage_fold_tile(f, 0, k), before = k % 2 ? stage_fold_tile(f, 0, k - 1) : tile;
+        if (k % 2) assert_in_range(ROWS - before.start[0] - tile.start[0], tile.count[0], 2 * f->tiles.axes[0].chunk);
+        covered += tile.start[0] * tile.count[0] + tile.count[0] * (tile.count[0] - 1) / 2; /* the sum of its rows' numbers */
+    }
+    assert_int_equal(covered, (int64_t)ROWS * (ROWS - 1) / 2);
+    plan_free(p);
+    assert_int_equal(plan_build(1, &z, NULL, &p), TSR_OK);
+    assert_false(p->stages[0].is_mirrored);
+    plan_free(p);
+    tsr_session_close(s);
+}
+
+/* x - m with a large m: tiles reach along the axis that m is broadcast along. */
+static void test_large_broadcasts(void **state)
+{
+    tsr_session *s = tsr_session_open(NULL, NULL);
+    tsr_array *x = tsr_from_memory(s, table, TSR_F64, 3, (int64_t[]){8, 500, 500}, NULL, NULL, NULL, (int64_t[]){8, 500, 500});
+    tsr_array *m = tsr_from_memory(s, table, TSR_F64, 2, (int64_t[]){500, 500}, NULL, NULL, NULL, NULL);
+    tsr_array *y = tsr_subtract(x, m), *plain = tsr_add(x, x);
+    plan *p;
+    assert_int_equal(plan_build(1, &y, NULL, &p), TSR_OK);
+    assert_int_equal(p->stages[0].tiles.axes[0].n_blocks, 1);
+    assert_true(p->stages[0].tiles.axes[1].n_blocks > 1);
+    plan_free(p);
+    assert_int_equal(plan_build(1, &plain, NULL, &p), TSR_OK);
+    assert_true(p->stages[0].tiles.axes[0].n_blocks > 1);
+    plan_free(p);
+    tsr_session_close(s);
+}
+
 static void test_out_of_memory(void **state)
 {
     tsr_session *s = tsr_session_open(NULL, NULL);
@@ -159,10 +205,8 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest cases[] = {
-        cmocka_unit_test(test_examples),
-        cmocka_unit_test(test_together),
-        cmocka_unit_test(test_hints),
-        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_examples), cmocka_unit_test(test_together),         cmocka_unit_test(test_hints),
+        cmocka_unit_test(test_mirrored), cmocka_unit_test(test_large_broadcasts), cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(cases, NULL, NULL);
 }

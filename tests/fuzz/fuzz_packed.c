@@ -4,7 +4,7 @@
  * An input is a byte that chooses what it changes, then changes of three bytes each: a place (two bytes) and what is added to the
  * byte there. Behind the last expression to choose, the input itself is read as it is. So the fuzzer begins with messages that
  * make sense. */
-#include "array/pack.h"
+#include "array/node.h"
 
 #include <stdint.h>
 #include <stdlib.h>
