@@ -5,6 +5,8 @@ DESTDIR ?=
 # Warnings are errors; with a compiler that knows more warnings than ours, use `make WERROR=false`.
 WERROR ?= true
 FUZZ_SECONDS ?= 600
+SOAK_SECONDS ?= 600
+SEED ?=
 
 .PHONY: all demo test check conformance bench fuzz soak docs wheel lint format coverage install clean distclean help setup
 
@@ -22,7 +24,7 @@ demo: setup all ## a month of sample data, its z-score and latitude profile, wit
 
 test: ## everything continuous integration runs: checks, tests of library and program, both sanitizers, short fuzzing
 	@tools/setup test
-	@tools/run-tests --only lint,unit,python,cli,asan,tsan,fuzz
+	@tools/run-tests --only lint,unit,python,cli,soak,asan,tsan,fuzz
 
 check: ## the same with clang-tidy going as deep as it can, two minutes for every fuzzer, and the wheel (long)
 	@tools/setup test
@@ -43,8 +45,9 @@ fuzz: ## every fuzzer for FUZZ_SECONDS (600)
 	@tools/setup test
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tools/run-tests --only fuzz
 
-soak: all ## 20 GB of intermediate data with a budget of 512 MB (minutes, 20 GB of disk)
+soak: all ## for SOAK_SECONDS (600), a cluster whose processes are killed at random (SEED=n repeats); then 20 GB in 512 MB
 	@tools/setup test
+	@tools/soak $(SOAK_SECONDS) $(SEED)
 	@TESSERA_SOAK=1 build/venv/bin/python3 -m pytest -q -s -p no:cacheprovider tests/faults -k many_times
 
 docs: all ## the documentation as a site: build/site/index.html

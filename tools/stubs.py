@@ -21,6 +21,8 @@ from ._session import Session as Session
 ARRAYS, TUPLE, VALUES = "tuple[Array, ...]", "tuple[Any, ...]", "tuple[npt.NDArray[Any], ...]"
 RETURNS = {
     **dict.fromkeys(("array_split", "split", "hsplit", "vsplit", "dsplit"), "list[Array]"),
+    **dict.fromkeys(("to_npy_stack", "to_hdf5", "to_zarr"), "None"), "unify_chunks": "tuple[dict[Any, tuple[int, ...]], list[Any]]",
+    "normalize_chunks": "tuple[tuple[int, ...], ...]",
     **dict.fromkeys(("meshgrid", "broadcast_arrays", "unstack", "nonzero", "persist", "ix_"), ARRAYS),
     **dict.fromkeys(("tril_indices", "tril_indices_from", "triu_indices", "triu_indices_from"), VALUES),
     **dict.fromkeys(("array_equal", "array_equiv", "iscomplexobj", "isrealobj", "can_cast", "isscalar"), "bool"),
@@ -33,7 +35,7 @@ RETURNS = {
 METHODS = {"compute": "Any", "item": "Any", "visualize": "Any", "__iter__": "Iterator[Array]", "__array__": "npt.NDArray[Any]", "__divmod__": TUPLE,
            "__rdivmod__": TUPLE, "__reduce__": TUPLE, "__dask_tokenize__": TUPLE, "__dlpack_device__": "tuple[int, int]", "__dlpack__": "Any",
            "__array_ufunc__": "Any", "__array_function__": "Any", "__setitem__": "None", "nonzero": ARRAYS, "vindex": "Any", "oindex": "Any", "blocks": "Any",
-           "partitions": "Any", "session": "Session", "dtype": "np.dtype[Any]"}
+           "partitions": "Any", "to_delayed": "npt.NDArray[Any]", "to_hdf5": "None", "to_zarr": "None", "session": "Session", "dtype": "np.dtype[Any]"}
 PARAMETERS = {"keepdims": "bool", "dtype": "npt.DTypeLike | None", "ddof": "float", "axes": "Any", "chunks": "Any",
               "shape": "int | Sequence[int]", "repeats": "Any"}
 # Of arrays, but not of the class (Python's own), or not for the caller.
@@ -108,7 +110,7 @@ def function_line(name: str, function) -> str:
 
 def package_stub() -> str:
     lines = [HEADER.format(more=", Final"), "from ._array import Array as Array", "from ._elementwise import Ufunc as Ufunc",
-             "from ._lib import CancelledError as CancelledError, FormatError as FormatError, NotFoundError as NotFoundError"]
+             "from ._base import CancelledError as CancelledError, FormatError as FormatError, NotFoundError as NotFoundError"]
     written, made, variables = [], [], []
     for name in sorted(n for n in dir(ts) if not n.startswith("_")):
         value = getattr(ts, name)
@@ -118,6 +120,8 @@ def package_stub() -> str:
             lines.append(f"from . import {target} as {name}")
         elif isinstance(value, ts.Ufunc):
             made.append(f"{name}: Final[Ufunc]")
+        elif isinstance(value, type) and module == "numpy":
+            lines.append(f"from numpy import {name} as {name}")
         elif isinstance(value, type) or written_return(value):
             if name not in ("Array", "Ufunc", "CancelledError", "FormatError", "NotFoundError", "Session"):
                 lines.append(f"from .{module.removeprefix('tessera.')} import {value.__name__} as {name}")
@@ -125,7 +129,7 @@ def package_stub() -> str:
             written.append(function_line(name, value))
         else:
             variables.append(f"{name}: Any")
-    numbers = [f"{n}: Final[float]" for n in ("e", "inf", "nan", "pi") if f"{n}: Any" in variables]
+    numbers = [f"{n}: Final[float]" for n in ("e", "euler_gamma", "inf", "nan", "pi") if f"{n}: Any" in variables]
     variables = [v for v in variables if v.replace("Any", "Final[float]") not in numbers]
     return "\n".join([*lines, "", "__version__: str", *numbers, *variables, *made, "", *written]) + "\n"
 
