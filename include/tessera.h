@@ -47,7 +47,8 @@ typedef enum tsr_status {
     TSR_ERR_UNSUPPORTED = 8, /* valid, but this build or format cannot do it */
     TSR_ERR_CANCELLED = 9,   /* tsr_cancel or Ctrl-C */
     TSR_ERR_SYNTAX = 10,     /* an expression does not parse */
-    TSR_ERR_INTERNAL = 11    /* a bug in Tessera: please report it */
+    TSR_ERR_INTERNAL = 11,   /* a bug in Tessera: please report it */
+    TSR_ERR_TIMEOUT = 12     /* what was waited for did not come in time */
 } tsr_status;
 
 /* Name of a status, "TSR_ERR_VALUE". Never NULL. */
@@ -118,9 +119,18 @@ typedef struct tsr_options {
     size_t memory_bytes;     /* budget for blocks; default: 60 % of what the machine or its cgroup has left */
     const char *scratch_dir; /* where blocks are spilled; default: TMPDIR or /tmp */
     const char *isa;         /* instruction set of the kernels, "x86-64-v3"; default: TESSERA_ISA or the best there is */
+    /* Sessions on a cluster: files that prove who one is (see tsr_cluster_security), and a name that people see. */
+    const char *secret_file, *ca_file, *cert_file, *key_file;
+    const char *name;
+    const struct tsr_function_codec *codec; /* on a cluster: how functions in expressions get to the workers; copied */
+    double connect_seconds; /* on a cluster: the scheduler has to answer within; default: 10, or 2 where this host refuses */
 } tsr_options;
 
-/* Opens a session; address NULL or "threads" computes in this process. options may be NULL. NULL on failure. */
+/* Opens a session. address NULL or "threads" computes in this process; "tcp://head:8786", "tls://head:8786" or
+ * "unix:///run/tessera.sock" on the workers of the scheduler that listens there: everything below works the same, bit for bit.
+ * Memory, threads and scratch folder are then the workers'. The scheduler has to answer within 10 seconds, or 2 where nobody
+ * listens on this very host (TSR_ERR_IO; connect_seconds says otherwise); a connection that is lost later is made anew by itself.
+ * options may be NULL. NULL on failure. */
 TSR_API tsr_session *tsr_session_open(const char *address, const tsr_options *options);
 /* Frees every array of the session, whatever references are left, and ends its threads. NULL is fine. */
 TSR_API void tsr_session_close(tsr_session *session);
@@ -140,6 +150,12 @@ TSR_API tsr_status tsr_compute_into(tsr_array *a, void *out, size_t size_bytes);
  * results[i] is a new array of the same shape, dtype and chunks that reads them; release it to give the blocks back.
  * On failure no results are made. */
 TSR_API tsr_status tsr_persist(int n, tsr_array *const *arrays, tsr_array **results);
+/* Waits until every block of the persisted arrays that these arrays are, or read, is there; nothing else is computed. Threads
+ * make them before tsr_persist returns; on a cluster that returns at once, and the reason why blocks cannot be made comes out
+ * here. What is lost later with its worker is made again when it is read. Progress is reported, and tsr_cancel ends the wait, as
+ * for tsr_compute; other computations of the session go on meanwhile. TSR_ERR_TIMEOUT after `seconds` (negative: never);
+ * TSR_ERR_VALUE if none of the arrays reads a persisted one. */
+TSR_API tsr_status tsr_wait(int n, tsr_array *const *arrays, double seconds);
 /* Computes n arrays together into one file, which appears under `path` whole or not at all. names[i] is the variable's name
  * (NULL: "data", "data_1", ...); formats that hold one array (npy) need n = 1. format: "nc", "nc4", "npy"; NULL: by the
  * extension. Dimensions are called dim_0, dim_1, ...; to write named dimensions, coordinates and attributes use a dataset. */
@@ -160,9 +176,13 @@ TSR_API tsr_status tsr_store_to(int n, tsr_array *const *arrays, const tsr_sink 
 /* Other settings for a session's later computations: n_threads and memory_bytes; fields that are zero stay as they are. Waits for
  * a running computation. */
 TSR_API tsr_status tsr_session_configure(tsr_session *session, const tsr_options *options);
-/* Makes the session's running computation (and no later one) end soon with TSR_ERR_CANCELLED. May be called from any thread and
- * from a signal handler. */
+/* Makes all that the session computes or waits for, also what waits for its turn, end soon with TSR_ERR_CANCELLED; nothing that
+ * is begun later. May be called from any thread and from a signal handler. */
 TSR_API void tsr_cancel(tsr_session *session);
+/* How soon the calling thread's later computations on clusters get the workers' threads, persisted arrays among them: larger is
+ * sooner, 0 at first. Workers share their time between computations of the same priority; those of a smaller one get what these
+ * leave. Returns what it was. (Tasks have theirs in tsr_task_options.) */
+TSR_API int tsr_set_priority(int priority);
 
 typedef struct tsr_progress {
     double fraction; /* 0 .. 1 of the estimated work */
@@ -194,7 +214,7 @@ TSR_API char *tsr_explain(int n, tsr_array *const *arrays);
 /* A drawing of the "expression" or of the "plan", as "dot" or "svg". The caller frees it with tsr_free. NULL on failure. */
 TSR_API char *tsr_visualize(int n, tsr_array *const *arrays, const char *what, const char *format);
 /* Writes every task of the session's later computations (stage, block, thread, start, end, bytes) to `path` in the Chrome trace
- * format, which Perfetto reads. path NULL ends tracing. */
+ * format, which Perfetto reads. path NULL ends tracing. TSR_ERR_UNSUPPORTED in sessions on a cluster. */
 TSR_API tsr_status tsr_trace_to(tsr_session *session, const char *path);
 
 /* ---- Facts about an array ---------------------------------------------------------------------------------------- */
@@ -298,6 +318,12 @@ TSR_API tsr_array *tsr_random_multinomial(tsr_array *n, tsr_array *pvals, uint64
                                           const int64_t *chunks);
 TSR_API tsr_array *tsr_random_multivariate_hypergeometric(tsr_array *colors, int64_t nsample, uint64_t seed, int ndim,
                                                           const int64_t *shape, const int64_t *chunks);
+/* Normal numbers of these means (1-d) and covariances, one row for each element of the shape. The covariances are factorised by
+ * the call: method "svd", "eigh" or "cholesky" (which fails if they are not positive definite). *valid (may be NULL) receives
+ * whether they are symmetric and positive semidefinite, within the tolerance. */
+TSR_API tsr_array *tsr_random_multivariate_normal(tsr_array *mean, tsr_array *cov, uint64_t seed, const char *method,
+                                                  double tolerance, bool *valid, int ndim, const int64_t *shape,
+                                                  const int64_t *chunks);
 /* 0 .. n - 1 in a random order (int64). Long ones are computed place by place: a part of it costs only itself. */
 TSR_API tsr_array *tsr_random_permutation(tsr_session *session, uint64_t seed, int64_t n, const int64_t *chunks);
 /* The elements along an axis in a random order, another one for each place on the other axes. */
@@ -354,6 +380,8 @@ TSR_API tsr_array *tsr_logical_or(tsr_array *a, tsr_array *b);
 TSR_API tsr_array *tsr_logical_xor(tsr_array *a, tsr_array *b);
 TSR_API tsr_array *tsr_logical_not(tsr_array *a);
 TSR_API tsr_array *tsr_invert(tsr_array *a);
+/* How many bits of the absolute value are set (uint8). */
+TSR_API tsr_array *tsr_bitwise_count(tsr_array *a);
 TSR_API tsr_array *tsr_negative(tsr_array *a);
 TSR_API tsr_array *tsr_positive(tsr_array *a);
 TSR_API tsr_array *tsr_absolute(tsr_array *a);
@@ -389,6 +417,8 @@ TSR_API tsr_array *tsr_arcsinh(tsr_array *a);
 TSR_API tsr_array *tsr_arccosh(tsr_array *a);
 TSR_API tsr_array *tsr_arctanh(tsr_array *a);
 TSR_API tsr_array *tsr_sinc(tsr_array *a);
+/* The modified Bessel function of the first kind, of order 0. */
+TSR_API tsr_array *tsr_i0(tsr_array *a);
 TSR_API tsr_array *tsr_deg2rad(tsr_array *a);
 TSR_API tsr_array *tsr_radians(tsr_array *a);
 TSR_API tsr_array *tsr_rad2deg(tsr_array *a);
@@ -402,6 +432,8 @@ TSR_API tsr_array *tsr_conjugate(tsr_array *a);
 TSR_API tsr_array *tsr_conj(tsr_array *a);
 TSR_API tsr_array *tsr_real(tsr_array *a);
 TSR_API tsr_array *tsr_imag(tsr_array *a);
+/* The complex numbers with these parts, which stay as they are (infinities, too). */
+TSR_API tsr_array *tsr_complex_of(tsr_array *real, tsr_array *imag);
 TSR_API tsr_array *tsr_isnan(tsr_array *a);
 TSR_API tsr_array *tsr_isinf(tsr_array *a);
 TSR_API tsr_array *tsr_isfinite(tsr_array *a);
@@ -418,7 +450,7 @@ TSR_API tsr_array *tsr_clip(tsr_array *a, tsr_array *low, tsr_array *high);
 TSR_API tsr_array *tsr_round(tsr_array *a, int decimals);
 /* The argument of a complex number. */
 TSR_API tsr_array *tsr_angle(tsr_array *a, bool degrees);
-/* NaN becomes 0, infinities the dtype's largest and smallest numbers. */
+/* NaN becomes 0, infinities the dtype's largest and smallest numbers; of complex numbers in each part. */
 TSR_API tsr_array *tsr_nan_to_num(tsr_array *a);
 /* NaN and the infinities become these values. */
 TSR_API tsr_array *tsr_nan_to_num_with(tsr_array *a, double nan, double posinf, double neginf);
@@ -475,6 +507,8 @@ TSR_API tsr_array *tsr_squeeze(tsr_array *a, int n_axes, const int *axes);
 TSR_API tsr_array *tsr_flip(tsr_array *a, int n_axes, const int *axes);
 /* Turned k times by 90 degrees, from axis1 towards axis2. */
 TSR_API tsr_array *tsr_rot90(tsr_array *a, int k, int axis1, int axis2);
+/* The same bytes as another dtype; if it is longer or shorter, the last axis becomes shorter or longer. */
+TSR_API tsr_array *tsr_view(tsr_array *a, tsr_dtype dtype);
 /* The k-th diagonal of axes axis1 and axis2, as the last axis. */
 TSR_API tsr_array *tsr_diagonal(tsr_array *a, int64_t k, int axis1, int axis2);
 
@@ -491,6 +525,11 @@ TSR_API tsr_array *tsr_coarsen(tsr_array *a, const char *reduction, const int64_
 /* C order; one length may be -1 and is found from the size. */
 TSR_API tsr_array *tsr_reshape(tsr_array *a, int ndim, const int64_t *shape);
 TSR_API tsr_array *tsr_ravel(tsr_array *a);
+/* Eight elements along an axis, not zero or zero, as the bits of a byte (uint8), the first as the highest or, `little`, as the
+ * lowest; the last byte is filled up with zeros. And the reverse: count NULL keeps all bits, a negative one leaves so many out at
+ * the end, one beyond them adds zeros. */
+TSR_API tsr_array *tsr_packbits(tsr_array *a, int axis, bool little);
+TSR_API tsr_array *tsr_unpackbits(tsr_array *a, int axis, const int64_t *count, bool little);
 /* Along an axis that exists; the others agree. The dtypes are promoted. */
 TSR_API tsr_array *tsr_concatenate(int n, tsr_array *const *arrays, int axis);
 /* Along a new axis of the result. */
@@ -506,6 +545,29 @@ TSR_API tsr_array *tsr_pad(tsr_array *a, const int64_t *widths, const char *mode
 TSR_API tsr_array *tsr_roll(tsr_array *a, int n_axes, const int64_t *shifts, const int *axes);
 /* The elements at these indices along an axis; negative ones count from the end. The indices are copied. */
 TSR_API tsr_array *tsr_take(tsr_array *a, int64_t n_indices, const int64_t *indices, int axis);
+/* For each place the element of `a` that the index there names, along an axis; the other axes broadcast. A negative index counts
+ * from the end, one out of range fails when it is computed. `a` is brought into one chunk along the axis. */
+TSR_API tsr_array *tsr_take_along_axis(tsr_array *a, tsr_array *indices, int axis);
+/* What `a` is with the values at those places: they broadcast to the indices, which broadcast to the other axes of `a`; of places
+ * named twice the last counts. */
+TSR_API tsr_array *tsr_put_along_axis(tsr_array *a, tsr_array *indices, tsr_array *values, int axis);
+/* The indices into an array of shape (dims[0], ..., dims[n - 1]) as indices into that array flattened, in C order or in Fortran's
+ * (int64); arrays[d] are the indices along axis d. modes[d] says what is done with those out of range: "raise" fails when they
+ * are computed, "wrap", "clip"; modes NULL: "raise" for all. */
+TSR_API tsr_array *tsr_ravel_multi_index(int n, tsr_array *const *arrays, const int64_t *dims, const char *const *modes,
+                                         bool fortran);
+/* The reverse: the index along each axis into results[0 .. ndim - 1]. On failure none is made. */
+TSR_API tsr_status tsr_unravel_index(tsr_array *indices, int ndim, const int64_t *shape, bool fortran, tsr_array **results);
+/* In another shape: the flattened elements from the first on, again and again. Of no elements: zeros. */
+TSR_API tsr_array *tsr_resize(tsr_array *a, int ndim, const int64_t *shape);
+/* Without what is zero at the front, or the back, of these axes; axes NULL: all. As the shape follows from the values, they are
+ * computed by the call. */
+TSR_API tsr_array *tsr_trim_zeros(tsr_array *a, bool front, bool back, int n_axes, const int *axes);
+/* The values, over and over, on the main diagonal of a matrix, or of an array whose axes are all equally long; wrap: a tall
+ * matrix has more than one diagonal, a row between two. */
+TSR_API tsr_array *tsr_fill_diagonal(tsr_array *a, tsr_array *values, bool wrap);
+/* values[i], over and over, where the mask holds, i being the index into the flattened array. */
+TSR_API tsr_array *tsr_putmask(tsr_array *a, tsr_array *mask, tsr_array *values);
 /* The chunks of these numbers along an axis, side by side; negative numbers count from the end. */
 TSR_API tsr_array *tsr_take_chunks(tsr_array *a, int64_t n_chunks, const int64_t *chunks, int axis);
 /* Each element along an axis so many times: n is 1 (the same for all) or the axis's length. */
@@ -539,6 +601,8 @@ TSR_API tsr_array *tsr_count_nonzero(tsr_array *a, int n_axes, const int *axes, 
 TSR_API tsr_array *tsr_mean(tsr_array *a, int n_axes, const int *axes, bool keepdims);
 TSR_API tsr_array *tsr_var(tsr_array *a, int n_axes, const int *axes, bool keepdims, double ddof);
 TSR_API tsr_array *tsr_std(tsr_array *a, int n_axes, const int *axes, bool keepdims, double ddof);
+/* Central moment of that order: the mean of (a - mean)^order; the divisor is n - ddof. */
+TSR_API tsr_array *tsr_moment(tsr_array *a, int order, int n_axes, const int *axes, bool keepdims, double ddof);
 /* One axis, or all (axes NULL): then the index into the flattened array. */
 TSR_API tsr_array *tsr_argmin(tsr_array *a, int n_axes, const int *axes, bool keepdims);
 TSR_API tsr_array *tsr_argmax(tsr_array *a, int n_axes, const int *axes, bool keepdims);
@@ -569,12 +633,25 @@ TSR_API tsr_array *tsr_nanmedian(tsr_array *a, int n_axes, const int *axes, bool
 /* n_q quantiles, each between 0 and 1 (method "linear"), along a new first axis of length n_q. */
 TSR_API tsr_array *tsr_quantile(tsr_array *a, int n_q, const double *q, int n_axes, const int *axes, bool keepdims);
 TSR_API tsr_array *tsr_nanquantile(tsr_array *a, int n_q, const double *q, int n_axes, const int *axes, bool keepdims);
+/* The k greatest elements along an axis, the greatest first; for a negative k the -k least, the least first. All there are, if
+ * they are fewer. NaN counts as greatest. */
+TSR_API tsr_array *tsr_topk(tsr_array *a, int64_t k, int axis);
+/* Their indices (int64); of equal elements the first. */
+TSR_API tsr_array *tsr_argtopk(tsr_array *a, int64_t k, int axis);
 
 /* Running sums and products along an axis. For the flattened array, ravel it first. */
 TSR_API tsr_array *tsr_cumsum(tsr_array *a, int axis);
 TSR_API tsr_array *tsr_cumprod(tsr_array *a, int axis);
 TSR_API tsr_array *tsr_nancumsum(tsr_array *a, int axis);
 TSR_API tsr_array *tsr_nancumprod(tsr_array *a, int axis);
+/* The same; include_initial: 0 (1) comes first, and the axis becomes longer by 1. */
+TSR_API tsr_array *tsr_cumulative_sum(tsr_array *a, int axis, bool include_initial);
+TSR_API tsr_array *tsr_cumulative_prod(tsr_array *a, int axis, bool include_initial);
+/* The greatest and the least element so far; NaN stays. */
+TSR_API tsr_array *tsr_cummax(tsr_array *a, int axis);
+TSR_API tsr_array *tsr_cummin(tsr_array *a, int axis);
+/* The last element before that is not NaN in the place of NaN, at most `limit` places on (-1: any number). */
+TSR_API tsr_array *tsr_push(tsr_array *a, int64_t limit, int axis);
 
 /* Bins of a histogram: n equal ones over [low, high], or, if edges is not NULL, those between its n + 1 increasing numbers. The
  * last bin includes its upper edge; values outside are not counted. */
@@ -649,6 +726,11 @@ TSR_API tsr_array *tsr_map_blocks(const tsr_function *function, int n_arrays, ts
 /* An array whose blocks a function makes from nothing: chunks has one entry, n >= 1, for each axis. */
 TSR_API tsr_array *tsr_from_blocks(tsr_session *session, const tsr_function *function, tsr_dtype dtype, int ndim,
                                    const tsr_chunks *chunks);
+
+/* Another shape block by block: block k of the result, in C order of the blocks' numbers, is block k of `a` reshaped.
+ * Neighbouring dimensions may become one; for more dimensions `chunks` has the lengths of the result's chunks along each axis
+ * (else NULL). */
+TSR_API tsr_array *tsr_reshape_blocks(tsr_array *a, int ndim, const int64_t *shape, const tsr_chunks *chunks);
 
 /* An input of tsr_blockwise: labels[d] names the index that runs along axis d. */
 typedef struct tsr_block_input {
@@ -806,6 +888,14 @@ TSR_API tsr_array *tsr_ediff1d(tsr_array *a, tsr_array *to_end, tsr_array *to_be
 /* Slopes along one axis: central differences inside, one-sided ones of order edge_order (1 or 2) at the ends. The places are
  * `step` apart, or at these coordinates (a 1-d array; then step does not count). */
 TSR_API tsr_array *tsr_gradient(tsr_array *f, int axis, double step, tsr_array *coordinates, int edge_order);
+/* The integral along an axis, by the trapezoidal rule. The places are dx apart, or at x (1-d, or of a shape that broadcasts with
+ * y's; then dx does not count; may be NULL). */
+TSR_API tsr_array *tsr_trapezoid(tsr_array *y, tsr_array *x, double dx, int axis);
+/* p[0] x^(n - 1) + ... + p[n - 1], for a 1-d p. */
+TSR_API tsr_array *tsr_polyval(tsr_array *p, tsr_array *x);
+/* The real parts, if all imaginary ones are below tol times the dtype's epsilon (below tol, if that is not above 1); they are
+ * computed by the call. */
+TSR_API tsr_array *tsr_real_if_close(tsr_array *a, double tol);
 /* Jumps of more than discont (at least half a period; NaN: that) become their complement to the period. */
 TSR_API tsr_array *tsr_unwrap(tsr_array *p, double discont, int axis, double period);
 /* Of two 1-d arrays; mode "full", "same" or "valid" as NumPy has them. correlate conjugates v. */
@@ -831,6 +921,18 @@ TSR_API tsr_array *tsr_logspace(tsr_session *session, double start, double stop,
 /* n numbers, each the same multiple of the one before; the first and (endpoint) the last are exact. */
 TSR_API tsr_array *tsr_geomspace(tsr_session *session, double start, double stop, int64_t n, bool endpoint, tsr_dtype dtype,
                                  const int64_t *chunks);
+/* The same between the elements of arrays (and of complex numbers): start and stop broadcast, the n numbers go along a new axis.
+ * The base broadcasts with them. geomspace looks whether an end is zero when it is called. */
+TSR_API tsr_array *tsr_linspace_between(tsr_array *start, tsr_array *stop, int64_t n, bool endpoint, tsr_dtype dtype, int axis);
+TSR_API tsr_array *tsr_logspace_between(tsr_array *start, tsr_array *stop, int64_t n, bool endpoint, tsr_array *base,
+                                        tsr_dtype dtype, int axis);
+TSR_API tsr_array *tsr_geomspace_between(tsr_array *start, tsr_array *stop, int64_t n, bool endpoint, tsr_dtype dtype, int axis);
+/* Windows of n numbers (float64) that fall to the ends: what spectra are smoothed with. kaiser: beta is its shape. */
+TSR_API tsr_array *tsr_bartlett(tsr_session *session, int64_t n, const int64_t *chunks);
+TSR_API tsr_array *tsr_blackman(tsr_session *session, int64_t n, const int64_t *chunks);
+TSR_API tsr_array *tsr_hamming(tsr_session *session, int64_t n, const int64_t *chunks);
+TSR_API tsr_array *tsr_hanning(tsr_session *session, int64_t n, const int64_t *chunks);
+TSR_API tsr_array *tsr_kaiser(tsr_session *session, int64_t n, double beta, const int64_t *chunks);
 /* Powers of a vector in columns, falling or rising; n columns (-1: as many as rows). */
 TSR_API tsr_array *tsr_vander(tsr_array *x, int64_t n, bool increasing);
 
@@ -850,8 +952,21 @@ TSR_API tsr_array *tsr_vecdot(tsr_array *a, tsr_array *b, int axis);
 TSR_API tsr_array *tsr_kron(tsr_array *a, tsr_array *b);
 /* Summed over axes_a[i] of a with axes_b[i] of b; the result has the other axes of a, then those of b. n_axes may be 0. */
 TSR_API tsr_array *tsr_tensordot(tsr_array *a, tsr_array *b, int n_axes, const int *axes_a, const int *axes_b);
+/* The vector product over axes of length 3, or 2 (then the third is 0; of two such only the third is made, without an axis). The
+ * others broadcast; axisc is where the axis of the result is. */
+TSR_API tsr_array *tsr_cross(tsr_array *a, tsr_array *b, int axisa, int axisb, int axisc);
 /* Sum of the diagonal; integers and bool in 64 bits. */
 TSR_API tsr_array *tsr_trace(tsr_array *a, int64_t offset, int axis1, int axis2);
+/* sum(abs(a) ** order) ** (1 / order) over the axes (NULL: all); infinity: the greatest, -infinity: the least absolute value; 0:
+ * how many are not zero. Integers in float64. */
+TSR_API tsr_array *tsr_vector_norm(tsr_array *a, double order, int n_axes, const int *axes, bool keepdims);
+/* Of the matrices along two axes: "fro" (the root of the sum of squares), "1" and "inf" (the greatest sum of absolute values of a
+ * column, of a row), "-1" and "-inf" (the least). TSR_ERR_UNSUPPORTED for "2", "-2" and "nuc", which need singular values. */
+TSR_API tsr_array *tsr_matrix_norm(tsr_array *a, const char *order, int rows, int columns, bool keepdims);
+/* The product of n times the same square matrices (the last two axes), n >= 0. */
+TSR_API tsr_array *tsr_matrix_power(tsr_array *a, int64_t n);
+/* The product of matrices in the order that takes the fewest multiplications; the first and the last may be vectors. */
+TSR_API tsr_array *tsr_multi_dot(int n, tsr_array *const *arrays);
 /* Einstein's summation: "ij,jk->ik", "...ii->...i", "ij,j" and so on; dtypes stay (sums of integers wrap). More than two arrays
  * are taken in pairs, the cheapest first. */
 TSR_API tsr_array *tsr_einsum(const char *subscripts, int n, tsr_array *const *arrays);
@@ -1015,7 +1130,8 @@ TSR_API tsr_variable *tsr_variable_concat(int n, tsr_variable *const *variables,
 /* How functions of block calls become bytes and functions again; the library's own need no codec. */
 typedef struct tsr_function_codec {
     void *context;
-    /* The bytes that stand for a function; they stay the codec's, valid until it is called again or tsr_pack returns. */
+    /* The bytes that stand for a function; they stay the codec's, valid until it is called again or what called it
+     * returns. A session calls it from one thread at a time. */
     tsr_status (*save)(void *context, const tsr_function *function, const void **bytes, size_t *size);
     /* Fills in the function that these bytes stand for. */
     tsr_status (*load)(void *context, tsr_session *session, const void *bytes, size_t size, tsr_function *function);
@@ -1036,6 +1152,319 @@ TSR_API int tsr_packed_count(const void *data, size_t size);
  * refused with TSR_ERR_FORMAT; a file that has changed its shape with TSR_ERR_VALUE. */
 TSR_API tsr_status tsr_unpack(tsr_session *session, const void *data, size_t size, const tsr_function_codec *codec, int n,
                               tsr_array **arrays);
+
+/* ---- Clusters -------------------------------------------------------------------------------------------------------------- */
+
+/* What proves who one is; files, since secrets have no place on command lines. All NULL: only processes of this machine are let
+ * in and listened to. With a secret, both sides of every connection prove to know it. Certificates (all three, PEM) are for
+ * tls:// addresses: both sides show one of the same authority. */
+typedef struct tsr_cluster_security {
+    const char *secret_file;
+    const char *ca_file, *cert_file, *key_file;
+} tsr_cluster_security;
+
+/* A line of a log: level 0 debug, 1 info, 2 warning, 3 error. Called on any thread. */
+typedef void (*tsr_log_callback)(void *context, int level, const char *text);
+
+typedef struct tsr_scheduler tsr_scheduler;
+/* Zero or NULL means the default. */
+typedef struct tsr_scheduler_options {
+    const char *listen;  /* "tcp://127.0.0.1:8786"; port 0 takes any that is free */
+    const char *journal; /* a file by which a scheduler that is started again knows what there was; default: none is written */
+    tsr_cluster_security security;
+    tsr_log_callback log;
+    void *log_context;
+} tsr_scheduler_options;
+
+/* Starts a scheduler in this process, on threads of its own. It knows who computes what, and computes nothing itself. TSR_ERR_IO:
+ * the address cannot be listened on; TSR_ERR_VALUE: it reaches beyond this machine and there is neither secret nor certificate.
+ */
+TSR_API tsr_status tsr_scheduler_start(const tsr_scheduler_options *options, tsr_scheduler **out);
+/* Where it listens, "tcp://127.0.0.1:40123". Valid until it stops. */
+TSR_API const char *tsr_scheduler_address(const tsr_scheduler *scheduler);
+/* Blocks until somebody asks the scheduler to end ("tessera stop"), or for `seconds` (negative: for ever). True: it was asked. */
+TSR_API bool tsr_scheduler_wait(tsr_scheduler *scheduler, double seconds);
+/* Ends it; workers and clients wait for another one at the same address. NULL is fine. */
+TSR_API void tsr_scheduler_stop(tsr_scheduler *scheduler);
+
+typedef struct tsr_worker tsr_worker;
+/* Zero or NULL means the default. */
+typedef struct tsr_worker_options {
+    const char *scheduler; /* its address; needed */
+    const char *listen;  /* where clients and other workers reach it; default: any port of the address that faces the scheduler */
+    const char *name;    /* for people; default: host and process number */
+    int n_threads;       /* as in tsr_options */
+    size_t memory_bytes; /* as in tsr_options */
+    const char *scratch_dir; /* as in tsr_options */
+    const char *isa;         /* as in tsr_options */
+    const char *resources;   /* what tasks can ask for, "GPU=1 license=2" */
+    tsr_cluster_security security;
+    const tsr_function_codec *codec;      /* for the functions in expressions */
+    const struct tsr_task_runner *runner; /* of tasks whose functions are no C functions (see Futures); copied */
+    const char *task_folders; /* folders whose shared libraries tasks may call, with ':' between; "*": any; default: none */
+    tsr_log_callback log;
+    void *log_context;
+} tsr_worker_options;
+
+/* Starts a worker in this process, on threads of its own. It returns before the scheduler has answered: whether that is there yet
+ * or not, the worker goes on trying. */
+TSR_API tsr_status tsr_worker_start(const tsr_worker_options *options, tsr_worker **out);
+/* Where it listens. Valid until it stops. */
+TSR_API const char *tsr_worker_address(const tsr_worker *worker);
+/* Blocks until the worker was told to end, or for `seconds` (negative: for ever). True: it was told to. */
+TSR_API bool tsr_worker_wait(tsr_worker *worker, double seconds);
+/* Ends it; what it held is lost, and made again by others if somebody needs it. NULL is fine. */
+TSR_API void tsr_worker_stop(tsr_worker *worker);
+
+/* What a cluster looks like now, as JSON text: {"address", "version", "uptime_seconds", "clients", "workers": [{"id", "name",
+ * "address", "host", "threads", "memory_bytes", "memory_used_bytes", "spilled_bytes", "tasks_done", "bytes_read", "bytes_in",
+ * "bytes_out"}, ...], "jobs": [{"job", "client", "name", "persists", "held" (by this session), "tasks_done", "tasks_total",
+ * "bytes", "stages": [{"name", "tasks_done", "tasks_total"}, ...]}, ...]}. Free it with tsr_free; NULL on failure, and
+ * TSR_ERR_UNSUPPORTED in sessions without a cluster. */
+TSR_API char *tsr_cluster_status(tsr_session *session);
+/* Asks for "stop" (the scheduler and all workers end), "retire" (workers end after others took over what they hold; names, or
+ * addresses, n 0: all) or "restart" (every job is dropped). */
+TSR_API tsr_status tsr_cluster_control(tsr_session *session, const char *what, int n, const char *const *workers);
+/* Blocks until the cluster has n workers; TSR_ERR_TIMEOUT after `seconds` (negative: never). */
+TSR_API tsr_status tsr_cluster_wait_for_workers(tsr_session *session, int n, double seconds);
+/* Where the blocks of persisted arrays are, as JSON text, to be freed with tsr_free: of n arrays, or (n 0) of all that the
+ * session has. [{"job", "root", "dtype", "chunks": [[lengths along axis 0], ...], "owners": [{"address", "first", "count",
+ * "there"},
+ * ...]}, ...]: blocks `first` to `first + count - 1`, counted in C order, are that worker's, which has made ("there") all that it
+ * is to make of the array, or not yet. These blocks are the workers' own, which may be larger or smaller than the array's chunks.
+ * NULL on failure; TSR_ERR_VALUE if one of the arrays is not a persisted one. */
+TSR_API char *tsr_cluster_blocks(tsr_session *session, int n, tsr_array *const *arrays);
+/* Gives a persisted array a name by which any client finds it; it stays until the name is taken away again (array NULL). */
+TSR_API tsr_status tsr_cluster_publish(tsr_session *session, const char *name, tsr_array *array);
+/* The array that was published under this name; TSR_ERR_NOT_FOUND. */
+TSR_API tsr_array *tsr_cluster_published(tsr_session *session, const char *name);
+
+/* ---- Futures --------------------------------------------------------------------------------------------------------------- */
+
+/* Any function as a task on a cluster. Tasks take bytes and other tasks' results, and their result is bytes: what they mean is
+ * the caller's business. Everything here belongs to a session on a cluster (TSR_ERR_UNSUPPORTED in others).
+ *
+ *   const tsr_task_function square = {.kind = TSR_TASK_LIBRARY, .library = "/opt/mine/libmine.so", .symbol = "square"};
+ *   double x = 3, y;
+ *   tsr_future *f;
+ *   tsr_bytes result;
+ *   tsr_submit(s, &square, 1, &(tsr_task){.n_args = 1, .args = &(tsr_task_arg){.data = &x, .size = sizeof x}}, NULL, &f);
+ *   if (tsr_future_result(f, -1, &result) == TSR_OK) memcpy(&y, result.data, sizeof y);
+ *   tsr_bytes_release(&result);
+ *   tsr_future_release(f);
+ *
+ * Waiting: `seconds` < 0 is for ever, 0 looks and returns; a wait that ends before its time came returns TSR_ERR_TIMEOUT. */
+
+/* What a task, and its result, are known by everywhere. All zero in a tsr_task: a new one at random. */
+typedef struct tsr_key {
+    uint64_t high, low;
+} tsr_key;
+
+/* The key that stands for these bytes (a 128-bit hash): tasks that are the same get the same. Never all zero. */
+TSR_API tsr_key tsr_key_of(const void *data, size_t size);
+
+/* Bytes that the library lends. They stay as long as somebody holds a reference; `owner` is the library's. `data` is aligned to
+ * 64 bytes where a task's whole result is meant. */
+typedef struct tsr_bytes {
+    const void *data;
+    size_t size;
+    void *owner;
+} tsr_bytes;
+
+/* One more reference; one fewer (and *bytes is made empty). Any thread; bytes without an owner are fine. */
+TSR_API void tsr_bytes_retain(const tsr_bytes *bytes);
+TSR_API void tsr_bytes_release(tsr_bytes *bytes);
+
+/* Functions of tasks: */
+
+/* Where a task puts its result. Valid during the call, on the thread of the call. A function that sets nothing has an empty
+ * result; what is set last counts. */
+typedef struct tsr_task_result tsr_task_result;
+
+/* Memory of `size` bytes, aligned to 64, for the result. NULL on failure. */
+TSR_API void *tsr_task_result_alloc(tsr_task_result *result, size_t size);
+/* A copy of these bytes. */
+TSR_API tsr_status tsr_task_result_set(tsr_task_result *result, const void *data, size_t size);
+/* These bytes themselves, until release(context) is called, from any thread. If it fails, release is not called. */
+TSR_API tsr_status tsr_task_result_wrap(tsr_task_result *result, const void *data, size_t size, void (*release)(void *context),
+                                        void *context);
+/* Why the task is about to fail: a text for people, and bytes that go to the client as they are (a traceback, an exception; may
+ * be NULL). Without it, the error is tsr_error_message(). */
+TSR_API void tsr_task_result_error(tsr_task_result *result, const char *text, const void *details, size_t size);
+
+/* A C function of a task. To fail, return something else than TSR_OK; TSR_ERR_CANCELLED after tsr_task_cancelled. args are valid
+ * during the call, longer for who retains them. */
+typedef tsr_status (*tsr_task_call)(int n_args, const tsr_bytes *args, tsr_task_result *result);
+
+/* Runs functions that are no C functions; `function` is what the client gave. Called on the worker's threads, several at once. */
+typedef struct tsr_task_runner {
+    tsr_status (*call)(void *context, const void *function, size_t size, int n_args, const tsr_bytes *args,
+                       tsr_task_result *result);
+    void *context;
+    const char *runs; /* what it understands, "python3.11"; tasks go to workers whose runner says the same */
+} tsr_task_runner;
+
+typedef enum tsr_task_kind {
+    TSR_TASK_FOREIGN = 1, /* `code` and `runs`: bytes for the workers' runner */
+    TSR_TASK_LIBRARY = 2, /* `library` and `symbol`: a tsr_task_call in a shared library that lies on the workers, in a folder
+                           * from which they were told to take functions (tsr_worker_options.task_folders) */
+    TSR_TASK_SOURCE = 3   /* `code`, `symbol` and `flags`: a tsr_task_call in C source, before which what it needs of this header
+                           * is declared already (it includes it not); each worker compiles it once and keeps it */
+} tsr_task_kind;
+
+/* Borrowed during the call it is given to. Each worker gets a function once, however many tasks call it. */
+typedef struct tsr_task_function {
+    tsr_task_kind kind;
+    const char *name; /* for people; NULL: the symbol */
+    const void *code;
+    size_t code_size;
+    const char *runs;
+    const char *library, *symbol;
+    const char *flags; /* for the compiler; may be NULL */
+} tsr_task_function;
+
+/* In a task's function: whether its task was cancelled, so that it may end early. False on threads that run no task. */
+TSR_API bool tsr_task_cancelled(void);
+/* In a task's function: this thread waits for others (or works for long): the worker runs one more task beside it until it
+ * rejoins. Waiting in the functions below does both by itself. No effect on threads that run no task. */
+TSR_API void tsr_task_secede(void);
+TSR_API void tsr_task_rejoin(void);
+/* In a task's function: its key, all zero on threads that run no task. */
+TSR_API tsr_key tsr_task_current(void);
+
+/* Submitting: */
+
+/* A task's result that is there, or will be. The result stays on the cluster as long as any client has a future of it. */
+typedef struct tsr_future tsr_future;
+
+/* The result of a future, or bytes. Large bytes (over a megabyte) are better scattered first. */
+typedef struct tsr_task_arg {
+    tsr_future *future;
+    const void *data;
+    size_t size;
+} tsr_task_arg;
+
+typedef struct tsr_task {
+    tsr_key key;
+    int n_args;
+    const tsr_task_arg *args;
+} tsr_task;
+
+/* Zero or NULL means the default. */
+typedef struct tsr_task_options {
+    int priority;          /* larger is sooner; equal ones in the order of submission */
+    int retries;           /* how often a task that fails is tried again */
+    const char *resources; /* what each task takes while it runs, "GPU=1 license=0.5"; only workers that have it run it */
+    int n_workers;         /* > 0: only these may run it, by name or address */
+    const char *const *workers;
+    bool others_too; /* others may, if none of these is there */
+    bool at_once;    /* it does not wait for a free thread of its worker */
+} tsr_task_options;
+
+/* Submits n tasks that call the same function; futures[i] is tasks[i]'s. A task whose key the cluster knows is not made again:
+ * its future is that of the first. Returns at once; tasks are sent in batches, soon, so thousands of calls with n 1 are fine too.
+ * On failure no futures are made. The functions of tasks may submit tasks, through a session of their own. */
+TSR_API tsr_status tsr_submit(tsr_session *session, const tsr_task_function *function, int n, const tsr_task *tasks,
+                              const tsr_task_options *options, tsr_future **futures);
+/* Puts bytes into the workers' memory, and makes futures of them; returns when they are there. keys may be NULL. They are spread
+ * over the workers, or over those that options names; n_copies > 1 puts each on so many, -1 on all. Other options are not used.
+ */
+TSR_API tsr_status tsr_scatter(tsr_session *session, int n, const tsr_bytes *data, const tsr_key *keys,
+                               const tsr_task_options *options, int n_copies, tsr_future **futures);
+/* A future of what is known by this key. If nothing is, it waits until something is submitted under it. */
+TSR_API tsr_status tsr_future_of(tsr_session *session, tsr_key key, tsr_future **out);
+
+/* Futures themselves: */
+
+typedef enum tsr_future_status {
+    TSR_FUTURE_PENDING = 0,
+    TSR_FUTURE_FINISHED = 1,
+    TSR_FUTURE_ERROR = 2,
+    TSR_FUTURE_CANCELLED = 3,
+    TSR_FUTURE_LOST = 4 /* scattered bytes whose workers are gone; tasks are run again instead */
+} tsr_future_status;
+
+/* Drops the caller's reference; the cluster forgets the result when nobody needs it any more. What was not released is when the
+ * session closes. NULL is fine. */
+TSR_API void tsr_future_release(tsr_future *future);
+/* One more reference. Returns `future`. */
+TSR_API tsr_future *tsr_future_retain(tsr_future *future);
+TSR_API tsr_key tsr_future_key(const tsr_future *future);
+TSR_API tsr_session *tsr_future_session(const tsr_future *future);
+/* "finished", "error" and so on are `distributed`'s names of these. */
+TSR_API tsr_future_status tsr_future_state(const tsr_future *future);
+/* Bytes of the result; -1 while it is not there. */
+TSR_API int64_t tsr_future_size(const tsr_future *future);
+/* Waits for the result and brings it here. A task that failed: its status, its text as the error message (see tsr_future_error);
+ * TSR_ERR_CANCELLED; TSR_ERR_NOT_FOUND: it was lost. */
+TSR_API tsr_status tsr_future_result(tsr_future *future, double seconds, tsr_bytes *out);
+/* Why a task failed: the status, the text (valid as long as the future), and the bytes that its function gave. TSR_OK and empty
+ * if it did not. Does not wait. out may be NULL. */
+TSR_API tsr_status tsr_future_error(tsr_future *future, const char **text, tsr_bytes *details);
+/* Calls callback(context, future) once when the future is no longer pending: on a thread of the session that does nothing else,
+ * or in this call if it is so already. Callbacks may use everything here, but those that wait hold up the others. The future
+ * stays valid during the call. */
+TSR_API tsr_status tsr_future_on_done(tsr_future *future, void (*callback)(void *context, tsr_future *future), void *context);
+
+typedef enum tsr_wait_for { TSR_WAIT_ALL = 0, TSR_WAIT_FIRST = 1, TSR_WAIT_FIRST_ERROR = 2 } tsr_wait_for;
+
+/* Waits until all of n futures are no longer pending, or one, or one failed. NULLs are left out. */
+TSR_API tsr_status tsr_futures_wait(int n, tsr_future *const *futures, tsr_wait_for what, double seconds);
+/* Waits for n results and brings them here, many at once. skip_errors: results that failed are empty with data NULL; otherwise
+ * the first failure is returned, and no results. */
+TSR_API tsr_status tsr_gather(int n, tsr_future *const *futures, bool skip_errors, double seconds, tsr_bytes *results);
+/* The tasks are not run, or told so (tsr_task_cancelled), and what depends on them is cancelled, too. Unless `force`, tasks that
+ * other clients want go on, and only these futures are cancelled. Returns at once. */
+TSR_API tsr_status tsr_futures_cancel(int n, tsr_future *const *futures, bool force);
+/* Runs tasks that failed once more, and those that failed because of them. The futures are pending again. */
+TSR_API tsr_status tsr_futures_retry(int n, tsr_future *const *futures);
+/* Copies results until each is on n_copies workers (-1: all) of those named (n_workers 0: of all). Returns when it is done. */
+TSR_API tsr_status tsr_futures_replicate(int n, tsr_future *const *futures, int n_copies, int n_workers,
+                                         const char *const *workers);
+/* Moves results between workers until their memory is about equally full; n 0: all results. */
+TSR_API tsr_status tsr_futures_rebalance(tsr_session *session, int n, tsr_future *const *futures);
+
+/* What the scheduler knows, as JSON text; free it with tsr_free. NULL on failure. Keys are 32 hexadecimal digits.
+ * "who_has": {key: [addresses]}, of n futures, or of all results (n 0). "has_what": {address: [keys]}. "nbytes": {key: bytes}.
+ * "processing": {address: [keys]}. "tasks": {"waiting": n, "ready": n, "running": n, "finished": n, "error": n, "functions":
+ * {name: {"waiting": n, ...}}}. "workers": {address: {"id", "name", "threads", "runs", "resources", "stored_bytes"}}. */
+TSR_API char *tsr_tasks_query(tsr_session *session, const char *what, int n, tsr_future *const *futures);
+
+/* Things that clients share, by name: */
+
+/* What a variable or a queue holds: a future (which then stays), or bytes. */
+typedef struct tsr_shared_value {
+    tsr_future *future; /* released by the caller */
+    tsr_bytes bytes;    /* if there is no future; released by the caller */
+} tsr_shared_value;
+
+TSR_API tsr_status tsr_variable_set(tsr_session *session, const char *name, const tsr_task_arg *value);
+/* Waits until it is set. */
+TSR_API tsr_status tsr_variable_get(tsr_session *session, const char *name, double seconds, tsr_shared_value *out);
+TSR_API tsr_status tsr_variable_delete(tsr_session *session, const char *name);
+
+/* A queue of at most max_size values (0: any number; the largest that anybody named counts). Waits while it is full. */
+TSR_API tsr_status tsr_queue_put(tsr_session *session, const char *name, int64_t max_size, const tsr_task_arg *value,
+                                 double seconds);
+/* Takes the oldest value; waits while there is none. */
+TSR_API tsr_status tsr_queue_get(tsr_session *session, const char *name, double seconds, tsr_shared_value *out);
+TSR_API tsr_status tsr_queue_size(tsr_session *session, const char *name, int64_t *out);
+TSR_API tsr_status tsr_queue_delete(tsr_session *session, const char *name);
+
+/* A semaphore with max_leases leases (that of the first who names it counts): waits for one. *lease is a number to give it back
+ * by; those of a session that closes or is lost come back by themselves. A lock is a semaphore with one lease. */
+TSR_API tsr_status tsr_semaphore_acquire(tsr_session *session, const char *name, int64_t max_leases, double seconds,
+                                         uint64_t *lease);
+/* TSR_ERR_NOT_FOUND: there is no such lease (any more). */
+TSR_API tsr_status tsr_semaphore_release(tsr_session *session, const char *name, uint64_t lease);
+/* How many leases are taken. */
+TSR_API tsr_status tsr_semaphore_taken(tsr_session *session, const char *name, int64_t *out);
+
+/* An event is clear until it is set. */
+TSR_API tsr_status tsr_event_set(tsr_session *session, const char *name, bool value);
+TSR_API tsr_status tsr_event_is_set(tsr_session *session, const char *name, bool *out);
+/* Waits until it is set. */
+TSR_API tsr_status tsr_event_wait(tsr_session *session, const char *name, double seconds);
 
 #ifdef __cplusplus
 }
