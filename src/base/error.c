@@ -25,14 +25,15 @@
     X(TSR_ERR_UNSUPPORTED)                                                                                                       \
     X(TSR_ERR_CANCELLED)                                                                                                         \
     X(TSR_ERR_SYNTAX)                                                                                                            \
-    X(TSR_ERR_INTERNAL)
+    X(TSR_ERR_INTERNAL)                                                                                                          \
+    X(TSR_ERR_TIMEOUT)
 
 static const char *const status_names[] = {
 #define X(name) [name] = #name,
     STATUS_LIST(X)
 #undef X
 };
-static_assert(sizeof status_names / sizeof *status_names == TSR_ERR_INTERNAL + 1, "every status has a name");
+static_assert(sizeof status_names / sizeof *status_names == TSR_ERR_TIMEOUT + 1, "every status has a name");
 
 enum { TEXT_SIZE = 1024 };
 
@@ -43,7 +44,7 @@ static _Thread_local struct {
 
 const char *tsr_status_name(tsr_status status)
 {
-    if ((unsigned)status > TSR_ERR_INTERNAL) return "TSR_ERR_UNKNOWN";
+    if ((unsigned)status > TSR_ERR_TIMEOUT) return "TSR_ERR_UNKNOWN";
     return status_names[status];
 }
 
@@ -71,7 +72,7 @@ tsr_status error_set(tsr_status code, const char *format, ...)
 
 tsr_status tsr_fail(tsr_status status, const char *reason)
 {
-    bool known = status > TSR_OK && status <= TSR_ERR_INTERNAL;
+    bool known = status > TSR_OK && status <= TSR_ERR_TIMEOUT;
     return error_set(known ? status : TSR_ERR_VALUE, "%s", reason);
 }
 

@@ -2,8 +2,12 @@
 #define _GNU_SOURCE
 #include "base/os.h"
 
+#include "base/mem.h"
+
+#include <errno.h>
 #include <inttypes.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -37,6 +41,21 @@ int os_n_cpus(void)
         fclose(f);
     }
     return n < 1 ? 1 : n;
+}
+
+bool os_process_is_gone(int64_t pid)
+{
+    char path[64], text[256];
+    if (kill((pid_t)pid, 0) != 0) return errno == ESRCH;
+    snprintf(path, sizeof path, "/proc/%" PRId64 "/stat", pid);
+    FILE *f = fopen(path, "re");
+    if (!f) return false;
+    const size_t n = fread(text, 1, sizeof text - 1, f);
+    fclose(f);
+    text[n] = 0;
+    /* "4711 (its name) Z 1 ...": the name is at most 16 bytes, of any kind. */
+    const char *state = strrchr(text, ')');
+    return state && state[1] == ' ' && (state[2] == 'Z' || state[2] == 'X');
 }
 
 static size_t machine_available(void)
@@ -108,4 +127,19 @@ void os_cond_wait_ns(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t ns)
     int64_t end = os_now_ns() + ns;
     struct timespec until = {.tv_sec = end / 1000000000, .tv_nsec = end % 1000000000};
     pthread_cond_timedwait(cond, lock, &until);
+}
+
+int os_thread_start(pthread_t *thread, void *(*run)(void *context), void *context)
+{
+    sigset_t all, before;
+    if (mem_fault_now()) return EAGAIN;
+    /* Blocked here and inherited, so that there is no moment in which the new thread could take one. What a thread does to itself
+     * is not: whoever tells of crashes (sanitizers, Python's faulthandler) hears of them in such signals. */
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+    sigfillset(&all);
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) sigdelset(&all, own[i]);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const int error = pthread_create(thread, NULL, run, context);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error;
 }

@@ -3,6 +3,7 @@
 #define TESSERA_BASE_OS_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,5 +22,12 @@ int64_t os_now_ns(void);
 void os_cond_init(pthread_cond_t *cond);
 /* Gives up `lock` until the condition is signalled or `ns` nanoseconds have passed. */
 void os_cond_wait_ns(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t ns);
+
+/* Has this process ended for certain? One that nobody has waited for yet has. */
+bool os_process_is_gone(int64_t pid);
+
+/* Starts a thread that takes no signals: these are for the threads of the program that uses the library. For threads that run
+ * nothing of the user's, since processes that are started on one inherit that. Returns 0 or an errno, as pthread_create. */
+int os_thread_start(pthread_t *thread, void *(*run)(void *context), void *context);
 
 #endif

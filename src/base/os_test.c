@@ -1,0 +1,64 @@
+/* Threads of the library take no signals, and leave their starter's mask as it was; processes that have ended are known. */
+#include "base/os.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void *mask_of_thread(void *context)
+{
+    pthread_sigmask(SIG_BLOCK, NULL, context);
+    return NULL;
+}
+
+static void test_threads_take_no_signals(void **state)
+{
+    pthread_t thread;
+    sigset_t before, inside, after;
+    pthread_sigmask(SIG_BLOCK, NULL, &before);
+    assert_int_equal(os_thread_start(&thread, mask_of_thread, &inside), 0);
+    pthread_sigmask(SIG_BLOCK, NULL, &after);
+    pthread_join(thread, NULL);
+    const int asked[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD};
+    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
+        assert_int_equal(sigismember(&inside, asked[i]), 1);
+        assert_int_equal(sigismember(&after, asked[i]), sigismember(&before, asked[i]));
+    }
+    const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+    for (size_t i = 0; i < sizeof crashes / sizeof crashes[0]; i++) assert_int_equal(sigismember(&inside, crashes[i]), 0);
+}
+
+/* One that has ended is gone before anybody has waited for it, too. */
+static void test_gone_processes(void **state)
+{
+    int ends[2];
+    char byte;
+    assert_int_equal(pipe(ends), 0);
+    const pid_t child = fork();
+    if (child == 0) { /* until the other end is closed */
+        close(ends[1]);
+        _exit(read(ends[0], &byte, 1) == 0 ? 0 : 1);
+    }
+    close(ends[0]);
+    assert_true(child > 0);
+    assert_false(os_process_is_gone(child));
+    assert_false(os_process_is_gone(getpid()));
+    close(ends[1]);
+    siginfo_t info;
+    assert_int_equal(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0);
+    assert_true(os_process_is_gone(child));
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_true(os_process_is_gone(child));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_threads_take_no_signals), cmocka_unit_test(test_gone_processes)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
