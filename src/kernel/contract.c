@@ -123,13 +123,14 @@ static void times_matrix(tsr_dtype dtype, blasint m, blasint n, blasint k, const
     }
 }
 
-void contract_product(const kernels *k, tsr_dtype dtype, int64_t m, int64_t n, int64_t depth, const matrix *a, const matrix *b,
-                      void *c)
+tsr_status contract_product(const kernels *k, tsr_dtype dtype, int64_t m, int64_t n, int64_t depth, const matrix *a,
+                            const matrix *b, void *c)
 {
     if (!dtype_is_inexact(dtype)) {
         exact_kernel(k, dtype)(c, n, a->data, a->row, b->data, b->row, m, n, depth);
-        return;
+        return TSR_OK;
     }
+    TRY(contract_enter_openblas());
     if (openblas_get_num_threads() != 1) openblas_set_num_threads(1);
     if (m == 1 && n == 1) {
         dot(dtype, (blasint)depth, a->data, b->data, c);
@@ -141,4 +142,6 @@ void contract_product(const kernels *k, tsr_dtype dtype, int64_t m, int64_t n, i
     } else {
         times_matrix(dtype, (blasint)m, (blasint)n, (blasint)depth, a, b, c);
     }
+    contract_leave_openblas();
+    return TSR_OK;
 }

@@ -21,7 +21,12 @@ bool contract_fits(tsr_dtype dtype, int64_t m, int64_t n, int64_t row, int64_t c
 
 /* c += a b: a is (m, k), b (k, n), c (m, n) and dense. m, n, k > 0, below 2^31. One thread; the bits depend on the numbers, the
  * lengths and the processor's model (OpenBLAS chooses its kernels by that), not on strides, threads or memory. */
-void contract_product(const kernels *k, tsr_dtype dtype, int64_t m, int64_t n, int64_t depth, const matrix *a, const matrix *b,
-                      void *c);
+tsr_status contract_product(const kernels *k, tsr_dtype dtype, int64_t m, int64_t n, int64_t depth, const matrix *a,
+                            const matrix *b, void *c) MUST_CHECK;
+/* Around calls of OpenBLAS's functions; contract_product and factor_covariance do it. Builds of it without threads, as Debian's
+ * "serial" one (0.3.21), hand out their work buffers without a lock, so that two threads may get the same one, and wrong
+ * products: there one call runs at a time. */
+tsr_status contract_enter_openblas(void) MUST_CHECK;
+void contract_leave_openblas(void);
 
 #endif

@@ -163,10 +163,19 @@ tsr_status monoid_result(monoid m, tsr_dtype dtype, tsr_dtype *result) MUST_CHEC
 
 /* ---- Kernels over whole blocks of (outer, length, inner) --------------------------------------------------------- */
 
-/* Running sum or product along the middle axis of a dense block, continuing from and updating carry (outer x inner values of
- * `dtype`). dtype is the accumulating dtype; out may be in. */
+/* Running sum, product and the like along the middle axis of a dense block, continuing from and updating carry (outer x inner
+ * values of `dtype`). dtype is the accumulating dtype; out may be in. */
 typedef void (*scan_kernel)(void *out, const void *in, void *carry, int64_t outer, int64_t length, int64_t inner);
-typedef enum scan_kind { SCAN_SUM, SCAN_PROD, SCAN_NANSUM, SCAN_NANPROD, N_SCAN_KINDS } scan_kind;
+typedef enum scan_kind {
+    SCAN_SUM,
+    SCAN_PROD,
+    SCAN_NANSUM,
+    SCAN_NANPROD,
+    SCAN_MAX, /* real dtypes; NaN stays */
+    SCAN_MIN,
+    SCAN_LAST, /* the last element so far that is not NaN; f32 and f64 */
+    N_SCAN_KINDS
+} scan_kind;
 
 /* Quantile method "linear" (NumPy's default), over the middle axis, in f64 (or f32 for f32 input).
  * scratch holds `length` values of dtype. NaN in a column gives NaN, or is left out if skip_nan. q[i] in [0, 1].
@@ -189,7 +198,7 @@ struct kernels {
     const random_kernel (*random)[TSR_N_DTYPES];               /* [kind][dtype] */
     index_kernel index;
     const acc_ops *const *acc;               /* [monoid][dtype]; n_fields 0: no such accumulator */
-    const scan_kernel (*scan)[TSR_N_DTYPES]; /* [kind][dtype] */
+    const scan_kernel (*scan)[TSR_N_DTYPES]; /* [kind][dtype]; NULL: not defined */
     const quantile_kernel *quantile;         /* [dtype]: f32, f64 */
 };
 

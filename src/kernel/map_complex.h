@@ -144,4 +144,8 @@ COMPLEX_HELPERS(c128, double complex, double, , MAKE_C128)
 COMPLEX_KERNELS(c64, float complex, float, f, MAKE_C64)
 COMPLEX_KERNELS(c128, double complex, double, , MAKE_C128)
 
+/* From the parts, as they are. */
+BINARY(complex_of_f32, float, float complex, MAKE_C64(x, y))
+BINARY(complex_of_f64, double, double complex, MAKE_C128(x, y))
+
 #endif

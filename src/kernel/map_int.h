@@ -34,6 +34,26 @@ static inline uint64_t quotient_u64(uint64_t x, uint64_t y)
     return x < (uint64_t)1 << 52 ? (uint64_t)(int64_t)((double)(int64_t)x / (double)y) : x / y;
 }
 
+/* How many bits are set, in steps that vectors can take: in pairs, fours, bytes; then the bytes are added up. */
+static inline uint8_t bits_set_32(uint32_t x)
+{
+    x -= x >> 1 & 0x55555555u;
+    x = (x & 0x33333333u) + (x >> 2 & 0x33333333u);
+    x = (x + (x >> 4)) & 0x0f0f0f0fu;
+    x += x >> 8;
+    return (uint8_t)((x + (x >> 16)) & 0x3f);
+}
+static inline uint8_t bits_set_64(uint64_t x)
+{
+    x -= x >> 1 & 0x5555555555555555u;
+    x = (x & 0x3333333333333333u) + (x >> 2 & 0x3333333333333333u);
+    x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0fu;
+    x += x >> 8;
+    x += x >> 16;
+    return (uint8_t)((x + (x >> 32)) & 0x7f);
+}
+#define BITS_SET(x) _Generic((x), uint64_t : bits_set_64, default : bits_set_32)(x)
+
 #define SIGNED_HELPERS(s, T, W, bits, quotient)                                                                                  \
     /* x over y, cut off; the divisors 0 and -1 are put aside by the callers. */                                                 \
     static inline T cut_divide_of_##s(T x, T y) { return (T)quotient(x, (y == 0) | (y == -1) ? 1 : y); }                         \
@@ -165,6 +185,7 @@ INTEGER_TYPES(INTEGER_KERNELS)
     BINARY(left_shift_##s, T, T, (uint64_t)y < bits ? (T)((W)x << y) : 0)                                                        \
     BINARY(right_shift_##s, T, T, (uint64_t)y < bits ? (T)(x >> y) : (T)(x < 0 ? -1 : 0))                                        \
     UNARY(absolute_##s, T, T, x < 0 ? 0 - (W)x : (W)x)                                                                           \
+    UNARY(bitwise_count_##s, T, uint8_t, BITS_SET(magnitude_of_##s(x)))                                                          \
     UNARY(sign_##s, T, T, (x > 0) - (x < 0))
 SIGNED_TYPES(SIGNED_KERNELS)
 
@@ -172,6 +193,7 @@ SIGNED_TYPES(SIGNED_KERNELS)
     BINARY(left_shift_##s, T, T, y < bits ? (T)((W)x << y) : 0)                                                                  \
     BINARY(right_shift_##s, T, T, y < bits ? (T)(x >> y) : 0)                                                                    \
     UNARY(absolute_##s, T, T, x)                                                                                                 \
+    UNARY(bitwise_count_##s, T, uint8_t, BITS_SET((W)x))                                                                         \
     UNARY(sign_##s, T, T, x != 0)
 UNSIGNED_TYPES(UNSIGNED_KERNELS)
 

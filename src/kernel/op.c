@@ -77,7 +77,20 @@ tsr_status op_resolve(op_code op, const tsr_dtype *operands, tsr_dtype *loops, t
         if (dtype_is_complex(t)) return no_loop(op, operands);
         t = inexact_of_all(operands, n);
         break;
-    case RULE_DIVIDE: t = dtype_is_inexact(t) ? t : TSR_F64; break;
+    case RULE_DIVIDE:
+        if (op == OP_I0 && dtype_is_complex(t)) return no_loop(op, operands);
+        t = dtype_is_inexact(t) ? t : TSR_F64;
+        break;
+    case RULE_COUNT:
+        if (dtype_is_inexact(t)) return no_loop(op, operands);
+        loops[0] = t == TSR_BOOL ? TSR_I8 : t;
+        *result = TSR_U8;
+        return TSR_OK;
+    case RULE_PAIR:
+        if (dtype_is_complex(t)) return no_loop(op, operands);
+        loops[0] = loops[1] = dtype_is_inexact(t) ? t : TSR_F64;
+        *result = dtype_complex(loops[0]);
+        return TSR_OK;
     case RULE_INTEGER:
         if (dtype_is_inexact(t) || (t == TSR_BOOL && integers_only(op))) return no_loop(op, operands);
         break;

@@ -15,6 +15,8 @@ typedef enum op_rule {
     RULE_FLOAT,     /* the same, real only */
     RULE_DIVIDE,    /* integers and bool in f64, otherwise as they are */
     RULE_INTEGER,   /* bool and integers only */
+    RULE_COUNT,     /* integers in, uint8 out; bool is computed in int8 */
+    RULE_PAIR,      /* two real operands in their float dtype, its complex dtype out */
     RULE_SHIFT,     /* integers; bool is computed in int8 */
     RULE_COMPARE,   /* promoted dtype in, bool out */
     RULE_ORDER,     /* the same; complex compares lexicographically */
@@ -65,6 +67,7 @@ typedef enum op_rule {
     X(LOGICAL_OR, "logical_or", 2, RULE_COMPARE)                                                                                 \
     X(LOGICAL_XOR, "logical_xor", 2, RULE_COMPARE)                                                                               \
     X(LOGICAL_NOT, "logical_not", 1, RULE_TEST)                                                                                  \
+    X(BITWISE_COUNT, "bitwise_count", 1, RULE_COUNT)                                                                             \
     X(INVERT, "invert", 1, RULE_INTEGER)                                                                                         \
     X(NEGATIVE, "negative", 1, RULE_NOT_BOOL)                                                                                    \
     X(POSITIVE, "positive", 1, RULE_NOT_BOOL)                                                                                    \
@@ -105,6 +108,8 @@ typedef enum op_rule {
     X(MODF_INTEGER, "modf_integer", 1, RULE_FLOAT)                                                                               \
     X(FREXP_MANTISSA, "frexp_mantissa", 1, RULE_FLOAT)                                                                           \
     X(FREXP_EXPONENT, "frexp_exponent", 1, RULE_EXPONENT)                                                                        \
+    X(I0, "i0", 1, RULE_DIVIDE)                                                                                                  \
+    X(COMPLEX_OF, "complex_of", 2, RULE_PAIR)                                                                                    \
     X(CONJUGATE, "conjugate", 1, RULE_NUMERIC)                                                                                   \
     X(REAL, "real", 1, RULE_PART)                                                                                                \
     X(IMAG, "imag", 1, RULE_PART)                                                                                                \

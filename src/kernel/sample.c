@@ -102,14 +102,26 @@ static double gamma_of(uint64_t word, double x, double shape, double *log_factor
     return gamma_at_least_1(&d, x, uniform_of(word), shape < 1 ? shape + 1 : shape);
 }
 
-/* First attempts, side by side; -1 where more is to be done. */
+/* First attempts, side by side, of G(shape), or for shapes below 1 of G(shape + 1); -1 where more is to be done. n <= PART. */
 static void gamma_first(double *y, const uint64_t *words, const double *normal, const double *shape, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        double scale = shape[i] - 1.0 / 3, x = normal[i], v = 1 + x * (1 / (3 * sqrt(scale)));
-        bool accepted = (shape[i] >= 1) & (v > 0) & gamma_squeeze(x, uniform_of(words[i]));
+        double a = shape[i] < 1 ? shape[i] + 1 : shape[i];
+        double scale = a - 1.0 / 3, x = normal[i], v = 1 + x * (1 / (3 * sqrt(scale)));
+        bool accepted = (shape[i] > 0) & (v > 0) & gamma_squeeze(x, uniform_of(words[i]));
         double g = scale * v * v * v;
         y[i] = accepted ? g : -1;
+    }
+}
+
+/* The uniform numbers of the second factors of shapes below 1: the first of each element's sub-stream, side by side. */
+static void gamma_factors(double *u, const uint64_t *words, const double *shape, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint64_t block[2];
+        if (!(shape[i] < 1)) continue;
+        draws_block(words[i], 0, block);
+        u[i] = uniform_of(block[1]);
     }
 }
 
@@ -117,13 +129,20 @@ void sample_gamma(void *out, const void *a_, const void *b_, const void *c_, siz
 {
     const uint64_t *words = a_;
     const double *normal = b_, *shape = c_;
-    double part[PART], log_factor;
+    double part[PART], second[PART], log_factor;
     for (size_t at = 0; at < n; at += PART) {
         const size_t count = n - at < PART ? n - at : PART;
         gamma_first(part, words + at, normal + at, shape + at, count);
+        gamma_factors(second, words + at, shape + at, count);
         for (size_t i = 0; i < count; i++) {
-            if (part[i] >= 0) continue;
-            part[i] = gamma_of(words[at + i], normal[at + i], shape[at + i], &log_factor);
+            bool accepted = part[i] >= 0;
+            if (accepted && !(shape[at + i] < 1)) continue;
+            if (!accepted) part[i] = gamma_of(words[at + i], normal[at + i], shape[at + i], &log_factor);
+            if (accepted && shape[at + i] == 0.5) { /* of squares of normal numbers: U^2 */
+                part[i] *= second[i] * second[i];
+                continue;
+            }
+            if (accepted) log_factor = log(second[i]) / shape[at + i];
             if (log_factor != 0) part[i] *= exp(log_factor);
         }
         __builtin_memcpy((double *)out + at, part, count * sizeof *part);
@@ -140,7 +159,8 @@ void sample_log_gamma(void *out, const void *a_, const void *b_, const void *c_,
         gamma_first(part, words + at, normal + at, shape + at, count);
         for (size_t i = 0; i < count; i++) {
             log_factor = 0;
-            if (!(part[i] >= 0)) part[i] = gamma_of(words[at + i], normal[at + i], shape[at + i], &log_factor);
+            if (!(part[i] >= 0) || shape[at + i] < 1)
+                part[i] = gamma_of(words[at + i], normal[at + i], shape[at + i], &log_factor);
             part[i] = log(part[i]) + log_factor;
         }
         __builtin_memcpy((double *)out + at, part, count * sizeof *part);

@@ -300,11 +300,10 @@ static double binomial_inverted(const binomial *s, double u)
     return k;
 }
 
-static double binomial_rejected(const binomial *s, uint64_t word)
+/* words: of the first attempt, block 0 under the key `word`. */
+static double binomial_rejected(const binomial *s, uint64_t word, uint64_t words[2])
 {
-    for (uint64_t attempt = 0;; attempt++) {
-        uint64_t words[2];
-        draws_block(word, attempt, words);
+    for (uint64_t attempt = 1;; draws_block(word, attempt++, words)) {
         double u = uniform_of(words[1]) - 0.5, v = uniform_of(words[0]);
         double us = 0.5 - fabs(u), k = floor((2 * s->a / us + s->b) * u + s->center);
         if (us >= 0.07 && v <= s->v_sure) return k;
@@ -313,12 +312,41 @@ static double binomial_rejected(const binomial *s, uint64_t word)
     }
 }
 
+static int64_t binomial_counted(const binomial *s, double k)
+{
+    int64_t count = k >= s->n ? s->trials : (int64_t)k;
+    return s->turned ? s->trials - count : count;
+}
+
 static int64_t binomial_one(const binomial *s, uint64_t word)
 {
     if (s->trials < 0 || !(s->given >= 0 && s->given <= 1)) return INT64_MIN;
-    double k = s->n * s->p < inverted_below ? binomial_inverted(s, uniform_of(word)) : binomial_rejected(s, word);
-    int64_t count = k >= s->n ? s->trials : (int64_t)k;
-    return s->turned ? s->trials - count : count;
+    if (s->n * s->p < inverted_below) return binomial_counted(s, binomial_inverted(s, uniform_of(word)));
+    uint64_t words[2];
+    draws_block(word, 0, words);
+    return binomial_counted(s, binomial_rejected(s, word, words));
+}
+
+/* Elements of the same trials and probability, enough of them to be drawn by rejection: the blocks of the first attempts are made
+ * side by side, and most elements need no more than a comparison. */
+static void binomial_run(const binomial *s, const uint64_t *words, int64_t *y, size_t n)
+{
+    enum { RUN = 64 };
+    uint64_t blocks[RUN][2];
+    double first[RUN];
+    for (size_t at = 0; at < n; at += RUN) {
+        const size_t count = n - at < RUN ? n - at : RUN;
+        for (size_t i = 0; i < count; i++) draws_block(words[at + i], 0, blocks[i]);
+        for (size_t i = 0; i < count; i++) {
+            double u = uniform_of(blocks[i][1]) - 0.5, v = uniform_of(blocks[i][0]), us = 0.5 - fabs(u);
+            double k = floor((2 * s->a / us + s->b) * u + s->center);
+            first[i] = (us >= 0.07) & (v <= s->v_sure) ? k : -1;
+        }
+        for (size_t i = 0; i < count; i++) {
+            double k = first[i] >= 0 ? first[i] : binomial_rejected(s, words[at + i], blocks[i]);
+            y[at + i] = binomial_counted(s, k);
+        }
+    }
 }
 
 int64_t binomial_of(uint64_t word, int64_t n, double p)
@@ -334,10 +362,19 @@ void sample_binomial(void *out, const void *a_, const void *b_, const void *c_, 
     const int64_t *trials = b_;
     const double *p = c_;
     binomial s = {.given = NAN};
-    for (size_t i = 0; i < n; i++) {
-        if (trials[i] != s.trials || p[i] != s.given) s = binomial_for(trials[i], p[i]);
-        y[i] = binomial_one(&s, words[i]);
-        if (y[i] < 0) *faults |= FAULT_PARAMETER;
+    for (size_t i = 0; i < n;) {
+        const int64_t many = trials[i];
+        const double chance = p[i];
+        if (many != s.trials || chance != s.given) s = binomial_for(many, chance);
+        size_t end = i + 1;
+        while (end < n && trials[end] == many && p[end] == chance) end++;
+        const bool is_rejected = many >= 0 && chance >= 0 && chance <= 1 && !(s.n * s.p < inverted_below);
+        if (is_rejected) binomial_run(&s, words + i, y + i, end - i);
+        for (; i < end && !is_rejected; i++) {
+            y[i] = binomial_one(&s, words[i]);
+            if (y[i] < 0) *faults |= FAULT_PARAMETER;
+        }
+        i = end;
     }
 }
 

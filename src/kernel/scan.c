@@ -1,9 +1,9 @@
-/* Running sums and products along the middle axis of (outer, length, inner) blocks.
+/* Running sums, products, extremes and last values along the middle axis of (outer, length, inner) blocks.
  *
  * Strictly one after the other in the dtype itself, as NumPy does, so the results equal its to the last bit. The neutral carry of
- * a float sum is -0.0, which leaves every first element as it is (of a product 1). The nan-forms put 0 or 1 in place of NaN. bool
- * stays bool: sums are `or`, products `and`. Where the axis is the innermost, four rows go together to hide the latency of the
- * additions. Pure functions; any thread. */
+ * a float sum is -0.0, which leaves every first element as it is (of a product 1, of a maximum the least value, of the last value
+ * NaN). The nan-forms put 0 or 1 in place of NaN, extremes keep it. bool stays bool: sums are `or`, products `and`. Where the
+ * axis is the innermost, four rows go together to hide the latency of the additions. Pure functions; any thread. */
 #include "kernel/isa.h"
 
 /* NEXT(sum, x) for real types. */
@@ -11,6 +11,11 @@
 #define MULTIPLY(sum, x) (sum) * (x)
 #define ADD_VALID(sum, x) (sum) + ((x) == (x) ? (x) : 0)
 #define MULTIPLY_VALID(sum, x) (sum) * ((x) == (x) ? (x) : 1)
+#define GREATER(sum, x) (sum) > (x) ? (sum) : (x)
+#define LESS(sum, x) (sum) < (x) ? (sum) : (x)
+#define GREATER_OR_NAN(sum, x) ((sum) > (x)) | ((sum) != (sum)) ? (sum) : (x)
+#define LESS_OR_NAN(sum, x) ((sum) < (x)) | ((sum) != (sum)) ? (sum) : (x)
+#define LAST_VALID(sum, x) (x) == (x) ? (x) : (sum)
 #define OR(sum, x) (sum) | (x)
 #define AND(sum, x) (sum) & (x)
 
@@ -70,6 +75,24 @@ SCAN(nanprod_f32, float, MULTIPLY_VALID)
 SCAN(nansum_f64, double, ADD_VALID)
 SCAN(nanprod_f64, double, MULTIPLY_VALID)
 
+#define EXTREMES(suffix, T)                                                                                                      \
+    SCAN(max_##suffix, T, GREATER)                                                                                               \
+    SCAN(min_##suffix, T, LESS)
+EXTREMES(i8, int8_t)
+EXTREMES(i16, int16_t)
+EXTREMES(i32, int32_t)
+EXTREMES(i64, int64_t)
+EXTREMES(u8, uint8_t)
+EXTREMES(u16, uint16_t)
+EXTREMES(u32, uint32_t)
+EXTREMES(u64, uint64_t)
+SCAN(max_f32, float, GREATER_OR_NAN)
+SCAN(min_f32, float, LESS_OR_NAN)
+SCAN(max_f64, double, GREATER_OR_NAN)
+SCAN(min_f64, double, LESS_OR_NAN)
+SCAN(last_f32, float, LAST_VALID)
+SCAN(last_f64, double, LAST_VALID)
+
 /* Complex numbers, stored as pairs. */
 #define COMPLEX(name, T, negate, product, skip_nan)                                                                              \
     static void name(void *out_bytes, const void *in_bytes, void *carry_bytes, int64_t outer, int64_t length, int64_t inner)     \
@@ -106,10 +129,16 @@ COMPLEX(nanprod_c128, double, negated, 1, 1)
 #define EXACT(kind)                                                                                                              \
     [TSR_BOOL] = kind##_bool, [TSR_I8] = kind##_u8, [TSR_I16] = kind##_u16, [TSR_I32] = kind##_u32, [TSR_I64] = kind##_u64,      \
     [TSR_U8] = kind##_u8, [TSR_U16] = kind##_u16, [TSR_U32] = kind##_u32, [TSR_U64] = kind##_u64
+#define REAL(kind)                                                                                                               \
+    [TSR_I8] = kind##_i8, [TSR_I16] = kind##_i16, [TSR_I32] = kind##_i32, [TSR_I64] = kind##_i64, [TSR_U8] = kind##_u8,          \
+    [TSR_U16] = kind##_u16, [TSR_U32] = kind##_u32, [TSR_U64] = kind##_u64, [TSR_F32] = kind##_f32, [TSR_F64] = kind##_f64
 #define INEXACT(kind) [TSR_F32] = kind##_f32, [TSR_F64] = kind##_f64, [TSR_C64] = kind##_c64, [TSR_C128] = kind##_c128
 const scan_kernel ISA(scan_table)[N_SCAN_KINDS][TSR_N_DTYPES] = {
     [SCAN_SUM] = {EXACT(sum), INEXACT(sum)},
     [SCAN_PROD] = {EXACT(prod), INEXACT(prod)},
     [SCAN_NANSUM] = {EXACT(sum), INEXACT(nansum)},
     [SCAN_NANPROD] = {EXACT(prod), INEXACT(nanprod)},
+    [SCAN_MAX] = {[TSR_BOOL] = sum_bool, REAL(max)},
+    [SCAN_MIN] = {[TSR_BOOL] = prod_bool, REAL(min)},
+    [SCAN_LAST] = {[TSR_F32] = last_f32, [TSR_F64] = last_f64},
 };
