@@ -68,13 +68,6 @@ static tsr_array *turn_value(const key *k, tsr_array *value, uint32_t merged, co
 
 /* ---- Axis by axis ---------------------------------------------------------------------------------------------------- */
 
-static tsr_array *part(tsr_array *a, int axis, int64_t start, int64_t stop)
-{
-    tsr_index items[TSR_MAX_NDIM] = {{0}};
-    items[axis] = (tsr_index){.kind = TSR_INDEX_SLICE, .has_start = true, .has_stop = true, .start = start, .stop = stop};
-    return tsr_slice(a, axis + 1, items);
-}
-
 /* One index is a slice as well. */
 static key_axis as_slice(const key_axis *a)
 {
@@ -111,9 +104,9 @@ static tsr_array *place_axis(tsr_array *x, int axis, const key_axis *a, tsr_arra
         if (!turned) return NULL;
     }
     if (step != 1 && a->count > 1) return array_using(array_scatter_range(x, axis, a->count, start, step, values), turned);
-    if (start > 0) pieces[n++] = part(x, axis, 0, start);
+    if (start > 0) pieces[n++] = array_part(x, axis, 0, start);
     pieces[n++] = node_ref(values);
-    if (start + a->count < x->shape[axis]) pieces[n++] = part(x, axis, start + a->count, x->shape[axis]);
+    if (start + a->count < x->shape[axis]) pieces[n++] = array_part(x, axis, start + a->count, x->shape[axis]);
     bool all = true;
     for (int i = 0; i < n; i++) all = all && pieces[i];
     result = all ? tsr_concatenate(n, pieces, axis) : NULL;

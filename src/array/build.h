@@ -20,6 +20,8 @@ tsr_array *array_cast(tsr_array *a, tsr_dtype dtype);
 tsr_array *array_map(op_code op, int n, tsr_array *const *arrays);
 tsr_array *array_reduce(const char *name, tsr_array *a, monoid op, int n_axes, const int *axes, bool keepdims, double ddof);
 tsr_array *array_full_like(tsr_array *like, tsr_scalar value, tsr_dtype dtype);
+/* The index along an axis, in a form that broadcasts with `a`. */
+tsr_array *array_places(const tsr_array *a, int axis);
 
 /* The sum of products of two arrays over the axes that `out` does not name: left[d], right[d] and out[d] are labels (0 .. 31) of
  * the axes of a, b and the result. Labels may repeat within a and b (the diagonal is taken) and not within out; each of out is in
@@ -41,6 +43,11 @@ tsr_array *array_rechunk(tsr_array *a, const grid *chunks);
 
 /* Drops the reference to `used` after it went into `result`; for nesting constructors. */
 tsr_array *array_using(tsr_array *result, tsr_array *used);
+
+/* a[..., start:stop, ...] along an axis. */
+tsr_array *array_part(tsr_array *a, int axis, int64_t start, int64_t stop);
+/* Joins and drops the pieces; those that are NULL are a failure. */
+tsr_array *array_join(int n, tsr_array **pieces, int axis);
 
 /* Normalises a possibly negative axis. The text names the function and the shape. */
 tsr_status axis_check(const char *name, const tsr_array *a, int axis, int *out) MUST_CHECK;

@@ -15,31 +15,14 @@ static tsr_array *apply(op_code op, tsr_array *a, tsr_array *b)
 static tsr_array *again(tsr_array *a) { return a ? node_ref(a) : NULL; }
 static tsr_array *number(tsr_array *like, double value) { return like ? tsr_scalar_like(like, scalar_float(value)) : NULL; }
 
-/* a[..., start:stop, ...] along an axis; a borrowed. */
-static tsr_array *part(tsr_array *a, int axis, int64_t start, int64_t stop)
-{
-    tsr_index items[TSR_MAX_NDIM] = {{0}};
-    if (!array_ready(a)) return NULL;
-    items[axis] = (tsr_index){.kind = TSR_INDEX_SLICE, .has_start = true, .has_stop = true, .start = start, .stop = stop};
-    return tsr_slice(a, axis + 1, items);
-}
-
-/* All are consumed. */
-static tsr_array *join(int n, tsr_array **pieces, int axis)
-{
-    bool all = true;
-    for (int i = 0; i < n; i++) all = all && pieces[i];
-    tsr_array *result = all ? tsr_concatenate(n, pieces, axis) : NULL;
-    for (int i = 0; i < n; i++) node_unref(pieces[i]);
-    return result;
-}
-
 /* ---- ediff1d
  * ------------------------------------------------------------------------------------------------------------------- */
 
 static tsr_array *flat_as(tsr_array *a, tsr_dtype dtype, const char *what)
 {
-    if (tsr_dtype_promote(a->dtype, dtype) != dtype && !(dtype_is_inexact(dtype) && !dtype_is_complex(a->dtype))) {
+    /* NumPy's casting "same_kind": bool, unsigned, signed, real, complex. */
+    static const int rank[] = {[KIND_BOOL] = 0, [KIND_UINT] = 1, [KIND_INT] = 2, [KIND_FLOAT] = 3, [KIND_COMPLEX] = 4};
+    if (rank[dtype_kind_of(a->dtype)] > rank[dtype_kind_of(dtype)]) {
         (void)error_set(TSR_ERR_TYPE, "ediff1d: '%s' of dtype %s does not fit the array's dtype %s", what,
                         tsr_dtype_name(a->dtype), tsr_dtype_name(dtype));
         return NULL;
@@ -58,7 +41,7 @@ tsr_array *tsr_ediff1d(tsr_array *a, tsr_array *to_end, tsr_array *to_begin)
     pieces[n++] =
         flat && a->dtype == TSR_BOOL ? tsr_subtract(flat, flat) : tsr_diff(flat, 1, 0); /* NumPy has no bool difference */
     if (to_end) pieces[n++] = flat_as(to_end, a->dtype, "to_end");
-    return array_using(join(n, pieces, 0), flat);
+    return array_using(array_join(n, pieces, 0), flat);
 }
 
 /* ---- gradient
@@ -81,19 +64,20 @@ typedef struct spacing {
 
 static tsr_array *step_part(const spacing *s, tsr_array *like, int axis, int64_t start, int64_t stop)
 {
-    return s->steps ? part(s->steps, axis, start, stop) : number(like, s->step);
+    return s->steps ? array_part(s->steps, axis, start, stop) : number(like, s->step);
 }
 
 /* (f[i + 1] - f[i - 1]) / 2h, or with two distances the second-order formula for uneven places (as NumPy's). */
 static tsr_array *interior(tsr_array *f, int axis, const spacing *s)
 {
     int64_t n = f->shape[axis];
-    tsr_array *before = part(f, axis, 0, n - 2), *here = part(f, axis, 1, n - 1), *after = part(f, axis, 2, n), *result;
+    tsr_array *before = array_part(f, axis, 0, n - 2), *here = array_part(f, axis, 1, n - 1), *after = array_part(f, axis, 2, n),
+              *result;
     if (!s->steps) {
         tsr_array *difference = apply(OP_SUBTRACT, again(after), again(before));
         result = apply(OP_DIVIDE, difference, number(f, 2 * s->step));
     } else {
-        tsr_array *dx1 = part(s->steps, axis, 0, n - 2), *dx2 = part(s->steps, axis, 1, n - 1);
+        tsr_array *dx1 = array_part(s->steps, axis, 0, n - 2), *dx2 = array_part(s->steps, axis, 1, n - 1);
         tsr_array *sum = apply(OP_ADD, again(dx1), again(dx2));
         tsr_array *minus = dx2 ? tsr_negative(dx2) : NULL;
         tsr_array *a = apply(OP_DIVIDE, minus, apply(OP_MULTIPLY, again(dx1), again(sum)));
@@ -112,7 +96,7 @@ static tsr_array *interior(tsr_array *f, int axis, const spacing *s)
 /* (f[at + 1] - f[at]) / h. */
 static tsr_array *end_first(tsr_array *f, int axis, const spacing *s, int64_t at)
 {
-    tsr_array *difference = apply(OP_SUBTRACT, part(f, axis, at + 1, at + 2), part(f, axis, at, at + 1));
+    tsr_array *difference = apply(OP_SUBTRACT, array_part(f, axis, at + 1, at + 2), array_part(f, axis, at, at + 1));
     return apply(OP_DIVIDE, difference, step_part(s, f, axis, at, at + 1));
 }
 
@@ -125,8 +109,8 @@ static tsr_array *end_second(tsr_array *f, int axis, const spacing *s, bool last
         static const double first_weights[3] = {-1.5, 2.0, -0.5}, last_weights[3] = {0.5, -2.0, 1.5};
         for (int i = 0; i < 3; i++) weights[i] = number(f, (last ? last_weights : first_weights)[i] / s->step);
     } else {
-        tsr_array *dx1 = part(s->steps, axis, last ? n - 3 : 0, last ? n - 2 : 1),
-                  *dx2 = part(s->steps, axis, last ? n - 2 : 1, last ? n - 1 : 2);
+        tsr_array *dx1 = array_part(s->steps, axis, last ? n - 3 : 0, last ? n - 2 : 1),
+                  *dx2 = array_part(s->steps, axis, last ? n - 2 : 1, last ? n - 1 : 2);
         tsr_array *both = apply(OP_ADD, again(dx1), again(dx2)), *two = number(dx1, 2);
         tsr_array *product = apply(OP_MULTIPLY, again(dx1), again(dx2));
         if (last) {
@@ -148,7 +132,7 @@ static tsr_array *end_second(tsr_array *f, int axis, const spacing *s, bool last
         node_unref(dx2);
     }
     for (int i = 0; i < 3; i++) {
-        tsr_array *term = apply(OP_MULTIPLY, weights[i], part(f, axis, at + i, at + i + 1));
+        tsr_array *term = apply(OP_MULTIPLY, weights[i], array_part(f, axis, at + i, at + i + 1));
         sum = i == 0 ? term : apply(OP_ADD, sum, term);
     }
     return sum;
@@ -184,7 +168,7 @@ tsr_array *tsr_gradient(tsr_array *f, int axis, double step, tsr_array *coordina
         pieces[k++] = edge_order == 1 ? end_first(typed, axis, &s, 0) : end_second(typed, axis, &s, false);
         if (n > 2) pieces[k++] = interior(typed, axis, &s);
         pieces[k++] = edge_order == 1 ? end_first(typed, axis, &s, n - 2) : end_second(typed, axis, &s, true);
-        result = join(k, pieces, axis);
+        result = array_join(k, pieces, axis);
     }
     node_unref(s.steps);
     return array_using(result, typed);
@@ -226,9 +210,10 @@ tsr_array *tsr_unwrap(tsr_array *p, double discont, int axis, double period)
               *zero = tsr_scalar_like(x, scalar_int(0));
     tsr_array *kept = small && zero && correction ? tsr_where(small, zero, correction) : NULL, *sums = tsr_cumsum(kept, axis);
     int64_t n = p->shape[axis];
-    tsr_array *rest = apply(OP_ADD, part(x, axis, 1, n), sums), *pieces[2] = {part(x, axis, 0, 1), array_cast(rest, x->dtype)};
+    tsr_array *rest = apply(OP_ADD, array_part(x, axis, 1, n), sums),
+              *pieces[2] = {array_part(x, axis, 0, 1), array_cast(rest, x->dtype)};
     tsr_array *used[] = {d, low, correction, small, zero, kept, rest, x};
-    tsr_array *result = join(2, pieces, axis);
+    tsr_array *result = array_join(2, pieces, axis);
     for (int i = 0; i < 8; i++) node_unref(used[i]);
     return result;
 }

@@ -13,7 +13,7 @@ const char *node_name(const tsr_array *node)
         [NODE_RESHAPE] = "reshape",   [NODE_CONCAT] = "concatenate", [NODE_TAKE] = "take",         [NODE_RECHUNK] = "rechunk",
         [NODE_QUANTILE] = "quantile", [NODE_WINDOW] = "windows",     [NODE_CONTRACT] = "contract",
     };
-    static const char *const scans[N_SCAN_KINDS] = {"cumsum", "cumprod", "nancumsum", "nancumprod"};
+    static const char *const scans[N_SCAN_KINDS] = {"cumsum", "cumprod", "nancumsum", "nancumprod", "cummax", "cummin", "push"};
     switch (node->op) {
     case NODE_MAP: return op_info_of(node->p.map.op)->name;
     case NODE_REDUCE: return monoid_name(node->p.reduce.op);
@@ -92,6 +92,9 @@ static tsr_status check_call(const tsr_array *node)
         for (int d = 0; d < spec->ndims[i]; d++) {
             const call_axis *a = &spec->inputs[i][d];
             if (a->axis >= node->ndim) return bad(node, "names an axis that is not there");
+            bool picks_fit = spec->n_picks > 0 && a->axis >= 0 && spec->n_picks == node->grid.axes[a->axis].n_blocks &&
+                             spec->picks[spec->n_picks - 1] < a->blocks.n_blocks;
+            if (a->picks && !picks_fit) return bad(node, "picks blocks that are not there");
             if (a->axis >= 0 && !a->picks && a->blocks.n_blocks != node->grid.axes[a->axis].n_blocks)
                 return bad(node, "an input has another number of blocks");
             if (!call_axis_fits(a, node->inputs[i]->shape[d])) return bad(node, "the blocks do not cover an input");

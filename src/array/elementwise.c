@@ -49,6 +49,7 @@ BINARY(logical_or, LOGICAL_OR)
 BINARY(logical_xor, LOGICAL_XOR)
 UNARY(logical_not, LOGICAL_NOT)
 UNARY(invert, INVERT)
+UNARY(bitwise_count, BITWISE_COUNT)
 UNARY(negative, NEGATIVE)
 UNARY(positive, POSITIVE)
 UNARY(absolute, ABSOLUTE)
@@ -92,6 +93,8 @@ UNARY(modf_fraction, MODF_FRACTION)
 UNARY(modf_integer, MODF_INTEGER)
 UNARY(frexp_mantissa, FREXP_MANTISSA)
 UNARY(frexp_exponent, FREXP_EXPONENT)
+UNARY(i0, I0)
+BINARY(complex_of, COMPLEX_OF)
 UNARY(conjugate, CONJUGATE)
 UNARY(conj, CONJUGATE)
 UNARY(real, REAL)
@@ -188,11 +191,14 @@ tsr_array *tsr_sinc(tsr_array *a)
 
 tsr_array *tsr_nan_to_num_with(tsr_array *a, double nan, double posinf, double neginf)
 {
-    if (!array_ready(a) || !dtype_is_float(a->dtype)) {
-        if (a && dtype_is_complex(a->dtype))
-            (void)error_set(TSR_ERR_TYPE, "nan_to_num: not defined for %s", tsr_dtype_name(a->dtype));
-        return a && !dtype_is_complex(a->dtype) ? node_ref(a) : NULL;
+    if (!array_ready(a)) return NULL;
+    if (dtype_is_complex(a->dtype)) {
+        tsr_array *re = tsr_real(a), *im = tsr_imag(a);
+        re = array_using(tsr_nan_to_num_with(re, nan, posinf, neginf), re);
+        im = array_using(tsr_nan_to_num_with(im, nan, posinf, neginf), im);
+        return chain(OP_COMPLEX_OF, re, im);
     }
+    if (!dtype_is_float(a->dtype)) return node_ref(a);
     struct {
         tsr_array *(*test)(tsr_array *);
         double value;
@@ -207,7 +213,7 @@ tsr_array *tsr_nan_to_num_with(tsr_array *a, double nan, double posinf, double n
 
 tsr_array *tsr_nan_to_num(tsr_array *a)
 {
-    double largest = a && a->dtype == TSR_F32 ? 3.4028234663852886e38 : 1.7976931348623157e308;
+    double largest = a && dtype_real(a->dtype) == TSR_F32 ? 3.4028234663852886e38 : 1.7976931348623157e308;
     return tsr_nan_to_num_with(a, 0, largest, -largest);
 }
 

@@ -70,23 +70,6 @@ static tsr_status list_places(const char *name, const tsr_index *p, int64_t leng
     return TSR_OK;
 }
 
-static tsr_array *part(tsr_array *a, int axis, int64_t start, int64_t stop)
-{
-    tsr_index items[TSR_MAX_NDIM] = {{0}};
-    items[axis] = (tsr_index){.kind = TSR_INDEX_SLICE, .has_start = true, .has_stop = true, .start = start, .stop = stop};
-    return tsr_slice(a, axis + 1, items);
-}
-
-/* Joins and drops the pieces; those that are NULL are a failure. */
-static tsr_array *join(int n, tsr_array **pieces, int axis)
-{
-    bool all = true;
-    for (int i = 0; i < n; i++) all = all && pieces[i];
-    tsr_array *result = all ? tsr_concatenate(n, pieces, axis) : NULL;
-    for (int i = 0; i < n; i++) node_unref(pieces[i]);
-    return result;
-}
-
 /* ---- Delete ---------------------------------------------------------------------------------------------------------- */
 
 /* The places that are left, as indices. */
@@ -114,14 +97,14 @@ static tsr_array *without(tsr_array *a, const place *list, int64_t n, int axis)
         if (i < n && list[i].at >= at) at = list[i].at + 1;
     }
     if (n_pieces > MOST_SLICES) return take_rest(a, list, n, n_left, axis);
-    if (n_pieces == 0) return part(a, axis, 0, 0);
+    if (n_pieces == 0) return array_part(a, axis, 0, 0);
     n_pieces = at = 0;
     for (int64_t i = 0; i <= n; i++) {
         int64_t end = i < n ? list[i].at : a->shape[axis];
-        if (end > at) pieces[n_pieces++] = part(a, axis, at, end);
+        if (end > at) pieces[n_pieces++] = array_part(a, axis, at, end);
         if (i < n && list[i].at >= at) at = list[i].at + 1;
     }
-    return join((int)n_pieces, pieces, axis);
+    return array_join((int)n_pieces, pieces, axis);
 }
 
 /* What the mask does not select: a mask as well. */
@@ -177,12 +160,12 @@ static tsr_array *interleave(tsr_array *a, tsr_array *values, const place *list,
     int n_pieces = 0;
     int64_t at = 0;
     for (int64_t i = 0; i < n; i++) {
-        if (list[i].at > at) pieces[n_pieces++] = part(a, axis, at, list[i].at);
-        pieces[n_pieces++] = n == 1 ? node_ref(values) : part(values, axis, list[i].value, list[i].value + 1);
+        if (list[i].at > at) pieces[n_pieces++] = array_part(a, axis, at, list[i].at);
+        pieces[n_pieces++] = n == 1 ? node_ref(values) : array_part(values, axis, list[i].value, list[i].value + 1);
         at = list[i].at;
     }
-    if (a->shape[axis] > at) pieces[n_pieces++] = part(a, axis, at, a->shape[axis]);
-    return join(n_pieces, pieces, axis);
+    if (a->shape[axis] > at) pieces[n_pieces++] = array_part(a, axis, at, a->shape[axis]);
+    return array_join(n_pieces, pieces, axis);
 }
 
 /* The array and the values side by side, and the order in which their elements follow. */

@@ -6,6 +6,7 @@
 #include "array/mask.h"
 
 #include "array/build.h"
+#include "array/builtin.h"
 #include "array/calls.h"
 #include "base/mem.h"
 
@@ -21,9 +22,10 @@ static int64_t count_true(const char *mask, int64_t n)
     return count;
 }
 
-static tsr_status count_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
+tsr_status count_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
 {
-    *(int64_t *)output->data = count_true(inputs[0].data, inputs[0].shape[0]);
+    if (shape_size(output->ndim, output->shape) != 1) return builtin_misfit();
+    *(int64_t *)output->data = count_true(inputs[0].data, shape_size(inputs[0].ndim, inputs[0].shape));
     return TSR_OK;
 }
 
@@ -78,9 +80,12 @@ static tsr_status changed(void)
 }
 
 /* inputs: x, mask; the context is the axis. */
-static tsr_status compress_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
+tsr_status compress_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
 {
     int axis = (int)(intptr_t)context;
+    if (axis < 0 || axis >= output->ndim || !builtin_same_rows(&inputs[0], output, axis) ||
+        inputs[0].shape[axis] != inputs[1].shape[0])
+        return builtin_misfit();
     extent from = extent_of(&inputs[0], axis), to = extent_of(output, axis);
     const char *mask = inputs[1].data;
     if (count_true(mask, from.length) != to.length) return changed();
@@ -92,9 +97,12 @@ static tsr_status compress_block(void *context, int n_inputs, const tsr_block *i
 }
 
 /* inputs: x, mask, the values for the selected elements; the context is the axis. */
-static tsr_status replace_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
+tsr_status replace_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
 {
     int axis = (int)(intptr_t)context;
+    if (axis < 0 || axis >= output->ndim || !builtin_same_rows(&inputs[0], output, -1) ||
+        !builtin_same_rows(&inputs[2], output, axis) || inputs[1].shape[0] != output->shape[axis])
+        return builtin_misfit();
     extent to = extent_of(output, axis), from = extent_of(&inputs[2], axis);
     const char *mask = inputs[1].data, *value = inputs[2].data;
     char *out = output->data;
@@ -114,6 +122,20 @@ static tsr_status replace_block(void *context, int n_inputs, const tsr_block *in
 
 bool array_is_masked(const tsr_array *a) { return a->op == NODE_CALL && a->p.call.spec->function.call == compress_block; }
 int mask_axis(const tsr_array *a) { return (int)(intptr_t)a->p.call.spec->function.context; }
+
+bool mask_fits(const tsr_array *a)
+{
+    const call_spec *spec = a->p.call.spec;
+    const tsr_array *x = a->inputs[0], *mask = a->inputs[1];
+    intptr_t axis = (intptr_t)spec->function.context;
+    if (axis < 0 || axis >= a->ndim || x->ndim != a->ndim || !spec->picks) return false;
+    const call_axis *along = &spec->inputs[0][axis], *selects = &spec->inputs[1][0];
+    for (int d = 0; d < a->ndim; d++)
+        if (d != axis && (x->shape[d] != a->shape[d] || spec->inputs[0][d].picks)) return false;
+    return x->shape[axis] == mask->shape[0] && along->picks && selects->picks && along->axis == axis && selects->axis == axis &&
+           along->ends == ENDS_CUT && selects->ends == ENDS_CUT &&
+           grid_equal(&(grid){.ndim = 1, .axes = {along->blocks}}, &(grid){.ndim = 1, .axes = {selects->blocks}});
+}
 
 static tsr_status check_mask(const tsr_array *x, const tsr_array *mask, int axis)
 {

@@ -1,6 +1,7 @@
 /* Reductions of what a mask selects (array/mask.c) that need not know how much that is: reductions of the whole array in which
  * the elements that are left out change nothing. They run in one pass, with everything else that reads the array. */
 #include "array/build.h"
+#include "array/builtin.h"
 #include "array/mask.h"
 
 #include <math.h>
@@ -66,8 +67,9 @@ static tsr_array *moments(const char *name, tsr_array *x, tsr_array *mask, monoi
 /* ---- Extremes ---------------------------------------------------------------------------------------------------------- */
 
 /* The first input, if the second, how many elements there are, is not 0. */
-static tsr_status check_some(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
+tsr_status check_some_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
 {
+    if (!builtin_same_rows(&inputs[0], output, -1) || shape_size(inputs[1].ndim, inputs[1].shape) < 1) return builtin_misfit();
     if (*(const int64_t *)inputs[1].data == 0)
         return tsr_fail(TSR_ERR_VALUE, "zero-size array to reduction operation which has no identity");
     size_t bytes = (size_t)shape_size(output->ndim, output->shape) * tsr_dtype_size(output->dtype);
@@ -92,7 +94,7 @@ static tsr_array *extremes(const char *name, tsr_array *x, tsr_array *mask, tsr_
     tsr_scalar other = skips ? scalar_float(NAN) : worst(x->dtype, op == MONOID_MAX || op == MONOID_FMAX);
     tsr_array *known = filled(x, mask, other), *value = array_reduce(name, known, op, n_axes, axes, true, 0);
     tsr_array *count = value ? array_reduce(name, own_mask, MONOID_COUNT_NONZERO, 0, NULL, false, 0) : NULL, *result = NULL;
-    tsr_function check = {.call = check_some, .name = name, .identity = "1", .identity_bytes = 1};
+    tsr_function check = {.call = check_some_block, .name = name, .identity = "1", .identity_bytes = 1};
     if (count) result = tsr_map_blocks(&check, 2, (tsr_array *[]){value, count}, value->dtype, NULL);
     return array_using(array_using(array_using(result, known), value), count);
 }

@@ -55,6 +55,7 @@ typedef struct block_set_ops {
 struct block_set {
     const block_set_ops *ops;
     atomic_int refs;
+    bool is_shared; /* blocks may be made by other processes: who reads them has to ask first */
 };
 
 /* How one dimension of a view's input is addressed: input index = start + step * (output index along `axis`);

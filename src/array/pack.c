@@ -9,7 +9,9 @@
 #include "array/session.h"
 #include "base/arena.h"
 #include "base/vec.h"
+#include "store/stack.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +32,7 @@ typedef struct segment {
 typedef struct packer {
     arena memory;
     const tsr_function_codec *codec;
+    const set_codec *sets;
     VEC(tsr_array *) order;
     VEC(message *) nodes;
     VEC(segment) segments;
@@ -140,21 +143,47 @@ static tsr_status pack_values(packer *p, tsr_array *a, message *m)
     return VEC_PUSH(&p->segments, (segment){a, v->offset, v->bytes}) ? TSR_OK : TSR_ERR_MEMORY;
 }
 
+/* By name where the reader will know the set, as values otherwise. */
+static tsr_status pack_held(packer *p, tsr_array *a, message *m)
+{
+    uint64_t job;
+    uint32_t root;
+    if (!p->sets || !p->sets->save(p->sets->context, a->p.blocks.set, &job, &root)) return pack_values(p, a, m);
+    NEW(Tessera__Held, TESSERA__HELD__INIT, h);
+    h->job = job;
+    h->root = root;
+    m->held = h;
+    m->operation_case = TESSERA__NODE__OPERATION_HELD;
+    return TSR_OK;
+}
+
+static tsr_status pack_path(packer *p, const char *from, char **out)
+{
+    char *path = realpath(from, NULL);
+    if (!path) return error_errno(errno, "pack: cannot find '%s'", from);
+    *out = arena_strdup(&p->memory, path);
+    free(path);
+    return *out ? TSR_OK : TSR_ERR_MEMORY;
+}
+
 static tsr_status pack_file(packer *p, const tsr_array *a, message *m)
 {
     NEW(Tessera__File, TESSERA__FILE__INIT, f);
     const store *file = a->p.store.file;
-    char *path = realpath(file->path, NULL);
-    if (!file->file || !path) {
-        free(path);
+    int n;
+    const char *const *paths = store_stack_paths(file, &n);
+    if (!file->file && !paths)
         return error_set(TSR_ERR_UNSUPPORTED, "pack: '%s' is read through a function, which cannot be sent", file->path);
-    }
-    f->path = arena_strdup(&p->memory, path);
-    free(path);
     f->variable = file->vars[a->p.store.var].name;
     m->file = f;
     m->operation_case = TESSERA__NODE__OPERATION_FILE;
-    return f->path ? TSR_OK : TSR_ERR_MEMORY;
+    if (!paths) return pack_path(p, file->path, &f->path);
+    f->n_stack = (size_t)n;
+    f->stack = ARENA_ARRAY(&p->memory, char *, n + 1);
+    f->dim = file->dims[0].name;
+    if (!f->stack) return TSR_ERR_MEMORY;
+    for (int i = 0; i < n; i++) TRY(pack_path(p, paths[i], &f->stack[i]));
+    return TSR_OK;
 }
 
 static tsr_status pack_view(packer *p, const tsr_array *a, message *m)
@@ -248,6 +277,7 @@ static tsr_status pack_call_axes(packer *p, const call_axis *axes, int n, Tesser
         a->before = axes[d].before;
         a->after = axes[d].after;
         a->ends = axes[d].ends;
+        a->picks = axes[d].picks != NULL;
         TRY(pack_blocks(p, &axes[d].blocks, &a->blocks));
         list[d] = a;
     }
@@ -266,11 +296,11 @@ static tsr_status pack_function(packer *p, const call_spec *spec, Tessera__Call 
         uint64_t *number = ARENA_NEW(&p->memory, uint64_t);
         if (!number) return TSR_ERR_MEMORY;
         *number = (uint64_t)(uintptr_t)f->context;
-        c->context.data = known->context_bytes ? f->context : (uint8_t *)number;
-        c->context.len = known->context_bytes ? known->context_bytes : sizeof *number;
+        size_t bytes_there = known->context_size ? known->context_size(f->context) : known->context_bytes;
+        c->context.data = bytes_there ? f->context : (uint8_t *)number;
+        c->context.len = bytes_there ? bytes_there : sizeof *number;
         return TSR_OK;
     }
-    if (spec->n_picks > 0) return error_set(TSR_ERR_UNSUPPORTED, "pack: what a mask has selected cannot be sent");
     if (!f->call) return TSR_OK; /* copies its input */
     if (!p->codec || !p->codec->save)
         return error_set(TSR_ERR_UNSUPPORTED, "pack: the function '%s' cannot be sent: it is known by its address only", f->name);
@@ -290,6 +320,9 @@ static tsr_status pack_call(packer *p, const tsr_array *a, message *m)
     const call_spec *spec = a->p.call.spec;
     NEW(Tessera__Call, TESSERA__CALL__INIT, c);
     TRY(pack_function(p, spec, c));
+    if (spec->function.name) c->name = (char *)(uintptr_t)spec->function.name;
+    c->n_picks = (size_t)spec->n_picks;
+    c->picks = spec->picks;
     c->n_inputs = (size_t)spec->n_inputs;
     c->inputs = ARENA_ARRAY(&p->memory, Tessera__CallInput *, spec->n_inputs + 1);
     if (!c->inputs) return TSR_ERR_MEMORY;
@@ -362,8 +395,8 @@ static tsr_status pack_operation(packer *p, tsr_array *a, message *m)
         m->operation_case = TESSERA__NODE__OPERATION_CONCAT_AXIS;
         m->concat_axis = (uint32_t)a->p.concat.axis;
         return TSR_OK;
-    case NODE_MEMORY:
-    case NODE_BLOCKS: return pack_values(p, a, m);
+    case NODE_MEMORY: return pack_values(p, a, m);
+    case NODE_BLOCKS: return pack_held(p, a, m);
     case NODE_RANDOM: return pack_random(p, a, m);
     case NODE_STORE: return pack_file(p, a, m);
     case NODE_VIEW: return pack_view(p, a, m);
@@ -419,17 +452,20 @@ static tsr_status write_all(packer *p, const Tessera__Expression *e, void **out,
     return TSR_OK;
 }
 
-tsr_status tsr_pack(int n, tsr_array *const *arrays, const tsr_function_codec *codec, void **out, size_t *size)
+tsr_status expression_pack(int n, tsr_array *const *arrays, const tsr_function_codec *codec, const set_codec *sets, void **out,
+                           size_t *size)
 {
-    packer p = {.codec = codec};
+    packer p = {.codec = codec, .sets = sets};
     Tessera__Expression e = TESSERA__EXPRESSION__INIT;
     tsr_status status = TSR_OK;
     *out = NULL;
     *size = 0;
     arena_init(&p.memory);
     for (int i = 0; i < n; i++) {
-        if (!arrays[i])
-            GUARD(tsr_error_code() != TSR_OK ? tsr_error_code() : error_set(TSR_ERR_VALUE, "pack: array %d is NULL", i));
+        if (!arrays[i]) {
+            status = tsr_error_code() != TSR_OK ? tsr_error_code() : error_set(TSR_ERR_VALUE, "pack: array %d is NULL", i);
+            goto done;
+        }
         GUARD(array_resolve(arrays[i]));
         GUARD(number_all(&p, arrays[i]));
     }
@@ -447,5 +483,27 @@ done:
     VEC_FINI(&p.segments);
     mem_free(p.table);
     arena_fini(&p.memory);
+    return status;
+}
+
+tsr_status tsr_pack(int n, tsr_array *const *arrays, const tsr_function_codec *codec, void **out, size_t *size)
+{
+    return expression_pack(n, arrays, codec, NULL, out, size);
+}
+
+tsr_status expression_sets(int n, tsr_array *const *arrays, block_set ***out, size_t *n_out)
+{
+    packer p = {0};
+    tsr_status status = TSR_OK;
+    *out = NULL;
+    *n_out = 0;
+    for (int i = 0; i < n; i++) GUARD(number_all(&p, arrays[i]));
+    *out = mem_alloc(p.order.n * sizeof **out);
+    GUARD(*out ? TSR_OK : TSR_ERR_MEMORY);
+    for (size_t i = 0; i < p.order.n; i++)
+        if (p.order.items[i]->op == NODE_BLOCKS) (*out)[(*n_out)++] = p.order.items[i]->p.blocks.set;
+done:
+    VEC_FINI(&p.order);
+    mem_free(p.table);
     return status;
 }

@@ -51,8 +51,9 @@ static tsr_array *make_slice(tsr_array *x)
 {
     return tsr_slice(
         x, 2,
-        (tsr_index[]){{.kind = TSR_INDEX_SLICE, .start = 30, .stop = 2, .step = -3, .has_start = true, .has_stop = true},
-                      {.kind = TSR_INDEX_INTEGER, .start = 4}});
+        (tsr_index[]){
+            {.kind = TSR_INDEX_SLICE, .start = 30, .stop = 2, .step = -3, .has_start = true, .has_stop = true, .has_step = true},
+            {.kind = TSR_INDEX_INTEGER, .start = 4}});
 }
 static tsr_array *make_concat(tsr_array *x)
 {
@@ -102,6 +103,24 @@ static tsr_array *make_interp(tsr_array *x)
     return used(used(tsr_interp(x, t, f, &left, NULL, 0), f), t);
 }
 static tsr_array *make_cast(tsr_array *x) { return tsr_astype(x, TSR_I16); }
+static tsr_array *make_mask(tsr_array *x)
+{
+    tsr_array *limit = tsr_full(x->session, tsr_float(20), TSR_F64, 0, NULL, NULL), *where = tsr_greater(x, limit);
+    tsr_array *chosen = tsr_mask(x, where), *sums = tsr_cumsum(chosen, 0);
+    tsr_array *result = tsr_setitem(x, 1, &(tsr_index){.kind = TSR_INDEX_MASK, .mask = where}, sums);
+    return used(used(used(used(result, sums), chosen), where), limit);
+}
+static tsr_array *make_assign(tsr_array *x)
+{
+    const int64_t places[] = {30, 3, 3, 17}, n = 4;
+    tsr_array *value = tsr_scalar_array(x->session, tsr_float(-1));
+    tsr_array *y = tsr_setitem(x, 1, &(tsr_index){.kind = TSR_INDEX_ARRAY, .ndim = 1, .shape = &n, .indices = places}, value);
+    tsr_index range = {.kind = TSR_INDEX_SLICE, .start = 5, .step = 7, .has_start = true, .has_step = true};
+    return used(used(tsr_setitem(y, 1, &range, value), y), value);
+}
+static tsr_array *make_permuted(tsr_array *x) { return tsr_random_permuted(x, 5, 1); }
+static tsr_array *make_topk(tsr_array *x) { return tsr_topk(x, -5, 0); }
+static tsr_array *make_argtopk(tsr_array *x) { return tsr_argtopk(x, 5, 1); }
 static tsr_array *make_persisted(tsr_array *x)
 {
     tsr_array *y = NULL, *d = tsr_add(x, x);
@@ -124,6 +143,11 @@ static const struct {
              {"edges", make_edges},
              {"product", make_product},
              {"random", make_random},
+             {"mask", make_mask},
+             {"assign", make_assign},
+             {"permuted", make_permuted},
+             {"topk", make_topk},
+             {"argtopk", make_argtopk},
              {"gamma", make_gamma},
              {"searchsorted", make_searchsorted},
              {"interp", make_interp},
@@ -226,6 +250,38 @@ static void test_files(void **state)
     tsr_session_close(s);
 }
 
+static void test_stacks(void **state)
+{
+    tsr_session *s = open_session(), *other = open_session();
+    char paths[3][40];
+    const char *names[3];
+    tsr_array *x = table_array(s), *back = NULL;
+    void *bytes;
+    size_t size;
+    for (int i = 0; i < 3; i++) {
+        snprintf(paths[i], sizeof paths[i], "/tmp/tessera-pack-XXXXXX.npy");
+        int fd = mkstemps(paths[i], 4);
+        assert_true(fd >= 0);
+        close(fd);
+        names[i] = paths[i];
+        tsr_array *power = tsr_power(x, tsr_scalar_array(s, tsr_int(i)));
+        assert_int_equal(tsr_save(power, paths[i]), TSR_OK);
+        tsr_release(power);
+    }
+    tsr_array *stack = tsr_open_stack(s, 3, names, NULL), *m = tsr_mean(stack, 1, (int[]){1}, false);
+    assert_int_equal(tsr_pack(1, &m, NULL, &bytes, &size), TSR_OK);
+    assert_int_equal(tsr_unpack(other, bytes, size, NULL, 1, &back), TSR_OK);
+    assert_same_array(m, back);
+    for (int i = 0; i < 3; i++) unlink(paths[i]);
+    assert_int_equal(tsr_unpack(other, bytes, size, NULL, 1, &back), TSR_ERR_IO);
+    tsr_free(bytes);
+    tsr_release(m);
+    tsr_release(stack);
+    tsr_release(x);
+    tsr_session_close(other);
+    tsr_session_close(s);
+}
+
 /* ---- Users' functions ------------------------------------------------------------------------------------------------ */
 
 static tsr_status twice(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
@@ -311,7 +367,7 @@ static void test_damage(void **state)
         for (size_t cut = 0; cut < size; cut += cut < 600 ? 1 : 997) try_bytes(s, bytes, cut);
         uint64_t head;
         memcpy(&head, (char *)bytes + 8, sizeof head);
-        char *copy = malloc(size);
+        char *copy = malloc(size + 1);
         for (int k = 0; k < 400; k++) {
             memcpy(copy, bytes, size);
             for (int flips = 1 + k % 3; flips > 0; flips--) {
@@ -333,7 +389,7 @@ static void test_damage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trips), cmocka_unit_test(test_sharing),
-                                       cmocka_unit_test(test_files), cmocka_unit_test(test_functions),
-                                       cmocka_unit_test(test_damage)};
+                                       cmocka_unit_test(test_files),       cmocka_unit_test(test_stacks),
+                                       cmocka_unit_test(test_functions),   cmocka_unit_test(test_damage)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

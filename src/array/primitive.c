@@ -252,6 +252,14 @@ tsr_array *array_full_like(tsr_array *like, tsr_scalar value, tsr_dtype dtype)
     return node_make(like->session, &proto);
 }
 
+tsr_array *array_places(const tsr_array *a, int axis)
+{
+    int64_t shape[TSR_MAX_NDIM];
+    for (int d = 0; d < a->ndim; d++) shape[d] = d == axis ? a->shape[d] : 1;
+    tsr_array *line = tsr_arange_int(a->session, 0, a->shape[axis], 1, TSR_I64, NULL);
+    return array_using(line ? tsr_reshape(line, a->ndim, shape) : NULL, line);
+}
+
 /* ---- Reductions ---------------------------------------------------------------------------------------------------- */
 
 static bool needs_elements(monoid op)

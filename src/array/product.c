@@ -179,3 +179,83 @@ tsr_array *tsr_trace(tsr_array *a, int64_t offset, int axis1, int axis2)
     tsr_array *diagonal = tsr_diagonal(a, offset, axis1, axis2);
     return array_using(tsr_sum(diagonal, 1, (int[]){-1}, false), diagonal);
 }
+
+/* ---- cross ------------------------------------------------------------------------------------------------------------------
+ */
+
+/* One component of the vectors along the last axis, a 0 where they have two only. */
+static tsr_array *component(tsr_array *v, int i)
+{
+    tsr_index items[2] = {{.kind = TSR_INDEX_ELLIPSIS}, {.kind = TSR_INDEX_INTEGER, .start = i}};
+    return i < v->shape[v->ndim - 1] ? tsr_slice(v, 2, items) : NULL;
+}
+
+/* a[i] b[j] - a[j] b[i]; products with what is not there are left out. */
+static tsr_array *crossed(tsr_array *a, tsr_array *b, int i, int j)
+{
+    tsr_array *ai = component(a, i), *bj = component(b, j), *aj = component(a, j), *bi = component(b, i), *result = NULL;
+    tsr_array *first = ai && bj ? tsr_multiply(ai, bj) : NULL, *second = aj && bi ? tsr_multiply(aj, bi) : NULL;
+    if (first && second) {
+        result = tsr_subtract(first, second);
+    } else if (first || second) {
+        result = first ? node_ref(first) : tsr_negative(second);
+    }
+    tsr_array *used[] = {ai, bj, aj, bi, first, second};
+    for (size_t k = 0; k < sizeof used / sizeof *used; k++) node_unref(used[k]);
+    return result;
+}
+
+/* The three along a new last axis, chosen by the index there: one pass, one chunk. All are consumed. */
+static tsr_array *stacked(tsr_array **c)
+{
+    tsr_array *result = NULL, *at = c[0] && c[1] && c[2] ? tsr_arange_int(c[0]->session, 0, 3, 1, TSR_I64, NULL) : NULL;
+    for (int i = 2; i >= 0 && at; i--) {
+        tsr_array *wide = tsr_expand_dims(c[i], 1, (int[]){-1}), *number = tsr_scalar_array(c[i]->session, scalar_int(i));
+        tsr_array *here = number ? tsr_equal(at, number) : NULL;
+        tsr_array *other = i == 2 ? wide : result;
+        result = wide && here && other ? tsr_where(here, wide, other) : NULL;
+        if (other != wide) node_unref(other);
+        node_unref(wide);
+        node_unref(number);
+        node_unref(here);
+        if (!result) break;
+    }
+    for (int i = 0; i < 3; i++) node_unref(c[i]);
+    return array_using(result, at);
+}
+
+static tsr_array *vectors(tsr_array *a, int axis, const char *which, tsr_dtype dtype)
+{
+    char name[32];
+    snprintf(name, sizeof name, "cross: %s", which);
+    if (axis_check(name, a, axis, &axis) != TSR_OK) return NULL;
+    if (a->shape[axis] != 2 && a->shape[axis] != 3) {
+        (void)error_set(TSR_ERR_VALUE,
+                        "cross: incompatible dimensions for cross product (dimension must be 2 or 3, it is %" PRId64 ")",
+                        a->shape[axis]);
+        return NULL;
+    }
+    tsr_array *moved = tsr_moveaxis(a, 1, &axis, (int[]){-1});
+    return array_using(array_cast(moved, dtype), moved);
+}
+
+tsr_array *tsr_cross(tsr_array *a, tsr_array *b, int axisa, int axisb, int axisc)
+{
+    if (!array_ready(a) || !array_ready(b)) return NULL;
+    if (a->ndim < 1 || b->ndim < 1) {
+        (void)error_set(TSR_ERR_VALUE, "cross: at least one array has zero dimension");
+        return NULL;
+    }
+    tsr_dtype dtype = tsr_dtype_promote(a->dtype, b->dtype);
+    tsr_array *x = vectors(a, axisa, "axisa", dtype), *y = x ? vectors(b, axisb, "axisb", dtype) : NULL, *result = NULL;
+    if (x && y && x->shape[x->ndim - 1] == 2 && y->shape[y->ndim - 1] == 2) {
+        result = crossed(x, y, 0, 1);
+    } else if (x && y) {
+        tsr_array *c[3] = {crossed(x, y, 1, 2), crossed(x, y, 2, 0), crossed(x, y, 0, 1)}, *last = stacked(c);
+        if (last && axis_check("cross: axisc", last, axisc, &axisc) == TSR_OK)
+            result = tsr_moveaxis(last, 1, (int[]){-1}, &axisc);
+        node_unref(last);
+    }
+    node_unref(x);
+    return array_using(result, y);
+}

@@ -6,6 +6,7 @@
  * computed on its own (sample_place). Weighted samples without replacement take the least of exponential numbers divided by their
  * weights: Efraimidis and Spirakis, "Weighted random sampling with a reservoir", Inf. Process. Lett. 97 (2006). Block functions
  * are pure and run on any thread. */
+#include "array/builtin.h"
 #include "array/random.h"
 #include "base/mem.h"
 #include "kernel/sample.h"
@@ -83,6 +84,18 @@ static const void *row_of(const tsr_block *b, int64_t i)
     return (const char *)b->data + (b->ndim > 1 ? (size_t)(i * row_length(b)) * tsr_dtype_size(b->dtype) : 0);
 }
 
+/* Is there a word for each row, and is everything else there for all rows? */
+static bool rows_fit(int n_inputs, const tsr_block *inputs, const tsr_block *output)
+{
+    if (output->ndim < 1) return false;
+    const int64_t k = row_length(output), n = k ? shape_size(output->ndim, output->shape) / k : 0;
+    bool fits = k == 0 || shape_size(inputs[0].ndim, inputs[0].shape) >= n;
+    const tsr_block *last = &inputs[n_inputs - 1];
+    if (n_inputs == 3) fits = fits && (k == 0 || shape_size(inputs[1].ndim, inputs[1].shape) >= n);
+    return fits && last->ndim >= 1 && row_length(last) == k &&
+           (last->ndim == 1 || shape_size(last->ndim, last->shape) == shape_size(output->ndim, output->shape));
+}
+
 static tsr_status check_row(const char *name, const char *parameter, const tsr_array *a, bool one_dimension)
 {
     if (a->ndim < 1 || (one_dimension && a->ndim > 1))
@@ -132,8 +145,9 @@ tsr_array *tsr_random_dirichlet(tsr_array *alpha, uint64_t seed, int ndim, const
 /* ---- Counts that share their trials -------------------------------------------------------------------------------------- */
 
 /* Each count is binomial given those before it. */
-static tsr_status multinomial_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
+tsr_status multinomial_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
 {
+    if (!rows_fit(n_inputs, inputs, output)) return builtin_misfit();
     const uint64_t *words = inputs[0].data;
     const int64_t *trials = inputs[1].data, k = row_length(output), n = k ? shape_size(output->ndim, output->shape) / k : 0;
     for (int64_t i = 0; i < n; i++) {
@@ -212,16 +226,24 @@ done:
     return array_using(result, p);
 }
 
+static const char bad_colors[] = "colors must be nonnegative, and their sum less than 1000000000";
+
 /* Each count is hypergeometric given those before it. */
-static tsr_status colors_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
+tsr_status colors_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
 {
+    const int64_t most = 1000000000;
+    if (!rows_fit(n_inputs, inputs, output)) return builtin_misfit();
     const uint64_t *words = inputs[0].data;
     const int64_t *samples = inputs[1].data, *colors = inputs[2].data, k = row_length(output);
     const int64_t n = k ? shape_size(output->ndim, output->shape) / k : 0;
     for (int64_t i = 0; i < n; i++) {
         int64_t *counts = (int64_t *)output->data + i * k, left = samples[i], rest = 0;
         draws d = draws_of(words[i]);
-        for (int64_t c = 0; c < k; c++) rest += colors[c];
+        for (int64_t c = 0; c < k; c++) {
+            if (colors[c] < 0 || (rest += colors[c] < most ? colors[c] : most) >= most)
+                return tsr_fail(TSR_ERR_VALUE, bad_colors);
+        }
+        if (left < 0 || left > rest) return tsr_fail(TSR_ERR_VALUE, "nsample < 0, or nsample > sum(colors)");
         for (int64_t c = 0; c < k; c++) {
             rest -= colors[c];
             counts[c] = left > 0 ? hypergeometric_of(draw_word(&d), colors[c], rest, left) : 0;
@@ -276,8 +298,9 @@ tsr_array *tsr_random_multivariate_hypergeometric(tsr_array *colors, int64_t nsa
 
 /* ---- Orders ------------------------------------------------------------------------------------------------------------- */
 
-static tsr_status order_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
+tsr_status order_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
 {
+    if (output->ndim != 1 || shape_size(inputs[0].ndim, inputs[0].shape) < 1) return builtin_misfit();
     draws d = draws_of(*(const uint64_t *)inputs[0].data);
     int64_t *order = output->data, n = output->shape[0];
     for (int64_t i = 0; i < n; i++) order[i] = i;
@@ -328,8 +351,9 @@ tsr_array *tsr_random_permutation(tsr_session *session, uint64_t seed, int64_t n
 }
 
 /* Rows of the input, each in an order of its own. */
-static tsr_status permuted_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
+tsr_status permuted_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
 {
+    if (!rows_fit(n_inputs, inputs, output)) return builtin_misfit();
     const uint64_t *words = inputs[0].data;
     const int64_t k = row_length(output), n = k ? shape_size(output->ndim, output->shape) / k : 0;
     const size_t size = tsr_dtype_size(output->dtype);
@@ -412,8 +436,11 @@ static int compare_candidates(const void *a_, const void *b_)
     return a->index < b->index ? -1 : a->index > b->index;
 }
 
-static tsr_status weighted_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
+tsr_status weighted_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
 {
+    if (output->ndim != 1 || inputs[1].ndim != 1 || output->shape[0] > inputs[1].shape[0] ||
+        shape_size(inputs[0].ndim, inputs[0].shape) < 1)
+        return builtin_misfit();
     const double *p = inputs[1].data;
     int64_t n = inputs[1].shape[0], *out = output->data;
     candidate *all = mem_alloc(sizeof *all * (size_t)n);
@@ -485,9 +512,13 @@ tsr_array *tsr_random_choice(tsr_session *session, uint64_t seed, int64_t n, tsr
 /* ---- Elements of a table ----------------------------------------------------------------------------------------------------
  */
 
-static tsr_status pick_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
+tsr_status pick_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
 {
     const int64_t *places = inputs[0].data, n = shape_size(output->ndim, output->shape);
+    const int64_t n_there = shape_size(inputs[1].ndim, inputs[1].shape);
+    if (shape_size(inputs[0].ndim, inputs[0].shape) != n) return builtin_misfit();
+    for (int64_t i = 0; i < n; i++)
+        if (places[i] < 0 || places[i] >= n_there) return builtin_misfit();
     const size_t size = tsr_dtype_size(output->dtype);
     char *out = output->data;
     for (int64_t i = 0; i < n; i++) memcpy(out + (size_t)i * size, (const char *)inputs[1].data + (size_t)places[i] * size, size);

@@ -207,9 +207,20 @@ static tsr_array *make_chisquare(const random_request *r)
     return times(number(r, 2), gammas(r, 0, times(number(r, 0.5), parameter(r, 0))));
 }
 
-/* a / (a + b) for gamma variates a and b by their logarithms: for small parameters both may be too small for a float64. */
+static bool is_at_least(const tsr_array *parameter_, double least)
+{
+    tsr_scalar value;
+    return random_constant(parameter_, &value) && value.f >= least;
+}
+
+/* a / (a + b) for gamma variates a and b. Those of small parameters, both of which may be too small for a float64, are taken by
+ * their logarithms; a shape of 0.1 does not give less than 2^-540. */
 static tsr_array *make_beta(const random_request *r)
 {
+    if (is_at_least(r->p[0], 0.1) && is_at_least(r->p[1], 0.1)) {
+        tsr_array *x = gammas(r, 0, parameter(r, 0)), *y = gammas(r, 1, parameter(r, 1));
+        return over(again(x), plus(x, y));
+    }
     tsr_array *a = gamma_stream(r, 0, OP_SAMPLE_LOG_GAMMA, parameter(r, 0));
     tsr_array *b = gamma_stream(r, 1, OP_SAMPLE_LOG_GAMMA, parameter(r, 1));
     return over(number(r, 1), plus(number(r, 1), one(OP_EXP, minus(b, a))));

@@ -94,27 +94,44 @@ tsr_array *tsr_average(tsr_array *a, tsr_array *weights, int n_axes, const int *
     return result;
 }
 
-/* ---- Running ---------------------------------------------------------------------------------------------------------- */
+/* ---- Moments ---------------------------------------------------------------------------------------------------------- */
 
-static tsr_array *scan(const char *name, tsr_array *a, scan_kind kind, int axis)
+/* x to a whole power above 0; x is consumed. */
+static tsr_array *to_power(tsr_array *x, int order)
 {
-    if (!array_ready(a) || axis_check(name, a, axis, &axis) != TSR_OK) return NULL;
-    tsr_dtype dtype = dtype_is_inexact(a->dtype)    ? a->dtype
-                      : dtype_is_unsigned(a->dtype) ? TSR_U64
-                                                    : TSR_I64; /* as NumPy's sum widens */
-    tsr_array *typed = array_cast(a, dtype);
-    if (!typed) return NULL;
-    tsr_array proto = {.op = NODE_SCAN, .dtype = dtype, .ndim = a->ndim, .grid = a->grid, .n_inputs = 1, .inputs = &typed};
-    memcpy(proto.shape, a->shape, sizeof proto.shape);
-    proto.p.scan.kind = kind;
-    proto.p.scan.axis = axis;
-    return array_using(node_make(a->session, &proto), typed);
+    tsr_array *result = NULL;
+    for (; x && order > 0; order >>= 1) {
+        if (order & 1) result = result ? array_using(tsr_multiply(result, x), result) : node_ref(x);
+        if (order > 1) x = array_using(tsr_square(x), x);
+        if (!result && order <= 1) break;
+    }
+    return array_using(result, x);
 }
 
-tsr_array *tsr_cumsum(tsr_array *a, int axis) { return scan("cumsum", a, SCAN_SUM, axis); }
-tsr_array *tsr_cumprod(tsr_array *a, int axis) { return scan("cumprod", a, SCAN_PROD, axis); }
-tsr_array *tsr_nancumsum(tsr_array *a, int axis) { return scan("nancumsum", a, SCAN_NANSUM, axis); }
-tsr_array *tsr_nancumprod(tsr_array *a, int axis) { return scan("nancumprod", a, SCAN_NANPROD, axis); }
+tsr_array *tsr_moment(tsr_array *a, int order, int n_axes, const int *axes, bool keepdims, double ddof)
+{
+    uint32_t mask;
+    if (!array_ready(a) || axes_check("moment", a, n_axes, axes, &mask) != TSR_OK) return NULL;
+    if (order < 0) {
+        (void)error_set(TSR_ERR_VALUE, "moment: the order %d is negative, it must be an integer >= 0", order);
+        return NULL;
+    }
+    tsr_array *x = array_cast(a, dtype_is_inexact(a->dtype) ? a->dtype : TSR_F64);
+    if (order < 2) { /* 1 and 0, by definition */
+        tsr_array *like = tsr_sum(x, n_axes, axes, keepdims);
+        node_unref(x);
+        return like ? array_using(tsr_full(a->session, scalar_int(order == 0), like->dtype, like->ndim, like->shape, NULL), like)
+                    : NULL;
+    }
+    int64_t n = 1;
+    for (int d = 0; d < a->ndim; d++) n *= mask >> d & 1 ? a->shape[d] : 1;
+    tsr_array *mean = tsr_mean(x, n_axes, axes, true), *centred = mean ? tsr_subtract(x, mean) : NULL,
+              *powers = to_power(centred, order);
+    tsr_array *sum = tsr_sum(powers, n_axes, axes, keepdims), *divisor = tsr_scalar_like(x, scalar_float((double)n - ddof));
+    tsr_array *result = sum && divisor ? tsr_divide(sum, divisor) : NULL, *used[] = {x, mean, powers, sum, divisor};
+    for (size_t i = 0; i < sizeof used / sizeof *used; i++) node_unref(used[i]);
+    return result;
+}
 
 /* ---- Quantiles ---------------------------------------------------------------------------------------------------------- */
 

@@ -4,6 +4,7 @@
 #include "array/scatter.h"
 
 #include "array/build.h"
+#include "array/builtin.h"
 #include "array/calls.h"
 #include "base/hash.h"
 #include "base/mem.h"
@@ -11,19 +12,36 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where values go; `places` rising, or NULL: start + step * k. */
+/* Where values go: to the places, which rise, or (step > 0) to start + step * k. */
 typedef struct scattering {
-    int axis;
-    int64_t n, start, step;
-    int64_t *places;
+    int64_t axis, n, start, step;
+    int64_t places[];
 } scattering;
 
-static int64_t place_at(const scattering *s, int64_t k) { return s->places ? s->places[k] : s->start + s->step * k; }
+static int64_t place_at(const scattering *s, int64_t k) { return s->step > 0 ? s->start + s->step * k : s->places[k]; }
+
+size_t scatter_context_size(const void *context)
+{
+    const scattering *s = context;
+    return sizeof *s + (s->step > 0 ? 0 : sizeof *s->places * (size_t)s->n);
+}
+
+bool scatter_context_fits(const void *bytes, size_t n)
+{
+    const int64_t most = INT64_MAX / 4;
+    scattering s;
+    if (n < sizeof s) return false;
+    memcpy(&s, bytes, sizeof s);
+    size_t n_places = (n - sizeof s) / sizeof *s.places;
+    if (s.axis < 0 || s.axis >= TSR_MAX_NDIM || s.n < 0 || s.start < 0 || s.start > most || s.step < 0) return false;
+    return s.step > 0 ? n == sizeof s && s.n <= most / s.step
+                      : n == sizeof s + n_places * sizeof *s.places && (uint64_t)s.n == n_places;
+}
 
 /* How many places are before an index. */
 static int64_t places_before(const scattering *s, int64_t index)
 {
-    if (!s->places) {
+    if (s->step > 0) {
         int64_t k = index <= s->start ? 0 : (index - s->start - 1) / s->step + 1;
         return k < s->n ? k : s->n;
     }
@@ -37,22 +55,24 @@ static int64_t places_before(const scattering *s, int64_t index)
     return low;
 }
 
-static void scattering_free(void *context)
-{
-    scattering *s = context;
-    mem_free(s->places);
-    mem_free(s);
-}
+static void scattering_free(void *context) { mem_free(context); }
 
 /* inputs: x, the values of this block. */
-static tsr_status scatter_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
+tsr_status scatter_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
 {
     const scattering *s = context;
     const tsr_block *values = &inputs[1];
-    int axis = s->axis;
+    int axis = (int)s->axis;
+    if (axis >= output->ndim || !builtin_same_rows(&inputs[0], output, -1) || !builtin_same_rows(values, output, axis))
+        return builtin_misfit();
     int64_t before = shape_size(axis, output->shape), length = output->shape[axis], n = values->shape[axis];
     size_t bytes = (size_t)shape_size(output->ndim - axis - 1, output->shape + axis + 1) * tsr_dtype_size(output->dtype);
     int64_t first = places_before(s, output->start[axis]);
+    if (n > s->n - first) return builtin_misfit();
+    for (int64_t k = 0; k < n; k++) {
+        int64_t place = place_at(s, first + k) - output->start[axis];
+        if (place < 0 || place >= length) return builtin_misfit();
+    }
     char *to = output->data;
     const char *from = values->data;
     memcpy(to, inputs[0].data, (size_t)(before * length) * bytes);
@@ -102,7 +122,7 @@ static tsr_array *make_scatter(tsr_array *x, scattering *s, tsr_array *values)
     int64_t identity[6] = {s->axis, s->n, s->start, s->step};
     call_owner *owner = NULL;
     call_spec *spec = NULL;
-    if (s->places) {
+    if (s->step == 0) {
         hash128 h = hash_bytes(s->places, sizeof *s->places * (size_t)s->n);
         memcpy(identity + 4, &h, sizeof h);
     }
@@ -162,28 +182,27 @@ tsr_array *array_scatter(tsr_array *x, int axis, int64_t n, const int64_t *place
 {
     bool sorted = true;
     for (int64_t k = 1; k < n && sorted; k++) sorted = places[k] > places[k - 1];
-    scattering *s = mem_calloc(1, sizeof *s);
-    int64_t *rising = mem_alloc(sizeof *rising * (size_t)(n + 1)), *order = NULL;
+    scattering *s = mem_calloc(1, sizeof *s + sizeof *s->places * (size_t)n);
+    int64_t *order = NULL;
     tsr_array *in_order = NULL;
-    bool ready = s && rising;
-    if (ready && sorted) {
-        if (n) memcpy(rising, places, sizeof *rising * (size_t)n);
+    if (s && sorted) {
+        if (n) memcpy(s->places, places, sizeof *places * (size_t)n);
         in_order = node_ref(values);
-    } else if (ready) {
+    } else if (s) {
         move *moves = mem_alloc(sizeof *moves * (size_t)n);
         order = mem_alloc(sizeof *order * (size_t)n);
         if (moves && order) {
-            n = sort_moves(n, places, moves, rising, order);
+            n = sort_moves(n, places, moves, s->places, order);
             in_order = tsr_take(values, n, order, axis);
         }
         mem_free(moves);
         mem_free(order);
     }
     if (!in_order) {
-        mem_free(rising);
         mem_free(s);
         return NULL;
     }
-    *s = (scattering){.axis = axis, .n = n, .places = rising};
+    s->axis = axis;
+    s->n = n;
     return array_using(make_scatter(x, s, in_order), in_order);
 }

@@ -58,7 +58,7 @@ static tsr_status check_weights(const char *name, const tsr_array *w, int64_t n)
 }
 
 /* The divisor: what the weights sum to, less ddof. */
-static tsr_array *divisor(tsr_array *x, tsr_array *w, tsr_array *w_sum, tsr_array *aweights, double ddof)
+static tsr_array *divisor_as_is(tsr_array *x, tsr_array *w, tsr_array *w_sum, tsr_array *aweights, double ddof)
 {
     if (!w) return number(x, (double)x->shape[1] - ddof);
     if (ddof == 0) return again(w_sum);
@@ -66,6 +66,13 @@ static tsr_array *divisor(tsr_array *x, tsr_array *w, tsr_array *w_sum, tsr_arra
     tsr_array *squares = tsr_multiply(w, aweights), *sum = array_using(tsr_sum(squares, 0, NULL, false), squares);
     tsr_array *share = apply(OP_DIVIDE, apply(OP_MULTIPLY, number(x, ddof), sum), again(w_sum));
     return apply(OP_SUBTRACT, again(w_sum), share);
+}
+
+/* At least 0, as NumPy has it: covariances of too few observations are not numbers. */
+static tsr_array *divisor(tsr_array *x, tsr_array *w, tsr_array *w_sum, tsr_array *aweights, double ddof)
+{
+    tsr_array *over = divisor_as_is(x, w, w_sum, aweights, ddof);
+    return apply(OP_MAXIMUM, over, number(x, 0));
 }
 
 /* x w (x - mean)^H / divisor, for rows x. All arguments borrowed. */
@@ -124,8 +131,8 @@ tsr_array *tsr_corrcoef(tsr_array *x, tsr_array *y, bool rowvar)
     c = apply(OP_DIVIDE, c, again(deviation));
     node_unref(deviation);
     if (!c || !dtype_is_complex(c->dtype)) return clipped(c);
-    tsr_array *re = clipped(tsr_real(c)), *im = clipped(tsr_imag(c)), *unit = tsr_scalar_array(c->session, tsr_complex(0, 1));
-    return array_using(apply(OP_ADD, re, apply(OP_MULTIPLY, unit, im)), c);
+    tsr_array *re = clipped(tsr_real(c)), *im = clipped(tsr_imag(c));
+    return array_using(apply(OP_COMPLEX_OF, re, im), c);
 }
 
 /* ---- Counting

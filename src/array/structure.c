@@ -224,11 +224,21 @@ tsr_array *tsr_hstack(int n, tsr_array *const *arrays)
     return all_there("hstack", n, arrays) ? join_views(n, arrays, at_least, 1, arrays[0]->ndim > 1 ? 1 : 0) : NULL;
 }
 
-static tsr_array *part(tsr_array *a, int axis, int64_t start, int64_t stop)
+tsr_array *array_part(tsr_array *a, int axis, int64_t start, int64_t stop)
 {
     tsr_index items[TSR_MAX_NDIM] = {{0}};
+    if (!array_ready(a)) return NULL;
     items[axis] = (tsr_index){.kind = TSR_INDEX_SLICE, .has_start = true, .has_stop = true, .start = start, .stop = stop};
     return tsr_slice(a, axis + 1, items);
+}
+
+tsr_array *array_join(int n, tsr_array **pieces, int axis)
+{
+    bool all = true;
+    for (int i = 0; i < n; i++) all = all && pieces[i];
+    tsr_array *result = all ? tsr_concatenate(n, pieces, axis) : NULL;
+    for (int i = 0; i < n; i++) node_unref(pieces[i]);
+    return result;
 }
 
 /* ---- Picking ---------------------------------------------------------------------------------------------------------- */
@@ -267,14 +277,14 @@ tsr_array *tsr_take_chunks(tsr_array *a, int64_t n_chunks, const int64_t *chunks
                         chunks[i], axis, g->n_blocks);
         return NULL;
     }
-    if (n_chunks < 1) return part(a, axis, 0, 0);
+    if (n_chunks < 1) return array_part(a, axis, 0, 0);
     tsr_array **pieces = mem_calloc((size_t)n_chunks, sizeof *pieces), *result = NULL;
     int n = 0;
     bool all = pieces != NULL;
     for (int64_t i = 0; all && i < n_chunks;) { /* neighbours are one slice */
         int64_t first = chunks[i] < 0 ? chunks[i] + g->n_blocks : chunks[i], last = first, next = i + 1;
         for (; next < n_chunks && (chunks[next] == last + 1 || chunks[next] + g->n_blocks == last + 1); next++) last++;
-        pieces[n] = part(a, axis, axis_grid_start(g, first), axis_grid_start(g, last) + axis_grid_count(g, last));
+        pieces[n] = array_part(a, axis, axis_grid_start(g, first), axis_grid_start(g, last) + axis_grid_count(g, last));
         all = pieces[n++] != NULL;
         i = next;
     }
@@ -343,7 +353,7 @@ static tsr_array *roll_axis(tsr_array *a, int64_t shift, int axis)
     int64_t length = a->shape[axis];
     shift = length ? (shift % length + length) % length : 0;
     if (shift == 0) return node_ref(a);
-    tsr_array *pieces[2] = {part(a, axis, length - shift, length), part(a, axis, 0, length - shift)};
+    tsr_array *pieces[2] = {array_part(a, axis, length - shift, length), array_part(a, axis, 0, length - shift)};
     return array_using(array_using(tsr_concatenate(2, pieces, axis), pieces[0]), pieces[1]);
 }
 
@@ -435,7 +445,8 @@ tsr_array *tsr_diff(tsr_array *a, int n, int axis)
     tsr_array *result = node_ref(a);
     for (int i = 0; result && i < n; i++) {
         int64_t length = result->shape[axis];
-        tsr_array *later = part(result, axis, 1, length), *earlier = part(result, axis, 0, length > 0 ? length - 1 : 0);
+        tsr_array *later = array_part(result, axis, 1, length),
+                  *earlier = array_part(result, axis, 0, length > 0 ? length - 1 : 0);
         tsr_array *next = a->dtype == TSR_BOOL ? tsr_not_equal(later, earlier) : tsr_subtract(later, earlier);
         node_unref(later);
         node_unref(earlier);

@@ -187,7 +187,7 @@ static tsr_status compile(const char *name, const char *program, const char *fla
     char bytes[64];
     snprintf(bytes, sizeof bytes, "-DTSR_BLOCK_BYTES=%zu", sizeof(tsr_block));
     const char *const arguments[] = {
-        "-std=gnu11", "-O3", native_flag, "-ffp-contract=off", "-fPIC", "-shared", bytes, "-x", "c", "-", "-o",
+        "-std=gnu11", "-O3", native_flag, "-ffp-contract=off", "-fPIC", "-shared", "-Wl,-Bsymbolic", bytes, "-x", "c", "-", "-o",
         output,       "-lm", NULL};
     strbuf said = {0};
     int code = 0;
@@ -354,7 +354,7 @@ static void *load_sealed(const char *path)
 {
     void *handle = is_sealed(path) ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
     tsr_status (**fail)(tsr_status, const char *) = NULL;
-    if (handle) *(void **)&fail = dlsym(handle, "tsr_fail");
+    if (handle) *(void **)&fail = dlsym(handle, "tsr_fail_call");
     if (fail) __atomic_store_n(fail, tsr_fail, __ATOMIC_RELAXED);
     return handle;
 }
@@ -389,6 +389,17 @@ static tsr_status compile_source(tsr_session *session, const char *name, const c
     if (status == TSR_OK) status = open_library(name, program, flags, key, &handle);
     mem_free(program);
     return status == TSR_OK ? keep(session, handle, name, key, out) : status;
+}
+
+tsr_status udf_source_load(const char *name, const char *source, const char *flags, void **handle)
+{
+    hash128 key;
+    char *program = whole_program(name, source);
+    if (!program) return TSR_ERR_MEMORY;
+    tsr_status status = make_key(program, flags, &key);
+    if (status == TSR_OK) status = open_library(name, program, flags, key, handle);
+    mem_free(program);
+    return status;
 }
 
 tsr_status udf_library_compile(tsr_session *session, const char *path, const char *flags, udf_library **out)

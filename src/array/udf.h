@@ -12,5 +12,7 @@ tsr_status udf_library_compile(tsr_session *session, const char *path, const cha
 bool udf_library_find(const udf_library *u, const char *symbol, tsr_function *out);
 /* The dtype that the source says its function's result has (TSR_RESULT); false if it says nothing. */
 bool udf_library_dtype(const udf_library *u, const char *symbol, tsr_dtype *out);
+/* Compiles C source (or finds it compiled) and loads it; *handle is the caller's to dlclose. `name` is for errors. */
+tsr_status udf_source_load(const char *name, const char *source, const char *flags, void **handle) MUST_CHECK;
 
 #endif

@@ -6,7 +6,7 @@
 
 #include <assert.h>
 
-static_assert(TSR_ERR_INTERNAL == 11 && TSR_C128 == 12 && TSR_MAX_NDIM == 16, "the preamble repeats these");
+static_assert(TSR_ERR_TIMEOUT == 12 && TSR_C128 == 12 && TSR_MAX_NDIM == 16, "the preamble repeats these");
 
 const char udf_preamble[] =
     "#ifndef TESSERA_H\n"
@@ -16,7 +16,8 @@ const char udf_preamble[] =
     "#include <stdint.h>\n"
     "typedef enum tsr_status {\n"
     "    TSR_OK, TSR_ERR_VALUE, TSR_ERR_TYPE, TSR_ERR_INDEX, TSR_ERR_MEMORY, TSR_ERR_IO, TSR_ERR_FORMAT, TSR_ERR_NOT_FOUND,\n"
-    "    TSR_ERR_UNSUPPORTED, TSR_ERR_CANCELLED, TSR_ERR_SYNTAX, TSR_ERR_INTERNAL\n"
+    "    TSR_ERR_UNSUPPORTED, TSR_ERR_CANCELLED, TSR_ERR_SYNTAX, TSR_ERR_INTERNAL,\n"
+    "    TSR_ERR_TIMEOUT\n"
     "} tsr_status;\n"
     "typedef enum tsr_dtype {\n"
     "    TSR_BOOL, TSR_I8, TSR_I16, TSR_I32, TSR_I64, TSR_U8, TSR_U16, TSR_U32, TSR_U64, TSR_F32, TSR_F64, TSR_C64, TSR_C128\n"
@@ -30,7 +31,25 @@ const char udf_preamble[] =
     "} tsr_block;\n"
     "_Static_assert(sizeof(tsr_block) == TSR_BLOCK_BYTES, \"another layout of tsr_block\");\n"
     "/* Set when the function is loaded. */\n"
-    "__attribute__((visibility(\"default\"))) tsr_status (*tsr_fail)(tsr_status status, const char *reason);\n"
+    "__attribute__((visibility(\"default\"))) tsr_status (*tsr_fail_call)(tsr_status status, const char *reason);\n"
+    "#define tsr_fail(status, reason) tsr_fail_call(status, reason)\n"
+    "/* For functions of tasks. */\n"
+    "typedef struct tsr_bytes {\n"
+    "    const void *data;\n"
+    "    size_t size;\n"
+    "    void *owner;\n"
+    "} tsr_bytes;\n"
+    "typedef struct tsr_task_result tsr_task_result;\n"
+    "__attribute__((visibility(\"default\"))) const struct {\n"
+    "    void *(*alloc)(tsr_task_result *, size_t);\n"
+    "    tsr_status (*set)(tsr_task_result *, const void *, size_t);\n"
+    "    void (*error)(tsr_task_result *, const char *, const void *, size_t);\n"
+    "    bool (*cancelled)(void);\n"
+    "} *tsr_task_calls;\n"
+    "#define tsr_task_result_alloc(result, size) tsr_task_calls->alloc(result, size)\n"
+    "#define tsr_task_result_set(result, data, size) tsr_task_calls->set(result, data, size)\n"
+    "#define tsr_task_result_error(result, text, details, size) tsr_task_calls->error(result, text, details, size)\n"
+    "#define tsr_task_cancelled() tsr_task_calls->cancelled()\n"
     "/* Elements of a block. */\n"
     "static inline int64_t tsr_block_size(const tsr_block *block)\n"
     "{\n"

@@ -7,6 +7,7 @@
 #include "array/session.h"
 #include "base/vec.h"
 #include "block/dtype.h"
+#include "store/stack.h"
 
 #include <limits.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 typedef struct unpacker {
     tsr_session *session;
     const tsr_function_codec *codec;
+    const set_codec *sets;
     const char *segments; /* what lies behind the message */
     size_t segments_bytes;
     const Tessera__Expression *message;
@@ -107,13 +109,46 @@ static tsr_status unpack_memory(unpacker *u, const Tessera__Memory *v, tsr_array
     return TSR_OK;
 }
 
-static tsr_status open_file(unpacker *u, const char *path, store **out)
+static tsr_status unpack_held(unpacker *u, const Tessera__Held *h, tsr_array *a)
+{
+    tsr_dtype dtype;
+    const grid *stored;
+    if (!u->sets) return error_set(TSR_ERR_FORMAT, "unpack: blocks of a cluster are named, but this is no part of one");
+    block_set *set = u->sets->load(u->sets->context, h->job, h->root, &dtype, &stored);
+    if (!set) return tsr_error_code();
+    bool fits = dtype == a->dtype && stored->ndim == a->ndim;
+    for (int d = 0; fits && d < a->ndim; d++) fits = stored->axes[d].length == a->shape[d];
+    if (!fits) {
+        set->ops->unref(set);
+        return bad("blocks of a cluster have another shape or dtype");
+    }
+    a->op = NODE_BLOCKS;
+    a->p.blocks.set = set;
+    a->p.blocks.stored = stored;
+    return TSR_OK;
+}
+
+static bool is_stack_of(const store *s, const Tessera__File *f)
+{
+    int n;
+    const char *const *paths = store_stack_paths(s, &n);
+    bool same = paths && (size_t)n == f->n_stack && strcmp(s->dims[0].name, f->dim) == 0;
+    for (int i = 0; same && i < n; i++) same = strcmp(paths[i], f->stack[i]) == 0;
+    return same;
+}
+
+static tsr_status open_file(unpacker *u, const Tessera__File *f, store **out)
 {
     for (size_t i = 0; i < u->files.n; i++) {
         *out = u->files.items[i];
-        if (strcmp((*out)->path, path) == 0) return TSR_OK;
+        if (f->n_stack > 0 ? is_stack_of(*out, f) : (*out)->file && strcmp((*out)->path, f->path) == 0) return TSR_OK;
     }
-    TRY(store_open(path, out));
+    if (f->n_stack > INT_MAX) return bad("a stack of too many files");
+    if (f->n_stack > 0) {
+        TRY(store_open_stack((int)f->n_stack, (const char *const *)f->stack, f->dim, out));
+    } else {
+        TRY(store_open(f->path, out));
+    }
     if (VEC_PUSH(&u->files, *out)) return TSR_OK;
     store_unref(*out);
     return TSR_ERR_MEMORY;
@@ -123,14 +158,14 @@ static tsr_status unpack_file(unpacker *u, const Tessera__File *f, tsr_array *a)
 {
     store *file;
     char now[256], then[256];
-    TRY(open_file(u, f->path, &file));
+    TRY(open_file(u, f, &file));
     const store_var *v = store_find(file, f->variable);
-    if (!v || v->is_text) return error_set(TSR_ERR_NOT_FOUND, "%s: no variable '%s'", f->path, f->variable);
+    if (!v || v->is_text) return error_set(TSR_ERR_NOT_FOUND, "%s: no variable '%s'", file->path, f->variable);
     bool same = v->ndim == a->ndim && v->dtype == a->dtype;
     for (int d = 0; same && d < a->ndim; d++) same = v->shape[d] == a->shape[d];
     if (!same) {
-        return error_set(TSR_ERR_VALUE, "%s: variable '%s' has changed: %s %s where the expression was made for %s %s", f->path,
-                         f->variable, tsr_dtype_name(v->dtype), shape_format(v->ndim, v->shape, now, sizeof now),
+        return error_set(TSR_ERR_VALUE, "%s: variable '%s' has changed: %s %s where the expression was made for %s %s",
+                         file->path, f->variable, tsr_dtype_name(v->dtype), shape_format(v->ndim, v->shape, now, sizeof now),
                          tsr_dtype_name(a->dtype), shape_format(a->ndim, a->shape, then, sizeof then));
     }
     a->op = NODE_STORE;
@@ -244,13 +279,30 @@ static tsr_status unpack_contract(const Tessera__Contract *c, tsr_array *a)
 
 /* ---- Calls --------------------------------------------------------------------------------------------------------------- */
 
-static tsr_status unpack_call_axis(const Tessera__CallAxis *from, call_axis *out)
+/* Values that blocks get of each other need no equal number: blocks without any may be among them. */
+static tsr_status unpack_shares(const Tessera__CallAxis *from, axis_grid *out)
+{
+    const Tessera__Blocks *b = from->blocks;
+    bool rises = true, falls = false;
+    for (size_t i = 1; b && i < b->n_edges; i++) {
+        rises = rises && b->edges[i] > b->edges[i - 1];
+        falls = falls || b->edges[i] < b->edges[i - 1];
+    }
+    if (!b || rises || falls || from->ends != ENDS_CUT || from->before || from->after) return unpack_blocks(b, out);
+    if (b->n_edges < 2 || b->edges[0] != 0 || b->edges[b->n_edges - 1] != b->length) return bad("chunks do not cover an axis");
+    *out = (axis_grid){.length = b->length, .n_blocks = (int64_t)b->n_edges - 1, .edges = b->edges};
+    for (size_t i = 1; i < b->n_edges; i++)
+        if (b->edges[i] - b->edges[i - 1] > out->chunk) out->chunk = b->edges[i] - b->edges[i - 1];
+    return TSR_OK;
+}
+
+static tsr_status unpack_call_axis(const Tessera__CallAxis *from, bool of_result, call_axis *out)
 {
     axis_grid blocks;
     if (from->axis < -1 || from->axis >= TSR_MAX_NDIM || from->ends > ENDS_WHOLE) return bad("an axis of a call is not possible");
     if (from->before < -INT32_MAX || from->before > INT32_MAX || from->after < -INT32_MAX || from->after > INT32_MAX)
         return bad("a block reaches too far");
-    TRY(unpack_blocks(from->blocks, &blocks));
+    TRY(of_result ? unpack_blocks(from->blocks, &blocks) : unpack_shares(from, &blocks));
     TRY(call_axis_set(out, from->axis, &blocks));
     out->before = from->before;
     out->after = from->after;
@@ -266,16 +318,18 @@ static tsr_status find_function(unpacker *u, const Tessera__Call *c, const tsr_a
         const builtin_function *known = builtin_find(c->builtin);
         uint64_t number = 0;
         if (!known) return error_set(TSR_ERR_FORMAT, "unpack: no function '%.30s'", c->builtin);
-        if (c->context.len != (known->context_bytes ? known->context_bytes : sizeof number) ||
+        size_t bytes = known->context_size ? c->context.len : known->context_bytes;
+        if (c->context.len != (bytes ? bytes : sizeof number) ||
+            (known->context_size && !known->context_fits(c->context.data, bytes)) ||
             !known->accepts(a->n_inputs, a->inputs, a->dtype))
             return error_set(TSR_ERR_FORMAT, "unpack: '%s' is not called so", known->name);
         *f = (tsr_function){.call = known->call, .name = known->name};
         memcpy(&number, c->context.data, sizeof number <= c->context.len ? sizeof number : 0);
         f->context = (void *)(uintptr_t)number;
-        if (known->context_bytes) {
-            f->context = mem_alloc(known->context_bytes);
+        if (bytes) {
+            f->context = mem_alloc(bytes);
             if (!f->context) return TSR_ERR_MEMORY;
-            memcpy(f->context, c->context.data, known->context_bytes);
+            memcpy(f->context, c->context.data, bytes);
             f->release = free_context;
         }
         return TSR_OK;
@@ -291,6 +345,27 @@ static tsr_status find_function(unpacker *u, const Tessera__Call *c, const tsr_a
     if (status != TSR_OK && tsr_error_code() == TSR_OK) return error_set(status, "unpack: a function cannot be made");
     if (status == TSR_OK && !f->call) return bad("a function has no address");
     return status;
+}
+
+/* Which blocks the result's blocks get. */
+static tsr_status unpack_picks(const Tessera__Call *c, call_spec *spec)
+{
+    if (c->n_picks == 0) {
+        for (int i = 0; i < spec->n_inputs; i++)
+            for (int d = 0; d < spec->ndims[i]; d++)
+                if (c->inputs[i]->axes[d]->picks) return bad("a call picks none of its blocks");
+        return TSR_OK;
+    }
+    for (size_t k = 0; k < c->n_picks; k++)
+        if (c->picks[k] < 0 || (k > 0 && c->picks[k] <= c->picks[k - 1])) return bad("picked blocks do not rise");
+    spec->picks = mem_alloc(c->n_picks * sizeof *spec->picks);
+    if (!spec->picks) return TSR_ERR_MEMORY;
+    memcpy(spec->picks, c->picks, c->n_picks * sizeof *spec->picks);
+    spec->n_picks = (int64_t)c->n_picks;
+    for (int i = 0; i < spec->n_inputs; i++)
+        for (int d = 0; d < spec->ndims[i]; d++)
+            if (c->inputs[i]->axes[d]->picks) spec->inputs[i][d].picks = spec->picks;
+    return TSR_OK;
 }
 
 static tsr_status unpack_call(unpacker *u, const Tessera__Call *c, tsr_array *a)
@@ -309,12 +384,16 @@ static tsr_status unpack_call(unpacker *u, const Tessera__Call *c, tsr_array *a)
     }
     GUARD(status);
     GUARD(find_function(u, c, a, &f));
+    if (c->name[0] && (c->builtin[0] || !f.name)) f.name = c->name;
     GUARD(call_owner_new(&owner));
     GUARD(call_new(&f, owner, a->n_inputs, ndims, a->ndim, &spec));
     a->p.call.spec = spec;
     for (int i = 0; i < a->n_inputs; i++)
-        for (int d = 0; d < ndims[i]; d++) GUARD(unpack_call_axis(c->inputs[i]->axes[d], &spec->inputs[i][d]));
-    for (int d = 0; d < a->ndim; d++) GUARD(unpack_call_axis(c->result[d], &spec->result[d]));
+        for (int d = 0; d < ndims[i]; d++) GUARD(unpack_call_axis(c->inputs[i]->axes[d], false, &spec->inputs[i][d]));
+    for (int d = 0; d < a->ndim; d++) GUARD(unpack_call_axis(c->result[d], true, &spec->result[d]));
+    GUARD(unpack_picks(c, spec));
+    if (c->builtin[0] && builtin_find(c->builtin)->fits && !builtin_find(c->builtin)->fits(a))
+        status = bad("a call is not what its name says");
 done:
     if (status != TSR_OK && !spec && f.release) f.release(f.context);
     call_owner_end(owner, spec ? &f : NULL);
@@ -350,6 +429,7 @@ static tsr_status unpack_operation(unpacker *u, const Tessera__Node *m, tsr_arra
     case TESSERA__NODE__OPERATION_SCAN: return unpack_scan(m->scan, a);
     case TESSERA__NODE__OPERATION_QUANTILE: return unpack_quantile(m->quantile, a);
     case TESSERA__NODE__OPERATION_CALL: return unpack_call(u, m->call, a);
+    case TESSERA__NODE__OPERATION_HELD: return unpack_held(u, m->held, a);
     case TESSERA__NODE__OPERATION_CONTRACT: return unpack_contract(m->contract, a);
     default: return bad("an operation that this version does not know");
     }
@@ -360,6 +440,7 @@ static void drop_params(tsr_array *a)
 {
     switch (a->op) {
     case NODE_MEMORY: buffer_unref(a->p.memory.buf); break;
+    case NODE_BLOCKS: a->p.blocks.set->ops->unref(a->p.blocks.set); break;
     case NODE_STORE: store_unref(a->p.store.file); break;
     case NODE_TAKE: mem_free(a->p.take.indices); break;
     case NODE_REDUCE: mem_free((void *)(uintptr_t)a->p.reduce.params.edges); break;
@@ -429,10 +510,10 @@ int tsr_packed_count(const void *data, size_t size)
     return n;
 }
 
-tsr_status tsr_unpack(tsr_session *session, const void *data, size_t size, const tsr_function_codec *codec, int n,
-                      tsr_array **arrays)
+tsr_status expression_unpack(tsr_session *session, const void *data, size_t size, const tsr_function_codec *codec,
+                             const set_codec *sets, int n, tsr_array **arrays)
 {
-    unpacker u = {.session = session, .codec = codec};
+    unpacker u = {.session = session, .codec = codec, .sets = sets};
     Tessera__Expression *e;
     for (int i = 0; i < n; i++) arrays[i] = NULL;
     TRY(read_head(&u, data, size, &e));
@@ -444,4 +525,10 @@ tsr_status tsr_unpack(tsr_session *session, const void *data, size_t size, const
     VEC_FINI(&u.files);
     tessera__expression__free_unpacked(e, NULL);
     return status;
+}
+
+tsr_status tsr_unpack(tsr_session *session, const void *data, size_t size, const tsr_function_codec *codec, int n,
+                      tsr_array **arrays)
+{
+    return expression_unpack(session, data, size, codec, NULL, n, arrays);
 }

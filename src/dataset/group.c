@@ -247,20 +247,6 @@ done:
     return status;
 }
 
-tsr_variable *tsr_variable_group(tsr_variable *v, const char *by, const char *reduction)
-{
-    if (!v) return NULL;
-    grouping g = {0};
-    tsr_variable *out = NULL;
-    tsr_status status;
-    GUARD(reduce_check(reduction));
-    GUARD(find_groups(v, by, &g));
-    GUARD(grouped(v, &g, reduction, &out));
-done:
-    grouping_fini(&g);
-    return variable_result(status, &out);
-}
-
 /* v minus the value of its group; positions in no group become NaN. */
 static tsr_status anomaly(const tsr_variable *v, const grouping *g, const char *reduction, tsr_variable **out)
 {
@@ -281,7 +267,10 @@ done:
     return status;
 }
 
-tsr_variable *tsr_variable_anomaly(tsr_variable *v, const char *by, const char *reduction)
+/* Finds the groups, and makes something of them. */
+static tsr_variable *with_groups(tsr_variable *v, const char *by, const char *reduction,
+                                 tsr_status (*make)(const tsr_variable *v, const grouping *g, const char *reduction,
+                                                    tsr_variable **out))
 {
     if (!v) return NULL;
     grouping g = {0};
@@ -289,8 +278,18 @@ tsr_variable *tsr_variable_anomaly(tsr_variable *v, const char *by, const char *
     tsr_status status;
     GUARD(reduce_check(reduction));
     GUARD(find_groups(v, by, &g));
-    GUARD(anomaly(v, &g, reduction, &out));
+    GUARD(make(v, &g, reduction, &out));
 done:
     grouping_fini(&g);
     return variable_result(status, &out);
+}
+
+tsr_variable *tsr_variable_group(tsr_variable *v, const char *by, const char *reduction)
+{
+    return with_groups(v, by, reduction, grouped);
+}
+
+tsr_variable *tsr_variable_anomaly(tsr_variable *v, const char *by, const char *reduction)
+{
+    return with_groups(v, by, reduction, anomaly);
 }

@@ -179,7 +179,7 @@ tsr_status meta_open_many(int n, const char *const *paths, bool as_stored, int n
     memset(out, 0, (size_t)n * sizeof *out);
     pthread_mutex_init(&o.lock, NULL);
     /* The calling thread works too, so a thread that cannot be started only makes it slower. */
-    while (started < wanted - 1 && pthread_create(&threads[started], NULL, open_some, &o) == 0) started++;
+    while (started < wanted - 1 && os_thread_start(&threads[started], open_some, &o) == 0) started++;
     open_some(&o);
     for (int i = 0; i < started; i++) pthread_join(threads[i], NULL);
     pthread_mutex_destroy(&o.lock);

@@ -131,6 +131,8 @@ typedef struct plan_hint {
 /* Plans the roots together (sharing work). hints may be NULL, or one for each root. The roots are optimised first. */
 tsr_status plan_build(int n, tsr_array *const *roots, const plan_hint *hints, plan **out) MUST_CHECK;
 void plan_free(plan *p);
+/* Equal for plans whose stages, units and blocks are the same: processes that share one compare it. Never 0. */
+uint64_t plan_fingerprint(const plan *p);
 /* Checks a plan's inner consistency; for tests and debug builds. */
 tsr_status plan_check(const plan *p) MUST_CHECK;
 
@@ -164,6 +166,11 @@ box reshape_input_box(const operand *o, const region *source);
 region window_region(const operand *o, const region *source);
 /* The box of piece `piece` of a CALL that the blocks need which a region of its result touches. */
 box call_piece_box(const operand *o, int piece, const region *source);
+
+/* Calls found for every region of memory, a file, a stage or persisted blocks that evaluating the body over `domain` reads,
+ * through everything that gathers. */
+typedef void body_read_fn(void *context, const operand *o, const region *source);
+void body_walk(const body *t, const region *domain, body_read_fn *found, void *context);
 
 /* Text and drawing of a plan: stages, fused operations, tasks, bytes, memory. */
 void plan_explain(const plan *p, strbuf *out);

@@ -7,8 +7,7 @@
 
 /* ---- What a body reads ------------------------------------------------------------------------------------------- */
 
-/* Called for every region of a file, a stage or persisted blocks that evaluating a body reads. */
-typedef void leaf_fn(void *context, const operand *o, const region *source);
+typedef body_read_fn leaf_fn;
 
 static void walk(const body *t, const region *domain, leaf_fn *leaf, void *context);
 
@@ -96,6 +95,8 @@ static void walk(const body *t, const region *domain, leaf_fn *leaf, void *conte
     if (box_size(&domain->box) == 0) return;
     for (int i = 0; i < t->n_operands; i++) walk_operand(&t->operands[i], domain, leaf, context);
 }
+
+void body_walk(const body *t, const region *domain, body_read_fn *found, void *context) { walk(t, domain, found, context); }
 
 /* ---- Blocks that are asked for ----------------------------------------------------------------------------------- */
 

@@ -5,6 +5,8 @@
  * - small blocks are joined, innermost axis first, until a tile holds about TILE_ELEMENTS elements;
  * - large blocks are split, outermost axis first, unless reading a part costs as much as the whole (compressed chunks), or large
  *   operands are broadcast along that axis and would be read again for every tile;
+ * - a tile takes at most DECODED_ELEMENTS of the chunks that a file has along an axis, of which it may want a single element
+ * each;
  * - a tile evaluates at most MOST_EVALUATIONS pieces that compute (of a concatenation, of a take), as each has memory of its own;
  * - a tile of a reduction covers at most KEPT_CELLS cells of the result, so that its accumulators stay in the second-level cache;
  * - stages over the same domain that read the same files use the same tiles, so that blocks kept from the first serve the second.
@@ -20,6 +22,7 @@ enum {
     SHORT_PIECE = 1 << 12,
     KEPT_CELLS = 1 << 15,
     MOST_EVALUATIONS = 1 << 10,
+    DECODED_ELEMENTS = 1 << 22,
     WANTED_TASKS = 64,        /* of a reduction: enough to balance any number of threads that is common today */
     PARTIALS_BYTES = 32 << 20 /* all partial accumulators of one output block */
 };
@@ -195,12 +198,30 @@ static bool computes(const operand *o)
     return false;
 }
 
+/* A series of points of compressed maps decodes all the maps: that is work for many tasks. */
+static void limit_decoding(const operand *o, int64_t *limit)
+{
+    int64_t chunk[TSR_MAX_NDIM];
+    const operand *file =
+        o->kind == OPERAND_CONCAT && o->n_pieces > 0 && o->pieces[0]->n_operands > 0 ? &o->pieces[0]->operands[0] : o;
+    if (file->kind != OPERAND_STORE || file->ndim != o->ndim || !operand_is_chunked(file, chunk)) return;
+    const int64_t elements = shape_size(o->ndim, chunk), n_chunks = elements < DECODED_ELEMENTS ? DECODED_ELEMENTS / elements : 1;
+    for (int d = 0; d < o->ndim; d++) {
+        view_axis m = o->map[d];
+        int64_t step = m.step < 0 ? -m.step : m.step;
+        if (m.axis < 0 || step == 0) continue;
+        int64_t most = n_chunks * (chunk[d] > step ? chunk[d] / step : 1);
+        if (most < limit[m.axis]) limit[m.axis] = most;
+    }
+}
+
 /* The most indices that a tile may have along each axis. */
 static void find_limits(const body *t, int64_t *limit)
 {
     for (int d = 0; d < t->ndim; d++) limit[d] = INT64_MAX;
     for (int i = 0; i < t->n_operands; i++) {
         const operand *o = &t->operands[i];
+        limit_decoding(o, limit);
         if ((o->kind != OPERAND_TAKE && o->kind != OPERAND_CONCAT) || !computes(o)) continue;
         view_axis m = o->map[o->axis];
         int64_t length = o->kind == OPERAND_TAKE ? 1 : o->edges[o->n_pieces] / o->n_pieces, step = m.step < 0 ? -m.step : m.step;
