@@ -1,5 +1,6 @@
-/* compute, persist, store, explain: from arrays to plans and runs. */
+/* compute, persist, wait, store, explain: from arrays to plans and runs. */
 #include "array/build.h"
+#include "array/pack.h"
 #include "base/mem.h"
 #include "engine/run.h"
 #include "plan/draw.h"
@@ -20,20 +21,27 @@ static tsr_status check_arrays(int n, tsr_array *const *arrays)
     return TSR_OK;
 }
 
-/* One computation at a time in a session; others wait for their turn. */
+/* Arrays that lie in memory are only copied, wherever the session computes. */
+static bool is_in_memory(int n, tsr_array *const *arrays, const sink *sinks)
+{
+    for (int i = 0; i < n; i++)
+        if (arrays[i]->op != NODE_MEMORY || sinks[i].kind == SINK_HELD) return false;
+    return true;
+}
+
 static tsr_status run_roots(int n, tsr_array *const *arrays, const plan_hint *hints, sink *sinks)
 {
     engine *e = arrays[0]->session->engine;
     plan *p;
+    tsr_stats stats = {0};
+    const int n_cancels = engine_n_cancels(e);
     if (session_is_inside(e->session))
         return error_set(TSR_ERR_UNSUPPORTED, "a function cannot compute arrays of the session that calls it");
+    if (e->remote && !is_in_memory(n, arrays, sinks)) return e->remote->run(e->remote, n, arrays, hints, sinks);
     TRY(plan_build(n, arrays, hints, &p));
-    pthread_mutex_lock(&e->run_lock);
-    atomic_store(&e->cancelled, false);
-    atomic_store(&e->running, true);
-    tsr_status status = run_plan(e, p, sinks);
-    atomic_store(&e->running, false);
-    pthread_mutex_unlock(&e->run_lock);
+    engine_begin(e, n_cancels);
+    tsr_status status = run_plan(e, p, sinks, &stats);
+    engine_end(e, &stats);
     plan_free(p);
     return status;
 }
@@ -60,13 +68,13 @@ tsr_status tsr_compute_into(tsr_array *a, void *out, size_t size_bytes)
 }
 
 /* An array that reads held blocks; takes the reference to the set. */
-static tsr_array *array_of_set(tsr_array *like, held_set *set)
+static tsr_array *array_of_set(tsr_array *like, const sink *from)
 {
     tsr_array proto = {.op = NODE_BLOCKS, .dtype = like->dtype, .ndim = like->ndim};
     memcpy(proto.shape, like->shape, sizeof proto.shape);
     proto.grid = like->grid;
-    proto.p.blocks.set = &set->base;
-    proto.p.blocks.stored = &set->blocks;
+    proto.p.blocks.set = from->set;
+    proto.p.blocks.stored = from->stored;
     return node_make(like->session, &proto);
 }
 
@@ -80,10 +88,10 @@ tsr_status tsr_persist(int n, tsr_array *const *arrays, tsr_array **results)
     for (int i = 0; i < n; i++) {
         results[i] = NULL;
         if (status == TSR_OK) {
-            results[i] = array_of_set(arrays[i], sinks[i].set);
+            results[i] = array_of_set(arrays[i], &sinks[i]);
             if (!results[i]) status = tsr_error_code();
-        } else {
-            held_set_unref(sinks[i].set);
+        } else if (sinks[i].set) {
+            sinks[i].set->ops->unref(sinks[i].set);
         }
     }
     for (int i = 0; status != TSR_OK && i < n; i++) {
@@ -91,6 +99,22 @@ tsr_status tsr_persist(int n, tsr_array *const *arrays, tsr_array **results)
         results[i] = NULL;
     }
     mem_free(sinks);
+    return status;
+}
+
+tsr_status tsr_wait(int n, tsr_array *const *arrays, double seconds)
+{
+    block_set **sets;
+    size_t n_sets;
+    TRY(check_arrays(n, arrays));
+    engine *e = arrays[0]->session->engine;
+    if (session_is_inside(e->session))
+        return error_set(TSR_ERR_UNSUPPORTED, "a function cannot wait for arrays of the session that calls it");
+    tsr_status status = expression_sets(n, arrays, &sets, &n_sets);
+    if (status == TSR_OK && n_sets == 0)
+        status = error_set(TSR_ERR_VALUE, "wait: none of the %d arrays is persisted, or reads one that is; persist it first", n);
+    if (status == TSR_OK && e->remote) status = e->remote->wait(e->remote, n_sets, sets, seconds);
+    mem_free(sets);
     return status;
 }
 

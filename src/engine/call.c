@@ -64,12 +64,12 @@ tsr_status call_function(worker *w, const tsr_array *node, const int64_t *coords
     if (alone) pthread_mutex_lock(alone);
     tsr_error_clear();
     const tsr_session *before = session_enter(node->session);
-    tsr_status status = atomic_load(&w->run->engine->cancelled)
+    tsr_status status = engine_is_cancelled(w->run->engine)
                             ? TSR_ERR_CANCELLED
                             : spec->function.call(spec->function.context, spec->n_inputs, blocks, result);
     session_leave(before);
     if (alone) pthread_mutex_unlock(alone);
     if (status == TSR_OK) return TSR_OK;
-    if (atomic_load(&w->run->engine->cancelled)) return error_set(TSR_ERR_CANCELLED, "cancelled");
+    if (engine_is_cancelled(w->run->engine)) return error_set(TSR_ERR_CANCELLED, "cancelled");
     return failure(node, status, result);
 }

@@ -99,12 +99,18 @@ static tsr_status bind_matrices(worker *w, const operand *o, const contract_doma
     return TSR_OK;
 }
 
-static tsr_status begin_state(worker *w, const stage *s, const contract_domain *d, const box *tile, fold *f)
+size_t contract_state_bytes(const stage *s, const box *tile)
 {
+    contract_domain d = contract_domain_of(s->outputs[0].node);
     int64_t cells = 1;
-    for (int a = 0; a < d->ndim; a++)
-        if (d->side[a] != SIDE_SUM) cells *= tile->count[a];
-    size_t bytes = (size_t)cells * tsr_dtype_size(s->outputs[0].dtype);
+    for (int a = 0; a < d.ndim; a++)
+        if (d.side[a] != SIDE_SUM) cells *= tile->count[a];
+    return (size_t)cells * tsr_dtype_size(s->outputs[0].dtype);
+}
+
+static tsr_status begin_state(worker *w, const stage *s, const box *tile, fold *f)
+{
+    size_t bytes = contract_state_bytes(s, tile);
     TRY(buffer_new(w->run->buffers, bytes, &f->state));
     keeper_hold(w->run->keeper, f->state->size_bytes);
     memset(f->state->data, 0, bytes);
@@ -126,7 +132,7 @@ tsr_status execute_contract_tile(worker *w, const stage *s, fold *f, int64_t blo
     contract_domain d = contract_domain_of(s->outputs[0].node);
     tsr_dtype dtype = s->outputs[0].dtype;
     matrices a, b;
-    if (!f->state) TRY(begin_state(w, s, &d, &tile, f));
+    if (!f->state) TRY(begin_state(w, s, &tile, f));
     if (box_size(&tile) == 0) return TSR_OK;
     TRY(bind_matrices(w, &s->body->operands[0], &d, &tile, SIDE_LEFT, SIDE_SUM, &a));
     TRY(bind_matrices(w, &s->body->operands[1], &d, &tile, SIDE_SUM, SIDE_RIGHT, &b));
@@ -140,7 +146,7 @@ tsr_status execute_contract_tile(worker *w, const stage *s, fold *f, int64_t blo
             x.data += at[e] * a.strides[axes[e]];
             y.data += at[e] * b.strides[axes[e]];
         }
-        contract_product(w->run->plan->kernels, dtype, m, n, k, &x, &y, c);
+        TRY(contract_product(w->run->plan->kernels, dtype, m, n, k, &x, &y, c));
         c += m * n * (int64_t)tsr_dtype_size(dtype);
         for (i = 0; i < n_axes; i++) {
             if (++at[i] < tile.count[axes[i]]) break;
@@ -150,7 +156,19 @@ tsr_status execute_contract_tile(worker *w, const stage *s, fold *f, int64_t blo
     return TSR_OK;
 }
 
-tsr_status execute_contract_finish(worker *w, const stage *s, stage_run *sr, fold *folds, int64_t block)
+tsr_status execute_contract_merge(worker *w, const stage *s, fold *left, const buffer *right, int64_t block)
+{
+    const stage_output *o = &s->outputs[0];
+    box tile = stage_fold_tile(s, block, 0);
+    unsigned faults = 0;
+    size_t cells = contract_state_bytes(s, &tile) / tsr_dtype_size(o->dtype);
+    TRY(execute_own_state(w, left));
+    char *total = left->state->data;
+    w->run->plan->kernels->map[OP_ADD][o->dtype][FORM_VV](total, total, right->data, NULL, cells, &faults);
+    return TSR_OK;
+}
+
+tsr_status execute_contract_finish(worker *w, const stage *s, stage_run *sr, const buffer *state, int64_t block)
 {
     static const contract_side order[3] = {SIDE_BOTH, SIDE_LEFT, SIDE_RIGHT};
     const stage_output *o = &s->outputs[0];
@@ -158,16 +176,10 @@ tsr_status execute_contract_finish(worker *w, const stage *s, stage_run *sr, fol
     box tile = stage_fold_tile(s, block, 0);
     contract_domain d = contract_domain_of(o->node);
     size_t size = tsr_dtype_size(o->dtype);
-    int64_t strides[TSR_MAX_NDIM] = {0}, cells = 1;
+    int64_t strides[TSR_MAX_NDIM] = {0};
     delivery to;
-    for (int a = 0; a < o->ndim; a++) cells *= tile.count[a];
-    for (int64_t r = 1; r < s->n_runs; r++) {
-        unsigned faults = 0;
-        char *total = folds[0].state->data;
-        k->map[OP_ADD][o->dtype][FORM_VV](total, total, folds[r].state->data, NULL, (size_t)cells, &faults);
-    }
     dense_strides(&d, order, tile.count, size, strides);
     TRY(delivery_begin(w, s, sr, 0, block, &to));
-    copy_strided(k, o->dtype, o->ndim, tile.count, to.data, to.strides, folds[0].state->data, strides);
+    copy_strided(k, o->dtype, o->ndim, tile.count, to.data, to.strides, state->data, strides);
     return delivery_end(w, s, sr, 0, block, &to);
 }

@@ -1,6 +1,7 @@
 /* The work of one task, once its blocks are there: bind, run the program, deliver the blocks. */
 #include "engine/run.h"
 
+#include <math.h>
 #include <string.h>
 
 static region tile_region(const box *tile) { return region_of_box(tile); }
@@ -117,13 +118,21 @@ static acc_state state_of(char *data, const program_accumulator *a, int64_t cell
     return s;
 }
 
+size_t fold_state_bytes(const stage *s, const box *tile)
+{
+    const program *p = s->body->prog;
+    size_t bytes = 0;
+    if (s->kind == STAGE_CONTRACT) return contract_state_bytes(s, tile);
+    for (int i = 0; i < p->n_accumulators; i++)
+        (void)state_of(NULL, &p->accumulators[i], n_cells(s, &p->accumulators[i], tile), &bytes);
+    return bytes;
+}
+
 static tsr_status begin_state(worker *w, const stage *s, const box *tile, fold *f)
 {
     const program *p = s->body->prog;
-    size_t bytes = 0, offset = 0;
-    for (int i = 0; i < p->n_accumulators; i++)
-        (void)state_of(NULL, &p->accumulators[i], n_cells(s, &p->accumulators[i], tile), &bytes);
-    TRY(buffer_new(w->run->buffers, bytes, &f->state));
+    size_t offset = 0;
+    TRY(buffer_new(w->run->buffers, fold_state_bytes(s, tile), &f->state));
     for (int i = 0; i < p->n_accumulators; i++) {
         const program_accumulator *a = &p->accumulators[i];
         int64_t cells = n_cells(s, a, tile);
@@ -167,8 +176,34 @@ tsr_status execute_fold_tile(worker *w, const stage *s, fold *f, int64_t block, 
     return TSR_OK;
 }
 
-/* Merges the runs in their order, and delivers. The order never depends on which run was ready first. */
-tsr_status execute_fold_finish(worker *w, const stage *s, stage_run *sr, fold *folds, int64_t block)
+/* Somebody else may be sending a state, or it lies in memory of another process: it is merged into a copy then. */
+tsr_status execute_own_state(worker *w, fold *f)
+{
+    buffer *own;
+    if (f->state->owner == w->run->buffers && atomic_load(&f->state->refs) == 1) return TSR_OK;
+    TRY(buffer_new(w->run->buffers, f->state->size_bytes, &own));
+    memcpy(own->data, f->state->data, f->state->size_bytes);
+    buffer_unref(f->state);
+    f->state = own;
+    return TSR_OK;
+}
+
+tsr_status execute_fold_merge(worker *w, const stage *s, fold *left, const buffer *right, int64_t block)
+{
+    const program *p = s->body->prog;
+    box tile = stage_fold_tile(s, block, 0);
+    size_t here = 0, there = 0;
+    TRY(execute_own_state(w, left));
+    for (int i = 0; i < p->n_accumulators; i++) {
+        const program_accumulator *a = &p->accumulators[i];
+        int64_t cells = n_cells(s, a, &tile);
+        acc_state total = state_of(left->state->data, a, cells, &here);
+        a->ops->merge(total, state_of(right->data, a, cells, &there), cells, &a->params);
+    }
+    return TSR_OK;
+}
+
+tsr_status execute_fold_finish(worker *w, const stage *s, stage_run *sr, const buffer *state, int64_t block)
 {
     const program *p = s->body->prog;
     box tile = stage_fold_tile(s, block, 0);
@@ -180,12 +215,7 @@ tsr_status execute_fold_finish(worker *w, const stage *s, stage_run *sr, fold *f
             (void)state_of(NULL, &p->accumulators[k], n_cells(s, &p->accumulators[k], &tile), &offset);
         const program_accumulator *a = &p->accumulators[o->slot];
         int64_t cells = n_cells(s, a, &tile);
-        size_t at = offset;
-        acc_state total = state_of(folds[0].state->data, a, cells, &at);
-        for (int64_t r = 1; r < s->n_runs; r++) {
-            at = offset;
-            a->ops->merge(total, state_of(folds[r].state->data, a, cells, &at), cells, &a->params);
-        }
+        acc_state total = state_of(state->data, a, cells, &offset);
         TRY(delivery_begin(w, s, sr, i, block, &to));
         box b = output_box(o, block);
         int64_t dense[TSR_MAX_NDIM], size = (int64_t)tsr_dtype_size(o->dtype);
@@ -249,11 +279,46 @@ static void copy_out(const delivery *to, const stage_output *o, const box *b, co
     }
 }
 
-/* What leaves every first element as it is: 1, or -0.0, the only number whose sum with -0.0 is -0.0. */
-static element neutral_carry(bool is_product, tsr_dtype dtype)
+static element extreme_carry(bool is_max, tsr_dtype dtype)
 {
+    if (dtype == TSR_BOOL) return element_from_scalar(scalar_bool(!is_max), dtype);
+    if (dtype_is_inexact(dtype)) return element_from_scalar(scalar_float(is_max ? -INFINITY : INFINITY), dtype);
+    int bits = 8 * (int)tsr_dtype_size(dtype);
+    if (dtype_is_unsigned(dtype)) return element_from_scalar(tsr_uint(is_max ? 0 : UINT64_MAX >> (64 - bits)), dtype);
+    return element_from_scalar(scalar_int(is_max ? INT64_MIN >> (64 - bits) : INT64_MAX >> (64 - bits)), dtype);
+}
+
+/* What leaves every first element as it is: 1, or -0.0, the only number whose sum with -0.0 is -0.0; the least value before a
+ * maximum; NaN where only other numbers count. */
+static element neutral_carry(scan_kind kind, tsr_dtype dtype)
+{
+    bool is_product = kind == SCAN_PROD || kind == SCAN_NANPROD;
+    if (kind == SCAN_LAST) return element_from_scalar(scalar_float(NAN), dtype);
+    if (kind == SCAN_MAX || kind == SCAN_MIN) return extreme_carry(kind == SCAN_MAX, dtype);
     if (is_product || !dtype_is_inexact(dtype)) return element_from_scalar(scalar_int(is_product), dtype);
     return element_from_scalar(dtype_is_complex(dtype) ? tsr_complex(-0.0, -0.0) : scalar_float(-0.0), dtype);
+}
+
+/* Of a shared run, whose tiles are made by several processes: the carry is the last row of the tile before, which is there. */
+static tsr_status carry_of_previous(worker *w, const stage *s, stage_run *sr, int64_t block, char *carry, int64_t n_values)
+{
+    int64_t coords[TSR_MAX_NDIM], outer, inner;
+    size_t size = tsr_dtype_size(s->outputs[0].dtype);
+    buffer *buf;
+    grid_coords(&s->tiles, block, coords);
+    if (coords[s->axis] == 0) return TSR_OK;
+    coords[s->axis]--;
+    int64_t previous = grid_block_at(&s->tiles, coords);
+    box tile = stage_tile(s, previous);
+    int64_t length = tile.count[s->axis];
+    if (n_values == 0 || length == 0) return TSR_OK;
+    split_axis(&tile, s->axis, &outer, &inner);
+    TRY(held_pin(sr->sets[0], previous, &buf));
+    for (int64_t i = 0; i < outer; i++)
+        memcpy(carry + (size_t)(i * inner) * size, buf->data + (size_t)((i * length + length - 1) * inner) * size,
+               (size_t)inner * size);
+    held_unpin(sr->sets[0], previous);
+    return TSR_OK;
 }
 
 /* The carry of the chain of tiles along the axis; made with the first tile. */
@@ -265,17 +330,20 @@ static tsr_status chain_carry(worker *w, const stage *s, stage_run *sr, int64_t 
         if (d != s->axis) chain = chain * s->tiles.axes[d].n_blocks + coords[d];
     }
     tsr_dtype dtype = s->outputs[0].dtype;
-    if (!sr->carries[chain]) {
-        buffer *carry;
+    buffer *carry = sr->carries[chain];
+    if (!carry) {
         size_t size = tsr_dtype_size(dtype);
-        TRY(buffer_new(w->run->buffers, (size_t)n_values * size, &carry));
-        bool is_product = s->params->scan.kind == SCAN_PROD || s->params->scan.kind == SCAN_NANPROD;
-        element first = neutral_carry(is_product, dtype);
+        if (w->run->share) {
+            TRY(worker_buffer(w, (size_t)n_values * size, &carry));
+        } else {
+            TRY(buffer_new(w->run->buffers, (size_t)n_values * size, &carry));
+        }
+        element first = neutral_carry(s->params->scan.kind, dtype);
         for (int64_t i = 0; i < n_values; i++) memcpy(carry->data + (size_t)i * size, &first, size);
-        sr->carries[chain] = carry;
+        if (!w->run->share) sr->carries[chain] = carry;
     }
-    *out = sr->carries[chain]->data;
-    return TSR_OK;
+    *out = carry->data;
+    return w->run->share ? carry_of_previous(w, s, sr, block, carry->data, n_values) : TSR_OK;
 }
 
 tsr_status execute_scan(worker *w, const stage *s, stage_run *sr, int64_t block)

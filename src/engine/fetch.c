@@ -3,6 +3,8 @@
  * evaluate their pieces straight into a buffer, so that no stage has to be completed for them. */
 #include "engine/run.h"
 
+#include "store/fdcache.h"
+
 #include <string.h>
 
 static int64_t item_size(tsr_dtype dtype) { return (int64_t)tsr_dtype_size(dtype); }
@@ -116,13 +118,24 @@ static void bind_memory(const operand *o, const region *domain, operand_binding 
     out->data = data;
 }
 
+/* Is what is read wanted no more? A run that one thread does alone has nobody who looks after cancellation. */
+static bool is_over(const void *context)
+{
+    const run *r = context;
+    return atomic_load(&r->stop) || engine_is_cancelled(r->engine);
+}
+
 static tsr_status read_store(worker *w, const operand *o, const region *source, char *out)
 {
     store *file = o->node->p.store.file;
     int64_t bytes = 0;
+    relief_read_begins(w->run);
+    fd_reads_stop(is_over, w->run);
     tsr_status status = store_read(file, &file->vars[o->node->p.store.var], &source->box, source->step, out, &bytes);
+    fd_reads_stop(NULL, NULL);
+    relief_read_ended(w->run);
     w->bytes_read += bytes;
-    return status;
+    return status == TSR_ERR_CANCELLED ? error_set(TSR_ERR_CANCELLED, "cancelled") : status; /* no fault of the file */
 }
 
 /* Source blocks that another stage will read again are kept while memory allows. */
@@ -426,6 +439,17 @@ static tsr_status bind_window(worker *w, const operand *o, const region *domain,
     return TSR_OK;
 }
 
+enum { SMALL_OUTPUT_BYTES = 16 << 20 };
+
+/* Is a region worth keeping, once it lies together? What several stages read of files; and, where no output of a stage lies in
+ * one piece, small outputs, of which many tasks read the same. */
+static bool is_kept(const worker *w, const operand *o)
+{
+    if (o->kind != OPERAND_STAGE || !w->run->share) return o->reused;
+    const stage_output *from = &w->run->plan->stages[o->stage].outputs[o->output];
+    return shape_size(from->ndim, from->shape) * item_size(from->dtype) <= SMALL_OUTPUT_BYTES;
+}
+
 static tsr_status bind_operand(worker *w, const operand *o, const region *domain, operand_binding *out)
 {
     if (o->kind == OPERAND_WINDOW) return bind_window(w, o, domain, out);
@@ -448,7 +472,8 @@ static tsr_status bind_operand(worker *w, const operand *o, const region *domain
     shape_strides(o->ndim, source.box.count, tsr_dtype_size(o->dtype), strides);
     cache_key key;
     buffer *buf = NULL;
-    if (o->reused) {
+    const bool keeps = is_kept(w, o);
+    if (keeps) {
         make_key(o, &source, &key);
         buf = keeper_cache_find(w->run->keeper, &key);
     }
@@ -460,7 +485,7 @@ static tsr_status bind_operand(worker *w, const operand *o, const region *domain
     } else {
         TRY(worker_buffer(w, (size_t)box_size(&source.box) * tsr_dtype_size(o->dtype), &buf));
         TRY(fill(w, o, &source, buf->data, strides));
-        if (o->reused) keeper_cache_add(w->run->keeper, &key, buf);
+        if (keeps) keeper_cache_add(w->run->keeper, &key, buf);
     }
     bind_region(o, domain, &source, buf->data, strides, out);
     return TSR_OK;
@@ -578,14 +603,20 @@ tsr_status fetch_values(worker *w, const body *t, const region *domain, operand_
 
 /* ---- Dependencies ------------------------------------------------------------------------------------------------ */
 
-static tsr_status stage_dependencies(const plan *p, const operand *o, const region *source, dependency_fn found, void *context)
+/* Blocks of another stage, or of a set whose blocks may be elsewhere. */
+static bool reads_blocks(const operand *o)
 {
-    const grid *g = &p->stages[o->stage].outputs[o->output].blocks;
+    return o->kind == OPERAND_STAGE || (o->kind == OPERAND_BLOCKS && o->node->p.blocks.set->is_shared);
+}
+
+static tsr_status block_dependencies(const plan *p, const operand *o, const region *source, dependency_fn found, void *context)
+{
+    const grid *g = o->kind == OPERAND_STAGE ? &p->stages[o->stage].outputs[o->output].blocks : o->node->p.blocks.stored;
     int64_t first[TSR_MAX_NDIM], count[TSR_MAX_NDIM], coords[TSR_MAX_NDIM];
     block_range(g, source, first, count);
     memcpy(coords, first, sizeof coords);
     for (;;) {
-        TRY(found(context, o->stage, o->output, grid_block_at(g, coords)));
+        TRY(found(context, o, grid_block_at(g, coords)));
         int d = g->ndim - 1;
         for (; d >= 0; d--) {
             if (++coords[d] < first[d] + count[d]) break;
@@ -598,7 +629,7 @@ static tsr_status stage_dependencies(const plan *p, const operand *o, const regi
 static bool has_dependencies(const body *t)
 {
     for (int i = 0; i < t->n_operands; i++) {
-        if (t->operands[i].kind == OPERAND_STAGE) return true;
+        if (reads_blocks(&t->operands[i])) return true;
         for (int k = 0; k < t->operands[i].n_pieces; k++)
             if (has_dependencies(t->operands[i].pieces[k])) return true;
     }
@@ -653,10 +684,10 @@ tsr_status fetch_dependencies(const plan *p, const body *t, const region *domain
     if (box_size(&domain->box) == 0) return TSR_OK;
     for (int i = 0; i < t->n_operands; i++) {
         const operand *o = &t->operands[i];
-        if (o->kind != OPERAND_STAGE && o->n_pieces == 0) continue;
+        if (!reads_blocks(o) && o->n_pieces == 0) continue;
         region source = operand_region(o, domain);
-        if (o->kind == OPERAND_STAGE) {
-            TRY(stage_dependencies(p, o, &source, found, context));
+        if (o->n_pieces == 0) {
+            TRY(block_dependencies(p, o, &source, found, context));
         } else if (o->kind == OPERAND_CONCAT || o->kind == OPERAND_CALL || has_dependencies(o->pieces[0])) {
             TRY(gather_dependencies(p, o, &source, found, context));
         }

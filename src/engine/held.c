@@ -168,9 +168,13 @@ void held_put(held_set *set, int64_t block, buffer *buf)
     keeper *k = set->owner;
     pthread_mutex_lock(&k->lock);
     cell *c = &set->cells[block];
-    c->buf = buf;
-    c->state = CELL_READY;
-    k->held_bytes += taken_bytes(set, block);
+    if (c->state == CELL_EMPTY) {
+        c->buf = buf;
+        c->state = CELL_READY;
+        k->held_bytes += taken_bytes(set, block);
+    } else { /* two processes made it: the values are the same */
+        buffer_unref(buf);
+    }
     pthread_mutex_unlock(&k->lock);
 }
 
@@ -305,6 +309,44 @@ void held_used(held_set *set, int64_t block)
     if (c->uses != KEEP && --c->uses == 0 && c->pins == 0) free_cell(set, block);
     pthread_cond_broadcast(&k->changed);
     pthread_mutex_unlock(&k->lock);
+}
+
+void held_hold(held_set *set, int64_t block)
+{
+    pthread_mutex_lock(&set->owner->lock);
+    set->cells[block].pins++;
+    pthread_mutex_unlock(&set->owner->lock);
+}
+
+static cell_state state_of(const held_set *set, int64_t block)
+{
+    pthread_mutex_lock(&set->owner->lock);
+    cell_state state = (cell_state)set->cells[block].state;
+    pthread_mutex_unlock(&set->owner->lock);
+    return state;
+}
+
+bool held_is_empty(const held_set *set, int64_t block) { return state_of(set, block) == CELL_EMPTY; }
+
+bool held_is_ready(const held_set *set, int64_t block) { return state_of(set, block) == CELL_READY; }
+
+size_t keeper_held_bytes(keeper *k)
+{
+    pthread_mutex_lock(&k->lock);
+    size_t bytes = k->held_bytes;
+    pthread_mutex_unlock(&k->lock);
+    return bytes;
+}
+
+bool held_drop(held_set *set, int64_t block)
+{
+    keeper *k = set->owner;
+    pthread_mutex_lock(&k->lock);
+    bool is_free = set->cells[block].pins == 0;
+    if (is_free) free_cell(set, block);
+    pthread_cond_broadcast(&k->changed);
+    pthread_mutex_unlock(&k->lock);
+    return is_free;
 }
 
 /* ---- The budget -------------------------------------------------------------------------------------------------- */

@@ -30,8 +30,10 @@ typedef struct held_set {
     int64_t n_blocks;
     cell *cells;
     int64_t *edges;
-    bool persistent; /* outlives the run that made it */
-    int64_t cursor;  /* where the search for a victim goes on */
+    bool persistent;   /* outlives the run that made it */
+    struct run *maker; /* of a shared run: makes blocks that are asked for; NULL after it was closed */
+    int stage;         /* of the maker */
+    int64_t cursor;    /* where the search for a victim goes on */
     struct held_set *next, *previous;
 } held_set;
 
@@ -54,6 +56,12 @@ void held_unpin(held_set *set, int64_t block);
  * held_part_done. *out is NULL if the block is in memory: pin it. */
 tsr_status held_read_part(held_set *set, int64_t block, size_t first, size_t n_bytes, buffer **out) MUST_CHECK;
 void held_part_done(held_set *set, buffer *part);
+/* Keeps a block from being dropped; until held_unpin. */
+void held_hold(held_set *set, int64_t block);
+bool held_is_empty(const held_set *set, int64_t block);
+bool held_is_ready(const held_set *set, int64_t block); /* in memory */
+/* Frees a block, wherever it lies, unless somebody uses it (false). */
+bool held_drop(held_set *set, int64_t block);
 /* One of the reads to come is done; with the last the block is freed. */
 void held_used(held_set *set, int64_t block);
 
@@ -79,5 +87,6 @@ void keeper_cache_add(keeper *k, const cache_key *key, buffer *buf);
 void keeper_cache_clear(keeper *k);
 
 int64_t keeper_spilled_bytes(const keeper *k);
+size_t keeper_held_bytes(keeper *k);
 
 #endif

@@ -17,14 +17,14 @@
 /* The run stops: whoever sleeps is to see it. The run's lock is held. */
 static void wake_all(run *r)
 {
-    pthread_cond_broadcast(&r->work);
+    pthread_cond_broadcast(&r->crew->work);
     pthread_cond_signal(&r->ended);
 }
 
 /* Keeps the first failure with its text; everybody stops, also in the middle of writing a block. */
 static void run_fail(run *r, tsr_status status)
 {
-    pthread_mutex_lock(&r->lock);
+    pthread_mutex_lock(&r->crew->lock);
     if (r->status == TSR_OK) {
         r->status = status;
         r->message = mem_strdup(tsr_error_message());
@@ -33,25 +33,27 @@ static void run_fail(run *r, tsr_status status)
     for (int i = 0; i < r->plan->n_roots; i++)
         if (r->sinks[i].kind == SINK_WRITER) store_give_up(r->sinks[i].writer);
     wake_all(r);
-    pthread_mutex_unlock(&r->lock);
+    pthread_mutex_unlock(&r->crew->lock);
     keeper_wake(r->keeper);
 }
 
 /* ---- Stacks of tasks ------------------------------------------------------------------------------------------------------ */
 
-/* The run's lock is held: a worker that is about to sleep compares `n_queued` under it. */
-static tsr_status push_task(worker *w, task t)
+/* The crew's lock is held: a worker that is about to sleep compares `n_queued` under it. */
+tsr_status run_push(worker *w, task t)
 {
+    crew *c = w->run->crew;
     pthread_mutex_lock(&w->lock);
     bool ok = VEC_PUSH(&w->tasks, t);
     pthread_mutex_unlock(&w->lock);
     if (!ok) return TSR_ERR_MEMORY;
-    atomic_fetch_add(&w->run->n_queued, 1);
-    if (w->run->n_idle > 0) pthread_cond_broadcast(&w->run->work);
+    if (w->run->share) share_activate(w->run);
+    atomic_fetch_add(&c->n_queued, 1);
+    if (c->n_idle > 0) pthread_cond_broadcast(&c->work);
     return TSR_OK;
 }
 
-static bool pop(worker *w, task *out)
+bool run_pop(worker *w, task *out)
 {
     pthread_mutex_lock(&w->lock);
     bool found = w->tasks.n > 0;
@@ -61,26 +63,28 @@ static bool pop(worker *w, task *out)
 }
 
 /* Takes what its owner would do next: so all finish what was begun before they ask for more, which keeps memory small. */
-static bool steal(worker *w, task *out)
+bool run_steal(worker *w, task *out)
 {
     run *r = w->run;
     for (int i = 1; i < r->n_workers; i++)
-        if (pop(&r->workers[(w->number + i) % r->n_workers], out)) return true;
+        if (run_pop(&r->workers[(w->number + i) % r->n_workers], out)) return true;
     return false;
 }
 
 /* ---- Asking for blocks ------------------------------------------------------------------------------------------- */
 
-/* The run's lock is held from here on to block_done(). */
-static tsr_status begin_block(run *r, int stage_number, int64_t block)
+/* The crew's lock is held from here on to block_done(). */
+tsr_status run_begin_block(run *r, int stage_number, int64_t block)
 {
     const stage *s = &r->plan->stages[stage_number];
     making *m = mem_calloc(1, sizeof *m);
     if (!m) return TSR_ERR_MEMORY;
+    m->of = r;
+    m->stage = stage_number;
+    m->block = block;
     r->stages[stage_number].blocks[block] = m;
     if (!stage_folds(s)) return TSR_OK;
     m->folds = mem_calloc((size_t)s->n_runs, sizeof *m->folds);
-    m->runs_left = s->n_runs;
     return m->folds ? TSR_OK : TSR_ERR_MEMORY;
 }
 
@@ -88,7 +92,8 @@ static tsr_status begin_block(run *r, int stage_number, int64_t block)
 static tsr_status queue_block(worker *w, int stage_number, int64_t block)
 {
     run *r = w->run;
-    for (int64_t i = r->plan->stages[stage_number].n_runs; i-- > 0;) TRY(push_task(w, (task){stage_number, block, i}));
+    for (int64_t i = r->plan->stages[stage_number].n_runs; i-- > 0;)
+        TRY(run_push(w, (task){.stage = stage_number, .block = block, .run = i}));
     return TSR_OK;
 }
 
@@ -98,98 +103,131 @@ typedef struct asking {
     task what;
 } asking;
 
-static tsr_status ask_for(asking *a, int stage_number, int64_t block)
+static tsr_status ask_for(asking *a, run *of, int stage_number, int64_t block)
 {
-    making **m = &a->w->run->stages[stage_number].blocks[block];
+    making **m = &of->stages[stage_number].blocks[block];
     const bool is_new = !*m;
-    if (*m == &a->w->run->done) return TSR_OK;
-    if (is_new) TRY(begin_block(a->w->run, stage_number, block));
+    if (block_is_there(of, *m)) {
+        share_hold(*m);
+        return share_begin_reading(a->w->run, of);
+    }
+    if (is_new) TRY(run_begin_block(of, stage_number, block));
     if (!a->who) {
         a->who = mem_calloc(1, sizeof *a->who);
         if (!a->who) return TSR_ERR_MEMORY;
-        a->who->what = a->what;
+        *a->who = (parked){.of = a->w->run, .what = a->what};
+        a->who->what.is_ready = true;
     }
     waiter *link = mem_alloc(sizeof *link);
     if (!link) return TSR_ERR_MEMORY;
     *link = (waiter){(*m)->waiters, a->who};
     (*m)->waiters = link;
     a->who->missing++;
+    a->w->run->n_abroad += of != a->w->run;
+    if (of->share) return share_want(of, stage_number, block, a->w->number);
     return is_new ? queue_block(a->w, stage_number, block) : TSR_OK;
 }
 
-static tsr_status ask_for_dependency(void *context, int stage_number, int output, int64_t block)
+static tsr_status ask_for_dependency(void *context, const operand *o, int64_t block)
 {
-    return ask_for(context, stage_number, block);
+    asking *a = context;
+    if (o->kind == OPERAND_STAGE) return ask_for(a, a->w->run, o->stage, block);
+    held_set *set = (held_set *)o->node->p.blocks.set;
+    if (!set->maker) return share_closed();
+    if (atomic_load(&set->maker->stop)) return share_failure(set->maker);
+    return ask_for(a, set->maker, set->stage, block);
 }
 
-/* Is all there that the body reads over a region? If not, the task is parked. `previous` is a block of its own stage that must be
- * done first (scans), or -1. */
-static tsr_status require(worker *w, task t, const region *domain, int64_t previous, bool *ready)
+/* Is all there that the body reads over a region? If not, the task is parked, and comes back with is_ready. `previous` is a block
+ * of its own stage that must be done first (scans), or -1. */
+tsr_status run_require(worker *w, task t, const region *domain, int64_t previous, bool *ready)
 {
     run *r = w->run;
     const stage *s = &r->plan->stages[t.stage];
     asking a = {.w = w, .what = t};
     *ready = true;
-    if (s->level == 0 && previous < 0) return TSR_OK;
-    pthread_mutex_lock(&r->lock);
+    if (t.is_ready || (s->level == 0 && previous < 0 && !r->stages[t.stage].reads_shared)) return TSR_OK;
+    pthread_mutex_lock(&r->crew->lock);
     tsr_status status = fetch_dependencies(r->plan, s->body, domain, ask_for_dependency, &a);
-    if (status == TSR_OK && previous >= 0) status = ask_for(&a, t.stage, previous);
+    if (status == TSR_OK && previous >= 0) status = ask_for(&a, r, t.stage, previous);
     *ready = !a.who;
     if (a.who && a.who->missing == 0) mem_free(a.who); /* no memory for its first link */
-    pthread_mutex_unlock(&r->lock);
+    pthread_mutex_unlock(&r->crew->lock);
     return status;
 }
 
-/* The states of a contraction are as large as blocks, and count as held while its tasks wait. */
-static void free_making(run *r, const stage *s, making *m)
+void run_free_making(run *r, const stage *s, making *m)
 {
-    for (int64_t i = 0; m->folds && i < s->n_runs; i++) {
-        buffer *state = m->folds[i].state;
-        if (state && s->kind == STAGE_CONTRACT) keeper_let_go(r->keeper, state->size_bytes);
-        buffer_unref(state);
-    }
+    for (int64_t i = 0; m->folds && i < s->n_runs; i++) fold_drop_state(r, s, &m->folds[i]);
     mem_free(m->folds);
     mem_free(m);
 }
 
-/* A block is complete: whoever waited for this last goes on. */
-static tsr_status block_done(worker *w, int stage_number, int64_t block)
+tsr_status run_wake_waiters(making *m, int thread)
 {
-    run *r = w->run;
-    stage_run *sr = &r->stages[stage_number];
-    if (!sr->blocks) return TSR_OK;
     tsr_status status = TSR_OK;
-    pthread_mutex_lock(&r->lock);
-    making *m = sr->blocks[block];
-    sr->blocks[block] = &r->done;
     for (waiter *link = m->waiters, *next; link; link = next) {
+        parked *who = link->who;
         next = link->next;
-        if (--link->who->missing == 0) {
-            if (status == TSR_OK) status = push_task(w, link->who->what);
-            mem_free(link->who);
+        who->of->n_abroad -= who->of != m->of;
+        if (status == TSR_OK) status = share_begin_reading(who->of, m->of);
+        if (--who->missing == 0) {
+            if (status == TSR_OK) status = run_push(&who->of->workers[thread], who->what);
+            mem_free(who);
         }
         mem_free(link);
     }
-    free_making(r, &r->plan->stages[stage_number], m);
-    pthread_mutex_unlock(&r->lock);
+    m->waiters = NULL;
+    return status;
+}
+
+/* What the kernels saw while they made a block: nobody gets it then. */
+tsr_status run_check_faults(const worker *w)
+{
+    if (w->faults & FAULT_NEGATIVE_POWER)
+        return error_set(TSR_ERR_VALUE, "power: integers to negative integer powers are not allowed; make one operand a float");
+    if (w->faults & FAULT_PARAMETER)
+        return error_set(TSR_ERR_VALUE, "random: an array of parameters has elements that are out of the distribution's range");
+    return TSR_OK;
+}
+
+/* A block is complete: whoever waited for this last goes on. */
+tsr_status run_block_done(worker *w, int stage_number, int64_t block)
+{
+    TRY(run_check_faults(w));
+    run *r = w->run;
+    const stage *s = &r->plan->stages[stage_number];
+    stage_run *sr = &r->stages[stage_number];
+    if (!sr->blocks) return TSR_OK;
+    pthread_mutex_lock(&r->crew->lock);
+    making *m = sr->blocks[block];
+    tsr_status status = run_wake_waiters(m, w->number);
+    struct taker *takers = NULL;
+    if (r->share && status == TSR_OK) status = share_block_done(r, s, m, w->number, &takers);
+    if (!m->is_there) {
+        sr->blocks[block] = &r->done;
+        run_free_making(r, s, m);
+    }
+    pthread_mutex_unlock(&r->crew->lock);
+    if (takers) share_hand_over(r, takers);
     return status;
 }
 
 /* ---- Blocks that are read a known number of times ----------------------------------------------------------------- */
 
-static tsr_status count_use(void *context, int stage_number, int output, int64_t block)
+static tsr_status count_use(void *context, const operand *o, int64_t block)
 {
     run *r = context;
-    held_set *set = r->stages[stage_number].sets[output];
+    held_set *set = r->stages[o->stage].sets[o->output];
     if (!set || set->persistent) return TSR_OK;
     cell *c = &set->cells[block];
     if (c->uses != KEEP - 1) c->uses = c->uses == KEEP ? 1 : c->uses + 1;
     return TSR_OK;
 }
 
-static tsr_status drop_use(void *context, int stage_number, int output, int64_t block)
+static tsr_status drop_use(void *context, const operand *o, int64_t block)
 {
-    held_set *set = ((run *)context)->stages[stage_number].sets[output];
+    held_set *set = ((run *)context)->stages[o->stage].sets[o->output];
     if (set && !set->persistent) held_used(set, block);
     return TSR_OK;
 }
@@ -242,16 +280,38 @@ static tsr_status count_uses(run *r)
     return TSR_OK;
 }
 
-static tsr_status drop_uses(worker *w, const stage *s, const box *tile)
+static tsr_status drop_hold(void *context, const operand *o, int64_t block)
 {
-    if (s->level == 0) return TSR_OK;
+    const held_set *set = o->kind == OPERAND_BLOCKS ? (const held_set *)o->node->p.blocks.set : NULL;
+    run *of = set ? set->maker : context;
+    if (!of) return TSR_OK;
+    share_let_go(of->stages[set ? set->stage : o->stage].blocks[block]);
+    share_end_reading(context, of);
+    return TSR_OK;
+}
+
+/* `previous`: the block of its own stage that a scan has read, or -1. */
+tsr_status run_drop_uses(worker *w, task t, const stage *s, const box *tile, int64_t previous)
+{
+    run *r = w->run;
     region domain = region_of_box(tile);
+    if (r->share && (s->level > 0 || previous >= 0 || r->stages[t.stage].reads_shared)) {
+        pthread_mutex_lock(&r->crew->lock);
+        tsr_status status = fetch_dependencies(r->plan, s->body, &domain, drop_hold, r);
+        if (previous >= 0) {
+            share_let_go(r->stages[t.stage].blocks[previous]);
+            share_end_reading(r, r);
+        }
+        pthread_mutex_unlock(&r->crew->lock);
+        return status;
+    }
+    if (s->level == 0) return TSR_OK;
     return fetch_dependencies(w->run->plan, s->body, &domain, drop_use, w->run);
 }
 
 /* ---- Tasks ------------------------------------------------------------------------------------------------------- */
 
-static void worker_let_go(worker *w)
+void worker_let_go(worker *w)
 {
     for (size_t i = 0; i < w->buffers.n; i++) buffer_unref(w->buffers.items[i]);
     for (size_t i = 0; i < w->pins.n; i++) held_unpin(w->pins.items[i].set, w->pins.items[i].block);
@@ -262,40 +322,11 @@ static void record(worker *w, const task *t, int64_t start_ns, int64_t bytes)
 {
     run *r = w->run;
     atomic_store_explicit(&r->current_stage, t->stage, memory_order_relaxed);
+    atomic_store_explicit(&r->current_block, t->block, memory_order_relaxed);
     atomic_fetch_add(&r->bytes_read, w->bytes_read);
     atomic_fetch_add(&r->bytes_written, w->bytes_written);
     w->bytes_read = w->bytes_written = 0;
     if (r->traces) (void)VEC_PUSH(&w->events, (trace_event){t->stage, w->number, t->block, start_ns, os_now_ns(), bytes});
-}
-
-/* Folds the tiles of one run of a reduction, as far as their blocks are there. */
-static tsr_status run_fold(worker *w, task t, const stage *s, stage_run *sr, bool *finished)
-{
-    run *r = w->run;
-    making *m = sr->blocks[t.block];
-    fold *f = &m->folds[t.run];
-    int64_t last = (t.run + 1) * s->n_folds / s->n_runs;
-    if (f->next == 0) f->next = t.run * s->n_folds / s->n_runs;
-    for (; f->next < last; f->next++) {
-        bool ready;
-        box tile = stage_fold_tile(s, t.block, f->next);
-        region domain = region_of_box(&tile);
-        if (atomic_load(&r->stop)) return TSR_OK;
-        TRY(require(w, t, &domain, -1, &ready));
-        if (!ready) return TSR_OK;
-        TRY(s->kind == STAGE_CONTRACT ? execute_contract_tile(w, s, f, t.block, f->next)
-                                      : execute_fold_tile(w, s, f, t.block, f->next));
-        worker_let_go(w);
-        TRY(drop_uses(w, s, &tile));
-    }
-    pthread_mutex_lock(&r->lock);
-    bool all = --m->runs_left == 0;
-    pthread_mutex_unlock(&r->lock);
-    *finished = true;
-    if (!all) return TSR_OK;
-    TRY(s->kind == STAGE_CONTRACT ? execute_contract_finish(w, s, sr, m->folds, t.block)
-                                  : execute_fold_finish(w, s, sr, m->folds, t.block));
-    return block_done(w, t.stage, t.block);
 }
 
 static int64_t scan_predecessor(const stage *s, int64_t block)
@@ -311,7 +342,8 @@ static tsr_status run_tile(worker *w, task t, const stage *s, stage_run *sr, boo
     bool ready;
     box tile = stage_tile(s, t.block);
     region domain = region_of_box(&tile);
-    TRY(require(w, t, &domain, scan_predecessor(s, t.block), &ready));
+    int64_t previous = scan_predecessor(s, t.block);
+    TRY(run_require(w, t, &domain, previous, &ready));
     if (!ready) return TSR_OK;
     if (box_size(&tile) > 0 || s->kind == STAGE_QUANTILE) {
         switch (s->kind) {
@@ -322,12 +354,12 @@ static tsr_status run_tile(worker *w, task t, const stage *s, stage_run *sr, boo
         }
     }
     worker_let_go(w);
-    TRY(drop_uses(w, s, &tile));
+    TRY(run_drop_uses(w, t, s, &tile, previous));
     *finished = true;
-    return block_done(w, t.stage, t.block);
+    return run_block_done(w, t.stage, t.block);
 }
 
-static tsr_status run_task(worker *w, task t)
+tsr_status run_task(worker *w, task t)
 {
     run *r = w->run;
     const stage *s = &r->plan->stages[t.stage];
@@ -335,18 +367,20 @@ static tsr_status run_task(worker *w, task t)
     bool finished = false;
     TRY(keeper_reserve(r->keeper, (size_t)s->task_bytes, &r->stop));
     tsr_status status = TSR_OK;
+    if (r->share) share_tell_begin(w, &t);
     if (!atomic_load(&r->stop)) {
         status = stage_folds(s) ? run_fold(w, t, s, &r->stages[t.stage], &finished)
                                 : run_tile(w, t, s, &r->stages[t.stage], &finished);
     }
     worker_let_go(w);
     keeper_release(r->keeper, (size_t)s->task_bytes);
-    if (w->faults & FAULT_NEGATIVE_POWER && status == TSR_OK)
-        status = error_set(TSR_ERR_VALUE, "power: integers to negative integer powers are not allowed; make one operand a float");
-    if (w->faults & FAULT_PARAMETER && status == TSR_OK)
-        status = error_set(TSR_ERR_VALUE, "random: an array of parameters has elements that are out of the distribution's range");
+    if (status == TSR_OK) status = run_check_faults(w);
     record(w, &t, start, s->task_bytes);
-    if (finished) atomic_fetch_add(&r->tasks_done, 1);
+    if (r->share) share_tell_begin(w, NULL);
+    if (finished) {
+        atomic_fetch_add(&r->tasks_done, 1);
+        atomic_fetch_add_explicit(&r->stages[t.stage].tasks_done, 1, memory_order_relaxed);
+    }
     return status;
 }
 
@@ -373,19 +407,19 @@ static tsr_status next_root(worker *w, task *out, bool *found)
             int64_t block = atomic_fetch_add(&sr->next, 1);
             if (block >= n) break;
             if (!sr->blocks) {
-                *out = (task){i, block, 0};
+                *out = (task){.stage = i, .block = block};
                 *found = true;
                 return TSR_OK;
             }
-            pthread_mutex_lock(&r->lock);
+            pthread_mutex_lock(&r->crew->lock);
             tsr_status status = TSR_OK;
             if (!sr->blocks[block]) {
-                status = begin_block(r, i, block);
+                status = run_begin_block(r, i, block);
                 if (status == TSR_OK) status = queue_block(w, i, block);
             }
-            pthread_mutex_unlock(&r->lock);
+            pthread_mutex_unlock(&r->crew->lock);
             TRY(status);
-            if (pop(w, out)) {
+            if (run_pop(w, out)) {
                 *found = true;
                 return TSR_OK;
             }
@@ -398,7 +432,7 @@ static tsr_status next_root(worker *w, task *out, bool *found)
 
 static tsr_status next_task(worker *w, task *out, bool *found)
 {
-    *found = pop(w, out) || steal(w, out);
+    *found = run_pop(w, out) || run_steal(w, out);
     return *found ? TSR_OK : next_root(w, out, found);
 }
 
@@ -406,17 +440,18 @@ static tsr_status next_task(worker *w, task *out, bool *found)
  * moves the count with the lock held, so it cannot move between the comparison and the sleep. */
 static void sleep_until_queued(run *r, int64_t seen)
 {
-    pthread_mutex_lock(&r->lock);
-    r->n_idle++;
-    if (r->n_idle == r->n_workers && atomic_load(&r->n_queued) == seen) {
+    crew *c = r->crew;
+    pthread_mutex_lock(&c->lock);
+    c->n_idle++;
+    if (c->n_idle == r->n_workers && atomic_load(&c->n_queued) == seen) {
         /* Every stack is empty, as only its owner fills it, and every root is handed out: all is done. */
         r->over = true;
         atomic_store(&r->stop, true);
         wake_all(r);
     }
-    while (!atomic_load(&r->stop) && atomic_load(&r->n_queued) == seen) pthread_cond_wait(&r->work, &r->lock);
-    if (!r->over) r->n_idle--;
-    pthread_mutex_unlock(&r->lock);
+    while (!atomic_load(&r->stop) && atomic_load(&c->n_queued) == seen) pthread_cond_wait(&c->work, &c->lock);
+    if (!r->over) c->n_idle--;
+    pthread_mutex_unlock(&c->lock);
 }
 
 static void *work(void *argument)
@@ -426,9 +461,9 @@ static void *work(void *argument)
     while (!atomic_load(&r->stop)) {
         task t;
         bool found;
-        int64_t seen = atomic_load(&r->n_queued);
+        int64_t seen = atomic_load(&r->crew->n_queued);
         tsr_status status = next_task(w, &t, &found);
-        if (atomic_load(&r->engine->cancelled)) status = error_set(TSR_ERR_CANCELLED, "cancelled");
+        if (engine_is_cancelled(r->engine)) status = error_set(TSR_ERR_CANCELLED, "cancelled");
         if (status == TSR_OK && found) status = run_task(w, t);
         if (status != TSR_OK) {
             run_fail(r, status);
@@ -460,6 +495,28 @@ static tsr_status make_whole(run *r, const stage_output *o, buffer **out)
 /* Chains of tiles along the axis of a scan. */
 static int64_t n_carries(const stage *s) { return stage_n_blocks(s) / s->tiles.axes[s->axis].n_blocks; }
 
+static bool body_reads_shared(const body *t)
+{
+    for (int i = 0; i < t->n_operands; i++) {
+        const operand *o = &t->operands[i];
+        if (o->kind == OPERAND_BLOCKS && o->node->p.blocks.set->is_shared) return true;
+        for (int k = 0; k < o->n_pieces; k++)
+            if (body_reads_shared(o->pieces[k])) return true;
+    }
+    return false;
+}
+
+static bool body_reads_files(const body *t)
+{
+    for (int i = 0; i < t->n_operands; i++) {
+        const operand *o = &t->operands[i];
+        if (o->kind == OPERAND_STORE) return true;
+        for (int k = 0; k < o->n_pieces; k++)
+            if (body_reads_files(o->pieces[k])) return true;
+    }
+    return false;
+}
+
 static tsr_status init_stage(run *r, int number)
 {
     const stage *s = &r->plan->stages[number];
@@ -472,17 +529,21 @@ static tsr_status init_stage(run *r, int number)
     for (int i = 0; i < s->n_outputs; i++) {
         const stage_output *o = &s->outputs[i];
         bool held = o->root >= 0 && r->sinks[o->root].kind == SINK_HELD;
+        bool given = o->root >= 0 && r->sinks[o->root].kind == SINK_SHARED;
         is_read = is_read || o->is_read;
-        if (o->root >= 0 && !held) continue;
-        TRY(make_whole(r, o, &sr->whole[i]));
+        if (o->root >= 0 && !held && !given) continue;
+        if (!r->share) TRY(make_whole(r, o, &sr->whole[i]));
         if (sr->whole[i]) continue;
         TRY(held_set_new(r->keeper, o->dtype, &o->blocks, held, &sr->sets[i]));
         if (held) {
             atomic_fetch_add(&sr->sets[i]->base.refs, 1);
-            r->sinks[o->root].set = sr->sets[i];
+            r->sinks[o->root].set = &sr->sets[i]->base;
+            r->sinks[o->root].stored = &sr->sets[i]->blocks;
         }
     }
-    if (is_read || stage_folds(s) || s->kind == STAGE_SCAN) {
+    sr->reads_shared = body_reads_shared(s->body);
+    r->reads_files = r->reads_files || body_reads_files(s->body);
+    if (is_read || stage_folds(s) || s->kind == STAGE_SCAN || r->share) {
         sr->blocks = mem_calloc((size_t)n, sizeof *sr->blocks);
         if (!sr->blocks) return TSR_ERR_MEMORY;
     }
@@ -508,12 +569,13 @@ static void free_parked(run *r)
                 if (--link->who->missing == 0) mem_free(link->who);
                 mem_free(link);
             }
-            free_making(r, &r->plan->stages[i], m);
+            share_forget_takers(m);
+            run_free_making(r, &r->plan->stages[i], m);
         }
     }
 }
 
-static void run_fini(run *r)
+void run_fini(run *r)
 {
     if (r->stages) free_parked(r);
     for (int i = 0; r->stages && i < r->plan->n_stages; i++) {
@@ -541,25 +603,31 @@ static void run_fini(run *r)
     mem_free(r->workers);
     mem_free(r->stages);
     mem_free(r->message);
-    pthread_mutex_destroy(&r->lock);
-    pthread_cond_destroy(&r->work);
+    pthread_mutex_destroy(&r->own_crew.lock);
+    pthread_cond_destroy(&r->own_crew.work);
     pthread_cond_destroy(&r->ended);
 }
 
-static tsr_status run_init(run *r, engine *e, const plan *p, sink *sinks)
+/* `shared`: the crew of a shared run, whose `share` is set already. */
+tsr_status run_init(run *r, engine *e, const plan *p, sink *sinks, crew *shared)
 {
-    *r = (run){
-        .plan = p, .engine = e, .keeper = e->keeper, .buffers = e->session->buffers, .sinks = sinks, .started_ns = os_now_ns()};
-    pool_begin_peak(r->buffers);
-    pthread_mutex_init(&r->lock, NULL);
-    pthread_cond_init(&r->work, NULL);
+    r->plan = p;
+    r->engine = e;
+    r->keeper = e->keeper;
+    r->buffers = e->session->buffers;
+    r->sinks = sinks;
+    r->started_ns = os_now_ns();
+    r->crew = shared ? shared : &r->own_crew;
+    if (!shared) pool_begin_peak(r->buffers);
+    pthread_mutex_init(&r->own_crew.lock, NULL);
+    pthread_cond_init(&r->own_crew.work, NULL);
     os_cond_init(&r->ended);
     r->traces = e->trace != NULL;
     r->stages = mem_calloc((size_t)p->n_stages, sizeof *r->stages);
     if (!r->stages) return TSR_ERR_MEMORY;
     for (int i = 0; i < p->n_stages; i++) TRY(init_stage(r, i));
-    TRY(count_uses(r));
-    int64_t n = r->tasks_total < e->n_threads ? r->tasks_total : e->n_threads;
+    if (!shared) TRY(count_uses(r));
+    int64_t n = shared ? e->n_threads + 1 /* relief.c */ : r->tasks_total > e->n_threads ? e->n_threads : r->tasks_total;
     r->workers = mem_calloc((size_t)(n > 0 ? n : 1), sizeof *r->workers);
     if (!r->workers) return TSR_ERR_MEMORY;
     for (int i = 0; i < n; i++) {
@@ -568,7 +636,7 @@ static tsr_status run_init(run *r, engine *e, const plan *p, sink *sinks)
         w->number = i;
         pthread_mutex_init(&w->lock, NULL);
         r->n_workers++;
-        TRY(buffer_new(r->buffers, r->scratch_bytes + 64, &w->scratch));
+        if (!shared) TRY(buffer_new(r->buffers, r->scratch_bytes + 64, &w->scratch));
     }
     return TSR_OK;
 }
@@ -577,6 +645,12 @@ static void report_progress(run *r, bool at_end)
 {
     engine *e = r->engine;
     if (!e->progress) return;
+    stage_progress *stages = mem_calloc((size_t)r->plan->n_stages, sizeof *stages);
+    int n_stages = stages ? r->plan->n_stages : 0; /* there is not the memory to tell of them */
+    for (int i = 0; i < n_stages; i++) {
+        const stage *s = &r->plan->stages[i];
+        stages[i] = (stage_progress){node_name(s->outputs[0].node), atomic_load(&r->stages[i].tasks_done), s->n_needed};
+    }
     int64_t done = atomic_load(&r->tasks_done);
     int stage_number = atomic_load(&r->current_stage);
     tsr_progress p = {.fraction = at_end           ? 1.0
@@ -588,30 +662,27 @@ static void report_progress(run *r, bool at_end)
                       .bytes_written = atomic_load(&r->bytes_written),
                       .seconds = (double)(os_now_ns() - r->started_ns) / 1e9,
                       .stage = r->plan->n_stages ? node_name(r->plan->stages[stage_number].outputs[0].node) : ""};
-    const tsr_session *before = session_enter(e->session);
-    e->progress(e->progress_context, &p);
-    session_leave(before);
+    engine_report(e, &p, n_stages, stages);
+    mem_free(stages);
 }
-
-enum { LOOK_NS = 10000000 /* tsr_cancel, which signal handlers may call, only leaves a mark */ };
 
 /* The calling thread waits for the end, looks after cancellation and reports progress. */
 static void watch(run *r)
 {
     engine *e = r->engine;
     int64_t next_report = os_now_ns();
-    pthread_mutex_lock(&r->lock);
+    pthread_mutex_lock(&r->crew->lock);
     while (!atomic_load(&r->stop)) {
-        os_cond_wait_ns(&r->ended, &r->lock, LOOK_NS);
-        pthread_mutex_unlock(&r->lock);
-        if (atomic_load(&e->cancelled) && !atomic_load(&r->stop)) run_fail(r, error_set(TSR_ERR_CANCELLED, "cancelled"));
+        os_cond_wait_ns(&r->ended, &r->crew->lock, ENGINE_LOOK_NS);
+        pthread_mutex_unlock(&r->crew->lock);
+        if (engine_is_cancelled(e) && !atomic_load(&r->stop)) run_fail(r, error_set(TSR_ERR_CANCELLED, "cancelled"));
         if (e->progress && os_now_ns() >= next_report) {
             report_progress(r, false);
-            next_report = os_now_ns() + (int64_t)e->progress_interval_ms * 1000000;
+            next_report = os_now_ns() + (int64_t)engine_progress_interval_ms(e) * 1000000;
         }
-        pthread_mutex_lock(&r->lock);
+        pthread_mutex_lock(&r->crew->lock);
     }
-    pthread_mutex_unlock(&r->lock);
+    pthread_mutex_unlock(&r->crew->lock);
 }
 
 static tsr_status write_trace(run *r)
@@ -648,23 +719,21 @@ static tsr_status start_and_wait(run *r)
     return status;
 }
 
-tsr_status run_plan(engine *e, const plan *p, sink *sinks)
+tsr_status run_plan(engine *e, const plan *p, sink *sinks, tsr_stats *stats)
 {
-    run r;
+    run r = {0};
     int64_t spilled_before = keeper_spilled_bytes(e->keeper);
-    tsr_status status = run_init(&r, e, p, sinks);
+    tsr_status status = run_init(&r, e, p, sinks, NULL);
     if (status == TSR_OK) status = start_and_wait(&r);
     if (status == TSR_OK && r.status != TSR_OK) status = error_set(r.status, "%s", r.message ? r.message : "out of memory");
     if (status == TSR_OK && r.traces) status = write_trace(&r);
     if (status == TSR_OK) report_progress(&r, true);
-    pthread_mutex_lock(&e->stats_lock);
-    e->stats = (tsr_stats){.tasks = atomic_load(&r.tasks_done),
-                           .bytes_read = atomic_load(&r.bytes_read),
-                           .bytes_written = atomic_load(&r.bytes_written),
-                           .bytes_spilled = keeper_spilled_bytes(e->keeper) - spilled_before,
-                           .peak_bytes = pool_peak_bytes(r.buffers),
-                           .seconds = (double)(os_now_ns() - r.started_ns) / 1e9};
-    pthread_mutex_unlock(&e->stats_lock);
+    *stats = (tsr_stats){.tasks = atomic_load(&r.tasks_done),
+                         .bytes_read = atomic_load(&r.bytes_read),
+                         .bytes_written = atomic_load(&r.bytes_written),
+                         .bytes_spilled = keeper_spilled_bytes(e->keeper) - spilled_before,
+                         .peak_bytes = pool_peak_bytes(r.buffers),
+                         .seconds = (double)(os_now_ns() - r.started_ns) / 1e9};
     run_fini(&r);
     return status;
 }

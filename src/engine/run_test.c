@@ -2,6 +2,7 @@
  * that make them wait for each other's memory. A wakeup that is lost stops a run for good: the time limit of the test finds it.
  * TESSERA_STRESS_RUNS: how many runs of each kind; the longest is printed. */
 #include "base/os.h"
+#include "engine/run.h"
 #include "store/store_testing.h"
 #include "tessera.h"
 
@@ -209,11 +210,30 @@ static void test_asking_from_within(void **state)
     }
 }
 
+/* A tsr_cancel that comes while the plan is made, or while others compute, is not lost. */
+static void test_cancelled_before_its_turn(void **state)
+{
+    tsr_session *s = open_session(2, 0);
+    engine *e = s->engine;
+    const int asked = engine_n_cancels(e);
+    tsr_cancel(s);
+    assert_false(engine_is_cancelled(e)); /* nothing runs */
+    engine_begin(e, asked);
+    assert_true(engine_is_cancelled(e));
+    engine_end(e, &(tsr_stats){0});
+    engine_begin(e, engine_n_cancels(e)); /* asked for later */
+    assert_false(engine_is_cancelled(e));
+    tsr_cancel(s);
+    assert_true(engine_is_cancelled(e));
+    engine_end(e, &(tsr_stats){0});
+    tsr_session_close(s);
+}
+
 int main(void)
 {
     for (int i = 0; i < ROWS * COLS; i++) numbers[i] = (i * 37) % 1009 + 1;
-    const struct CMUnitTest tests[] = {SCRATCH_TEST(test_runs_on_two_threads), SCRATCH_TEST(test_runs_on_three_threads),
+    const struct CMUnitTest tests[] = {SCRATCH_TEST(test_runs_on_two_threads),   SCRATCH_TEST(test_runs_on_three_threads),
                                        SCRATCH_TEST(test_runs_on_eight_threads), SCRATCH_TEST(test_the_budget_is_kept),
-                                       SCRATCH_TEST(test_asking_from_within)};
+                                       SCRATCH_TEST(test_asking_from_within),    SCRATCH_TEST(test_cancelled_before_its_turn)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

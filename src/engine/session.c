@@ -39,14 +39,8 @@ static tsr_status engine_new(tsr_session *s, const tsr_options *options)
     return status;
 }
 
-tsr_session *tsr_session_open(const char *address, const tsr_options *options)
+tsr_session *session_open_local(const tsr_options *options)
 {
-    tsr_options defaults = {0};
-    if (!options) options = &defaults;
-    if (address && *address && strcmp(address, "threads") != 0) {
-        (void)error_set(TSR_ERR_UNSUPPORTED, "no engine for the address '%s'; the engines are: threads", address);
-        return NULL;
-    }
     tsr_session *s = mem_calloc(1, sizeof *s);
     if (!s) return NULL;
     pthread_mutex_init(&s->lock, NULL);
@@ -67,6 +61,7 @@ void tsr_session_close(tsr_session *s)
     if (!s) return;
     session_objects_fini(s);
     session_nodes_fini(s);
+    if (s->engine && s->engine->remote) s->engine->remote->close(s->engine->remote);
     engine_free(s->engine);
     pool_free(s->buffers);
     pthread_mutex_destroy(&s->lock);
@@ -77,9 +72,66 @@ void tsr_session_close(tsr_session *s)
 
 void tsr_free(void *text) { mem_free(text); }
 
+/* ---- For whoever computes in the session's name -------------------------------------------------------------------- */
+
+void engine_attach(engine *e, remote_engine *r) { e->remote = r; }
+remote_engine *engine_remote(const engine *e) { return e->remote; }
+bool engine_is_cancelled(const engine *e)
+{
+    return atomic_load(&e->running) && atomic_load(&e->n_cancels) != atomic_load(&e->n_cancels_before);
+}
+int engine_progress_interval_ms(const engine *e) { return atomic_load(&e->progress_interval_ms); }
+int engine_n_threads(const engine *e) { return e->n_threads; }
+size_t engine_budget_bytes(const engine *e) { return keeper_budget_bytes(e->keeper); }
+
+void engine_begin(engine *e, int n_cancels)
+{
+    pthread_mutex_lock(&e->run_lock);
+    atomic_store(&e->n_cancels_before, n_cancels);
+    atomic_store(&e->running, true);
+}
+
+void engine_end(engine *e, const tsr_stats *stats)
+{
+    atomic_store(&e->running, false);
+    pthread_mutex_lock(&e->stats_lock);
+    e->stats = *stats;
+    pthread_mutex_unlock(&e->stats_lock);
+    pthread_mutex_unlock(&e->run_lock);
+}
+
+void engine_report(engine *e, const tsr_progress *p, int n_stages, const stage_progress *stages)
+{
+    if (!e->progress) return;
+    const tsr_session *before = session_enter(e->session);
+    e->n_stages = n_stages;
+    e->stages = stages;
+    e->progress(e->progress_context, p);
+    e->n_stages = 0;
+    e->stages = NULL;
+    session_leave(before);
+}
+
+int engine_stages(const tsr_session *session, const stage_progress **out)
+{
+    *out = session->engine->stages;
+    return session->engine->n_stages;
+}
+
+int engine_n_cancels(const engine *e) { return atomic_load(&e->n_cancels); }
+
+void engine_report_wait(engine *e, const tsr_progress *p)
+{
+    if (pthread_mutex_trylock(&e->run_lock) != 0) return;
+    engine_report(e, p, 0, NULL);
+    pthread_mutex_unlock(&e->run_lock);
+}
+
+/* ---- Settings ------------------------------------------------------------------------------------------------------ */
+
 void tsr_cancel(tsr_session *session)
 {
-    if (session && atomic_load(&session->engine->running)) atomic_store(&session->engine->cancelled, true);
+    if (session) atomic_fetch_add(&session->engine->n_cancels, 1);
 }
 
 /* Settings wait for the running computation; what that computation calls would wait for itself. */
@@ -109,7 +161,7 @@ tsr_status tsr_set_progress(tsr_session *session, void (*callback)(void *context
     TRY(lock_settings(e));
     e->progress = callback;
     e->progress_context = context;
-    e->progress_interval_ms = interval_ms > 0 ? interval_ms : 100;
+    atomic_store(&e->progress_interval_ms, !callback ? 0 : interval_ms > 0 ? interval_ms : 100);
     pthread_mutex_unlock(&e->run_lock);
     return TSR_OK;
 }
@@ -126,6 +178,9 @@ tsr_status tsr_run_stats(tsr_session *session, tsr_stats *out)
 tsr_status tsr_trace_to(tsr_session *session, const char *path)
 {
     engine *e = session->engine;
+    if (e->remote && path)
+        return error_set(TSR_ERR_UNSUPPORTED,
+                         "a trace shows the threads of this process; this session's arrays are computed by a cluster");
     TRY(lock_settings(e));
     tsr_status status = trace_close(e->trace);
     e->trace = NULL;
