@@ -278,8 +278,18 @@ tsr_status cached_file_pin(cached_file *f, int *fd)
 
 void cached_file_unpin(cached_file *f) { atomic_fetch_sub_explicit(&f->pins, 1, memory_order_release); }
 
+static _Thread_local bool (*is_stopped)(const void *context);
+static _Thread_local const void *stop_context;
+
+void fd_reads_stop(bool (*stopped)(const void *context), const void *context)
+{
+    is_stopped = stopped;
+    stop_context = context;
+}
+
 tsr_status fd_read_at(int fd, void *out, size_t n, int64_t offset)
 {
+    if (is_stopped && is_stopped(stop_context)) return error_set(TSR_ERR_CANCELLED, "given up");
     char *to = out;
     while (n > 0) {
         ssize_t got = pread(fd, to, n, (off_t)offset);

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,9 @@ void cached_file_unpin(cached_file *f);
 /* Reads exactly n bytes at an offset, through a pinned descriptor or by pinning for the call.
  * TSR_ERR_FORMAT if the file ends before. */
 tsr_status fd_read_at(int fd, void *out, size_t n, int64_t offset) MUST_CHECK;
+/* From now on reads of the calling thread fail with TSR_ERR_CANCELLED once `stopped` says so; NULL: they do not ask. A region of
+ * a file can take long to read: a series of points of compressed maps wants all of the maps. */
+void fd_reads_stop(bool (*stopped)(const void *context), const void *context);
 tsr_status cached_file_read(cached_file *f, void *out, size_t n, int64_t offset) MUST_CHECK;
 /* Writes exactly n bytes at an offset. */
 tsr_status fd_write_at(int fd, const void *data, size_t n, int64_t offset) MUST_CHECK;

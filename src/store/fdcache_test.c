@@ -11,6 +11,7 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,6 +118,33 @@ static void test_pins(void **state)
     for (int i = 0; i < 20; i++) cached_file_unpin(files[i + 1]);
     cached_file_unpin(files[0]);
     for (int i = 0; i < N_FILES; i++) cached_file_close(files[i]);
+}
+
+static void *expect_unstopped(void *file)
+{
+    expect_content(file, 3);
+    return NULL;
+}
+
+static bool is_set(const void *flag) { return atomic_load((const atomic_bool *)flag); }
+
+/* A thread whose work is given up reads no further; others do. */
+static void test_stopped_reads(void **state)
+{
+    atomic_bool stop = false;
+    cached_file *file;
+    pthread_t other;
+    char text[9] = "";
+    assert_int_equal(cached_file_open(file_name(3), &file), TSR_OK);
+    fd_reads_stop(is_set, &stop);
+    expect_content(file, 3);
+    atomic_store(&stop, true);
+    assert_int_equal(cached_file_read(file, text, 8, 0), TSR_ERR_CANCELLED);
+    assert_int_equal(pthread_create(&other, NULL, expect_unstopped, file), 0);
+    pthread_join(other, NULL);
+    fd_reads_stop(NULL, NULL);
+    expect_content(file, 3);
+    cached_file_close(file);
 }
 
 /* What is read again and again keeps its descriptor while others pass through. */
@@ -286,6 +314,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_many_files),
         cmocka_unit_test(test_pins),
+        cmocka_unit_test(test_stopped_reads),
         cmocka_unit_test(test_recently_used_stay),
         cmocka_unit_test(test_changed_files),
         cmocka_unit_test(test_refused),

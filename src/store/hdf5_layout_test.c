@@ -195,7 +195,7 @@ static void write_rows(const recipe *r, hid_t dataset, const float *values)
 static void make_recipe(const recipe *r, const char *path)
 {
     hdf5_section section;
-    hdf5_lib_enter(&section);
+    assert_ok(hdf5_lib_enter(&section));
     hid_t file = new_file(path, r->latest, 0);
     hid_t space = H5Screate_simple(r->ndim, r->shape, r->most), plist = recipe_plist(r, H5T_NATIVE_FLOAT);
     hid_t dataset = H5Dcreate2(file, "data", H5T_NATIVE_FLOAT, space, H5P_DEFAULT, plist, H5P_DEFAULT);
@@ -411,7 +411,7 @@ static const typed expected_types[] = {
 static void make_types(const char *path)
 {
     hdf5_section section;
-    hdf5_lib_enter(&section);
+    assert_ok(hdf5_lib_enter(&section));
     hid_t file = new_file(path, false, 0);
     double d[10], z[20];
     signed char b[10];
@@ -489,7 +489,7 @@ static void test_bool_bytes(void **state)
     char path[300];
     snprintf(path, sizeof path, "%s/bool.h5", scratch);
     hdf5_section section;
-    hdf5_lib_enter(&section);
+    assert_ok(hdf5_lib_enter(&section));
     hid_t file = new_file(path, false, 0), type = enum_type("FALSE", "TRUE");
     const signed char bytes[10] = {0, 1, 2, -1, 0, 7, 0, 0, 1, 64};
     make_typed(file, "data", type, type, bytes, H5P_DEFAULT);
@@ -516,7 +516,7 @@ static void test_other_filters(void **state)
     hsize_t chunk = 4;
     int values[10] = {5, 4, 3, 2, 1, 0, 100, 101, 102, 103};
     hdf5_section section;
-    hdf5_lib_enter(&section);
+    assert_ok(hdf5_lib_enter(&section));
     hid_t file = new_file(path, false, 0), plist = H5Pcreate(H5P_DATASET_CREATE), unknown = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_chunk(plist, 1, &chunk);
     H5Pset_scaleoffset(plist, H5Z_SO_INT, H5Z_SO_INT_MINBITS_DEFAULT);
@@ -548,7 +548,7 @@ static void test_structure(void **state)
     snprintf(path, sizeof path, "%s/structure.mat", scratch);
     double values[10] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, out[10];
     hdf5_section section;
-    hdf5_lib_enter(&section);
+    assert_ok(hdf5_lib_enter(&section));
     hid_t file = new_file(path, false, 1024);
     hid_t group = H5Gcreate2(file, "outer", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
     hid_t inner = H5Gcreate2(group, "inner", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);

@@ -6,20 +6,28 @@
 #include "store/hdf5_lib.h"
 
 #include "block/dtype.h"
+#include "store/calls.h"
 
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 static pthread_mutex_t library_lock = PTHREAD_MUTEX_INITIALIZER; /* guards: everything inside libhdf5 */
 
-void hdf5_lib_enter(hdf5_section *s)
+static atomic_bool left_alone_at_exit;
+_Static_assert(sizeof(hid_t) == sizeof(int64_t) && sizeof(herr_t) == sizeof(int), "as calls.c has them");
+
+tsr_status hdf5_lib_enter(hdf5_section *s)
 {
+    TRY(hdf5_calls_open());
     pthread_mutex_lock(&library_lock);
+    if (atomic_load(&left_alone_at_exit)) H5dont_atexit(); /* before it starts; later ones do nothing */
     H5open();
     H5Eget_auto2(H5E_DEFAULT, &s->print, &s->context);
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    return TSR_OK;
 }
 
 void hdf5_lib_leave(hdf5_section *s)
@@ -28,7 +36,7 @@ void hdf5_lib_leave(hdf5_section *s)
     pthread_mutex_unlock(&library_lock);
 }
 
-void hdf5_lib_leave_alone_at_exit(void) { H5dont_atexit(); }
+void hdf5_lib_leave_alone_at_exit(void) { atomic_store(&left_alone_at_exit, true); }
 
 static herr_t keep_innermost(unsigned n, const H5E_error2_t *error, void *context)
 {

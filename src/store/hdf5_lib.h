@@ -13,8 +13,9 @@ typedef struct hdf5_section {
     void *context;
 } hdf5_section;
 
-/* Every call into libhdf5 happens between these two. Between them the library prints no errors. Not recursive. */
-void hdf5_lib_enter(hdf5_section *s);
+/* Every call into libhdf5 happens between these two. Between them the library prints no errors. Not recursive. If entering fails,
+ * because there is no such library, nothing is to be left. */
+tsr_status hdf5_lib_enter(hdf5_section *s) MUST_CHECK;
 void hdf5_lib_leave(hdf5_section *s);
 /* For a program: nothing of the library runs at exit (it crashes there after a file that could not be completed, and complains
  * after one that was damaged). Before any other use of the library; whoever else uses it in this process has to close files. */

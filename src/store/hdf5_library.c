@@ -59,7 +59,7 @@ done:
 tsr_status hdf5_library_read(store *s, const store_var *var, const box *region, const int64_t *step, void *out)
 {
     hdf5_section section;
-    hdf5_lib_enter(&section);
+    TRY(hdf5_lib_enter(&section));
     tsr_status status = read_locked(s, var, region, step, out);
     hdf5_lib_leave(&section);
     return status;

@@ -47,7 +47,7 @@ static tsr_status hdf5_open(store *s)
     s->format_data = file;
     if (!(file->cache = hdf5_cache_ref())) return TSR_ERR_MEMORY;
     hdf5_section section;
-    hdf5_lib_enter(&section);
+    TRY(hdf5_lib_enter(&section));
     hid_t h5;
     tsr_status status = hdf5_lib_open(s->path, &h5);
     if (status == TSR_OK) {

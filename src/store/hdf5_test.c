@@ -1,38 +1,13 @@
 /* NetCDF-4: the conformance suite, what netCDF's own programs and CDO make of our files, files that they made, and real
  * ones. What needs a program or data that is absent is skipped and says so. */
 #include "store/hdf5_testing.h"
+#include "store/programs_testing.h"
 #include "store/store_conformance.h"
 
 #define ALL_DTYPES ((1u << TSR_N_DTYPES) - 1)
 
 static const store_conformance spec = {
     .format = "nc4", .extension = ".nc4", .dtypes = ALL_DTYPES, .bool_as = TSR_I8, .keeps_unlimited = true, .damage_step = 11};
-
-static bool have_program(const char *name)
-{
-    char command[128];
-    snprintf(command, sizeof command, "command -v %s >/dev/null 2>&1", name);
-    if (system(command) == 0) return true;
-    print_message("skipped: the program %s is not installed\n", name);
-    return false;
-}
-
-/* Runs a command, returns what it printed (from malloc) and fails the test unless it succeeds. */
-static char *run(const char *format, ...)
-{
-    char command[1024];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(command, sizeof command, format, args);
-    va_end(args);
-    FILE *pipe = popen(command, "r");
-    assert_non_null(pipe);
-    char *text = calloc(1, 1 << 16);
-    size_t n = fread(text, 1, (1 << 16) - 1, pipe);
-    text[n] = '\0';
-    if (pclose(pipe) != 0) fail_msg("'%s' failed and printed: %s", command, text);
-    return text;
-}
 
 /* ---- Our files in other programs ---------------------------------------------------------------------------------- */
 

@@ -14,7 +14,7 @@ static inline char *library_values(const char *path, const store_var *var)
     size_t n = (size_t)shape_size(var->ndim, v->extent) * tsr_dtype_size(var->dtype);
     char *values = calloc(1, n + 1);
     hdf5_section section;
-    hdf5_lib_enter(&section);
+    assert_ok(hdf5_lib_enter(&section));
     hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT), dataset = H5Dopen2(file, v->path, H5P_DEFAULT);
     hid_t file_type = H5Dget_type(dataset);
     H5T_class_t class = H5Tget_class(file_type);

@@ -49,7 +49,7 @@ static tsr_status hdf5_create(store_writer *w, const store_schema *schema)
     writing->target.fd = open(w->temporary, O_RDWR | O_CLOEXEC);
     if (writing->target.fd < 0) return error_errno(errno, "cannot open the new file");
     hdf5_section section;
-    hdf5_lib_enter(&section);
+    TRY(hdf5_lib_enter(&section));
     hid_t file;
     tsr_status status = file_make(w->temporary, &writing->target, &file);
     writing->file = file;
@@ -127,7 +127,7 @@ static tsr_status write_chunk(job *j, const int64_t *start)
     hsize_t offset[TSR_MAX_NDIM];
     for (int d = 0; d < j->var->ndim; d++) offset[d] = (hsize_t)start[d];
     hdf5_section section;
-    hdf5_lib_enter(&section);
+    TRY(hdf5_lib_enter(&section));
     tsr_status status = TSR_OK;
     if (H5Dwrite_chunk(j->v->dataset, H5P_DEFAULT, mask, offset, n_stored, stored) < 0) {
         status = hdf5_lib_error(TSR_ERR_IO, "cannot write a chunk of %zu bytes", n_stored);
@@ -164,6 +164,15 @@ static tsr_status check_whole_chunks(const store_var *var, const box *region)
     return TSR_OK;
 }
 
+static bool hdf5_place(store_writer *w, int i, store_place *out)
+{
+    const store_var *var = &w->vars[i];
+    const hdf5_write_var *v = &((hdf5_writing *)w->format_data)->vars[i];
+    if (v->is_chunked) return false;
+    *out = (store_place){.layout = file_layout_dense((int64_t)v->offset, var->ndim, var->shape, tsr_dtype_size(var->dtype))};
+    return true;
+}
+
 static tsr_status hdf5_write(store_writer *w, int i, const box *region, const void *data)
 {
     hdf5_writing *writing = w->format_data;
@@ -190,7 +199,7 @@ static tsr_status hdf5_finish(store_writer *w)
 {
     hdf5_writing *writing = w->format_data;
     hdf5_section section;
-    hdf5_lib_enter(&section);
+    TRY(hdf5_lib_enter(&section));
     tsr_status status = TSR_OK;
     if (H5Fflush(writing->file, H5F_SCOPE_LOCAL) < 0) status = hdf5_lib_error(TSR_ERR_IO, "cannot complete the file");
     if (status != TSR_OK) writing->target.given_up = true;
@@ -213,13 +222,14 @@ static void hdf5_writer_close(store_writer *w)
     hdf5_writing *writing = w->format_data;
     if (!writing) return;
     hdf5_section section;
-    hdf5_lib_enter(&section);
     writing->target.given_up = true;
-    for (int i = 0; i < w->n_vars && writing->vars; i++)
-        if (writing->vars[i].dataset >= 0) H5Dclose(writing->vars[i].dataset);
-    if (writing->file >= 0) H5Fclose(writing->file);
-    H5Eclear2(H5E_DEFAULT);
-    hdf5_lib_leave(&section);
+    if (writing->file >= 0 && hdf5_lib_enter(&section) == TSR_OK) {
+        for (int i = 0; i < w->n_vars && writing->vars; i++)
+            if (writing->vars[i].dataset >= 0) H5Dclose(writing->vars[i].dataset);
+        H5Fclose(writing->file);
+        H5Eclear2(H5E_DEFAULT);
+        hdf5_lib_leave(&section);
+    }
     if (writing->target.fd >= 0) close(writing->target.fd);
     hdf5_cache_unref(writing->cache);
     mem_free(writing->vars);
@@ -231,5 +241,6 @@ const writer_ops hdf5_writer_ops = {.name = "nc4",
                                     .extensions = ".nc4 .h5 .hdf5",
                                     .create = hdf5_create,
                                     .write = hdf5_write,
+                                    .place = hdf5_place,
                                     .finish = hdf5_finish,
                                     .close = hdf5_writer_close};

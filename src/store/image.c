@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "block/dtype.h"
+#include "store/fdcache.h"
 
 #include <string.h>
 
@@ -77,6 +78,19 @@ tsr_status image_finish(store *s, const image_file *f)
     TRY(add_dim(s, var, f, IMAGE_X));
     if (f->has_channels) TRY(add_dim(s, var, f, IMAGE_CHANNEL));
     return TSR_OK;
+}
+
+tsr_status image_open_whole(store *s, const image_codec *codec, tsr_status (*describe)(store *s, image_file *f),
+                            const char *compression, int64_t ratio)
+{
+    image_file *f;
+    TRY(image_new(s, codec, &f));
+    TRY(describe(s, f));
+    memcpy(f->block, f->shape, sizeof f->block);
+    f->compression = compression;
+    f->stored_bytes = cached_file_size(s->file);
+    TRY(image_check_size("an image", image_block_bytes(f), f->stored_bytes, ratio));
+    return image_finish(s, f);
 }
 
 void image_close(store *s)

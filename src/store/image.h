@@ -38,6 +38,10 @@ struct image_file {
 tsr_status image_new(store *s, const image_codec *codec, image_file **out) MUST_CHECK;
 /* Makes the variable of what a reader has found out. */
 tsr_status image_finish(store *s, const image_file *f) MUST_CHECK;
+/* store_ops.open of a format whose files are one compressed block: `describe` reads the header into dtype and shape; `ratio` as
+ * below. */
+tsr_status image_open_whole(store *s, const image_codec *codec, tsr_status (*describe)(store *s, image_file *f),
+                            const char *compression, int64_t ratio) MUST_CHECK;
 /* Fails where `size_bytes`, which a header promises, cannot come out of `stored_bytes` compressed at most by `ratio`. Small sizes
  * pass: what is lost by them is little, and decoding tells better what is wrong. Before anything of that size is allocated. */
 tsr_status image_check_size(const char *what, int64_t size_bytes, int64_t stored_bytes, int64_t ratio) MUST_CHECK;

@@ -4,6 +4,7 @@
  * jump; everything that lives across it is in `reader`. Threads: each call has its own reader. */
 #include "base/mem.h"
 #include "block/dtype.h"
+#include "store/calls.h"
 #include "store/fdcache.h"
 #include "store/formats.h"
 #include "store/image.h"
@@ -203,14 +204,8 @@ static bool probe(const unsigned char *head, size_t n, const char *path)
 
 static tsr_status jpeg_open(store *s)
 {
-    image_file *f;
-    TRY(image_new(s, &codec, &f));
-    TRY(describe(s, f));
-    memcpy(f->block, f->shape, sizeof f->block);
-    f->compression = "JPEG";
-    f->stored_bytes = cached_file_size(s->file);
-    TRY(image_check_size("an image", image_block_bytes(f), f->stored_bytes, MAX_RATIO));
-    return image_finish(s, f);
+    TRY(jpeg_calls_open());
+    return image_open_whole(s, &codec, describe, "JPEG", MAX_RATIO);
 }
 
 const store_ops jpeg_store_ops = {

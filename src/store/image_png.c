@@ -4,6 +4,7 @@
  * libpng reports errors by a jump; everything that lives across it is in `reader`. Threads: each call has its own reader. */
 #include "base/mem.h"
 #include "block/dtype.h"
+#include "store/calls.h"
 #include "store/fdcache.h"
 #include "store/formats.h"
 #include "store/image.h"
@@ -150,14 +151,8 @@ static bool probe(const unsigned char *head, size_t n, const char *path)
 
 static tsr_status png_open(store *s)
 {
-    image_file *f;
-    TRY(image_new(s, &codec, &f));
-    TRY(describe(s, f));
-    memcpy(f->block, f->shape, sizeof f->block);
-    f->compression = "deflate";
-    f->stored_bytes = cached_file_size(s->file);
-    TRY(image_check_size("an image", image_block_bytes(f), f->stored_bytes, MAX_RATIO));
-    return image_finish(s, f);
+    TRY(png_calls_open());
+    return image_open_whole(s, &codec, describe, "deflate", MAX_RATIO);
 }
 
 const store_ops png_store_ops = {

@@ -1,5 +1,6 @@
 /* Images of every kind, written here by the formats' own libraries and read back by regions; cut, damaged and lying files;
  * stacks. */
+#include "store/calls.h"
 #include "store/stack.h"
 #include "store/store_testing.h"
 
@@ -551,5 +552,7 @@ int main(void)
         SCRATCH_TEST(test_unequal_pages), SCRATCH_TEST(test_out_of_memory), SCRATCH_TEST(test_stack),
         SCRATCH_TEST(test_stack_misfits), SCRATCH_TEST(test_threads),
     };
+    /* The tests call these libraries themselves. */
+    if (png_calls_open() != TSR_OK || jpeg_calls_open() != TSR_OK || tiff_calls_open() != TSR_OK) return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/vec.h"
 #include "block/dtype.h"
+#include "store/calls.h"
 #include "store/fdcache.h"
 #include "store/formats.h"
 #include "store/image.h"
@@ -444,6 +445,7 @@ static bool probe(const unsigned char *head, size_t n, const char *path)
 static tsr_status tiff_open(store *s)
 {
     image_file *f;
+    TRY(tiff_calls_open());
     TRY(image_new(s, &codec, &f));
     tiff_file *t = mem_calloc(1, sizeof *t);
     if (!t) return TSR_ERR_MEMORY;

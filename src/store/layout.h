@@ -4,17 +4,11 @@
 
 #include "block/shape.h"
 #include "store/fdcache.h"
+#include "store/store.h"
 
 #include <stdbool.h>
 
 enum { HOST_IS_LITTLE_ENDIAN = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ };
-
-typedef struct file_layout {
-    int64_t begin; /* the byte of element (0, 0, ...) */
-    size_t item_bytes;
-    int ndim;
-    int64_t strides[TSR_MAX_NDIM]; /* C order: a stride is at least as long as what the dimensions after it span */
-} file_layout;
 
 /* The layout of a dense array in C order. The shape times item_bytes must fit into int64. */
 file_layout file_layout_dense(int64_t begin, int ndim, const int64_t *shape, size_t item_bytes);

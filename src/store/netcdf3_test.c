@@ -3,6 +3,7 @@
 #include "store/store_conformance.h"
 
 #include "store/netcdf3.h"
+#include "store/programs_testing.h"
 
 #define BIT(dtype) (1u << (dtype))
 #define OLD_DTYPES (BIT(TSR_BOOL) | BIT(TSR_I8) | BIT(TSR_I16) | BIT(TSR_I32) | BIT(TSR_F32) | BIT(TSR_F64))
@@ -20,32 +21,6 @@ SPEC(spec_offset64, "nc64", OLD_DTYPES);
 SPEC(spec_cdf5, "nc5", CDF5_DTYPES);
 
 /* ---- Other programs ---------------------------------------------------------------------------------------------- */
-
-static bool have_program(const char *name)
-{
-    char command[128];
-    snprintf(command, sizeof command, "command -v %s >/dev/null 2>&1", name);
-    if (system(command) == 0) return true;
-    print_message("skipped: the program %s is not installed\n", name);
-    return false;
-}
-
-/* Runs a command, returns what it printed (from malloc) and fails the test unless it succeeds. */
-static char *run(const char *format, ...)
-{
-    char command[1024];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(command, sizeof command, format, args);
-    va_end(args);
-    FILE *pipe = popen(command, "r");
-    assert_non_null(pipe);
-    char *text = calloc(1, 1 << 16);
-    size_t n = fread(text, 1, (1 << 16) - 1, pipe);
-    text[n] = '\0';
-    if (pclose(pipe) != 0) fail_msg("'%s' failed and printed: %s", command, text);
-    return text;
-}
 
 static const char *const ncgen_kinds[][2] = {{"classic", "classic"}, {"64-bit offset", "64-bit offset"}, {"cdf5", "CDF-5"}};
 

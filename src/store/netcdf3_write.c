@@ -375,6 +375,12 @@ static tsr_status nc3_write(store_writer *w, int var, const box *region, const v
     return file_layout_write(out->fd, &out->vars[var].layout, region, data, HOST_IS_LITTLE_ENDIAN);
 }
 
+static bool nc3_place(store_writer *w, int var, store_place *out)
+{
+    *out = (store_place){.layout = ((nc3_out *)w->format_data)->vars[var].layout, .swap = HOST_IS_LITTLE_ENDIAN};
+    return true;
+}
+
 static tsr_status nc3_finish(store_writer *w)
 {
     nc3_out *out = w->format_data;
@@ -399,6 +405,7 @@ static void nc3_close_writer(store_writer *w)
                                    .extensions = endings,                                                                        \
                                    .create = creator,                                                                            \
                                    .write = nc3_write,                                                                           \
+                                   .place = nc3_place,                                                                           \
                                    .finish = nc3_finish,                                                                         \
                                    .close = nc3_close_writer}
 

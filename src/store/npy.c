@@ -409,6 +409,12 @@ static tsr_status npy_write(store_writer *w, int var, const box *region, const v
     return file_layout_write(out->fd, &out->layout, region, data, false);
 }
 
+static bool npy_place(store_writer *w, int var, store_place *out)
+{
+    *out = (store_place){.layout = ((npy_out *)w->format_data)->layout};
+    return true;
+}
+
 static tsr_status npy_finish(store_writer *w)
 {
     npy_out *out = w->format_data;
@@ -431,6 +437,7 @@ const writer_ops npy_writer_ops = {
     .extensions = ".npy",
     .create = npy_create,
     .write = npy_write,
+    .place = npy_place,
     .finish = npy_finish,
     .close = npy_close_writer,
 };

@@ -138,6 +138,13 @@ static tsr_status describe(store *s, const char *dim, int64_t n, const store *fi
 
 static const store_ops stack_ops = {.name = "stack of files", .read = stack_read, .close = stack_close};
 
+const char *const *store_stack_paths(const store *s, int *n)
+{
+    const stack *k = s->ops == &stack_ops ? s->format_data : NULL;
+    *n = k ? (int)k->n : 0;
+    return k ? (const char *const *)k->paths : NULL;
+}
+
 static tsr_status fill(store *s, const char *dim, int n, const char *const *paths, const store *first)
 {
     stack *k = mem_calloc(1, sizeof *k);

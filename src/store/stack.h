@@ -9,4 +9,7 @@
  * TSR_ERR_VALUE. */
 tsr_status store_open_stack(int n, const char *const *paths, const char *dim, store **out) MUST_CHECK;
 
+/* The files of a stack, which stay its own; NULL for a store that is none. */
+const char *const *store_stack_paths(const store *s, int *n);
+
 #endif

@@ -13,8 +13,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { HEAD_BYTES = 512 };
@@ -292,10 +294,15 @@ static tsr_status begin_file(store_writer *w, const char *path, const char *base
     return TSR_OK;
 }
 
+static bool give_hidden_name(const store_writer *w)
+{
+    return w->unnamed < 0 || w->is_exposed || linkat(AT_FDCWD, w->temporary, AT_FDCWD, w->hidden, AT_SYMLINK_FOLLOW) == 0;
+}
+
 /* A new name cannot replace another file; renaming can. */
 static tsr_status put_in_place(const store_writer *w)
 {
-    bool linked = w->unnamed < 0 || linkat(AT_FDCWD, w->temporary, AT_FDCWD, w->hidden, AT_SYMLINK_FOLLOW) == 0;
+    bool linked = give_hidden_name(w);
     if (linked && rename(w->hidden, w->path) == 0) return TSR_OK;
     return error_errno(errno, "cannot put the file in place");
 }
@@ -347,6 +354,19 @@ tsr_status store_finish(store_writer *w)
     }
     writer_free(w);
     return status;
+}
+
+bool store_expose(store_writer *w, int var, store_place *place, char **path, uint64_t *inode)
+{
+    struct stat info;
+    if (!w->ops->place || !w->ops->place(w, var, place)) return false;
+    if (!give_hidden_name(w)) return false;
+    w->is_exposed = true;
+    char *absolute = realpath(w->hidden, NULL);
+    *path = absolute && stat(absolute, &info) == 0 ? mem_strdup(absolute) : NULL;
+    if (*path) *inode = (uint64_t)info.st_ino;
+    free(absolute);
+    return *path != NULL;
 }
 
 void store_give_up(store_writer *w) { atomic_store(&w->given_up, true); }

@@ -98,6 +98,20 @@ typedef struct store_schema {
     bool shuffle;
 } store_schema;
 
+/* An array that lies in a file without chunks: layout.h reads and writes regions of it. */
+typedef struct file_layout {
+    int64_t begin; /* the byte of element (0, 0, ...) */
+    size_t item_bytes;
+    int ndim;
+    int64_t strides[TSR_MAX_NDIM]; /* C order: a stride is at least as long as what the dimensions after it span */
+} file_layout;
+
+/* Where a variable without chunks lies in the file that grows: any process that sees the file can write regions of it. */
+typedef struct store_place {
+    file_layout layout;
+    bool swap; /* the bytes of each item are reversed in the file */
+} store_place;
+
 typedef struct store_writer store_writer;
 typedef struct writer_ops {
     const char *name;       /* "nc", as --format accepts it */
@@ -107,6 +121,8 @@ typedef struct writer_ops {
     /* Writes a dense C-order native-endian block. Called from many threads at once, on regions that do not overlap;
      * for chunked formats a region covers whole chunks (or ends at the array's edge). */
     tsr_status (*write)(store_writer *w, int var, const box *region, const void *data);
+    /* Where the variable lies; false: regions go through `write` only. May be NULL. */
+    bool (*place)(store_writer *w, int var, store_place *out);
     /* Flushes and closes; the caller renames. */
     tsr_status (*finish)(store_writer *w);
     /* Closes whatever is open. Called after finish as well as after a failure. */
@@ -118,6 +134,7 @@ struct store_writer {
     char *path, *temporary; /* the file is opened by the name `temporary` */
     char *hidden;           /* its name, beside the final one, while it has that one not yet */
     int unnamed;            /* a file that has no name before it is finished, so that nothing can stay behind; -1 */
+    bool is_exposed;        /* an unnamed file got its hidden name already */
     atomic_bool given_up;   /* the file will be aborted: a write may end early, with TSR_ERR_CANCELLED */
     int n_vars;
     /* Per variable: what the format decided. The chunk grid that write() must be called on; contiguous formats set the shape. */
@@ -128,6 +145,9 @@ struct store_writer {
 /* Begins a file; the format comes from `format` ("nc", "nc4", "npy", ...) or, when NULL, from the path's extension. */
 tsr_status store_create(const char *path, const char *format, const store_schema *schema, store_writer **out) MUST_CHECK;
 tsr_status store_write(store_writer *w, int var, const box *region, const void *data) MUST_CHECK;
+/* For other processes to write parts of the variable: where it lies, and the absolute name that the growing file has from now on.
+ * False: there is no such place, or no such name. */
+bool store_expose(store_writer *w, int var, store_place *place, char **path, uint64_t *inode);
 /* Makes the file appear under its name, whole. Frees the writer, also on failure. */
 tsr_status store_finish(store_writer *w) MUST_CHECK;
 /* The file will not be finished: writes that go on in other threads end soon, with an error. store_abort is still to come. */

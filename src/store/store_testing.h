@@ -96,12 +96,12 @@ static inline char *test_values(tsr_dtype dtype, int64_t n, uint64_t seed)
 }
 
 /* Reads and turns the bytes into the host's order. */
-static inline void read_native(store *s, const store_var *var, const box *region, const int64_t *step, void *out)
+static inline void read_native(store *s, const store_var *var, const box *part, const int64_t *step, void *out)
 {
     int64_t n_read = 0;
-    assert_ok(store_read(s, var, region, step, out, &n_read));
+    assert_ok(store_read(s, var, part, step, out, &n_read));
     if (!var->swapped) return;
-    size_t half = tsr_dtype_size(var->dtype) / (dtype_is_complex(var->dtype) ? 2 : 1), n = (size_t)box_size(region);
+    size_t half = tsr_dtype_size(var->dtype) / (dtype_is_complex(var->dtype) ? 2 : 1), n = (size_t)box_size(part);
     if (dtype_is_complex(var->dtype)) n *= 2;
     for (unsigned char *p = out; n-- > 0; p += half) {
         for (size_t i = 0; i < half / 2; i++) {
@@ -112,17 +112,17 @@ static inline void read_native(store *s, const store_var *var, const box *region
     }
 }
 
-/* Copies a region of a dense array to a dense block, one element at a time: the reference. */
-static inline void copy_region(const char *from, const store_var *var, const box *region, const int64_t *step, char *out)
+/* Copies a part of a dense array to a dense block, one element at a time: the reference. */
+static inline void copy_region(const char *from, const store_var *var, const box *part, const int64_t *step, char *out)
 {
     int64_t strides[TSR_MAX_NDIM], at[TSR_MAX_NDIM] = {0};
     size_t item = tsr_dtype_size(var->dtype);
     shape_strides(var->ndim, var->shape, item, strides);
-    for (int64_t n = box_size(region); n > 0; n--, out += item) {
+    for (int64_t n = box_size(part); n > 0; n--, out += item) {
         int64_t offset = 0;
-        for (int d = 0; d < var->ndim; d++) offset += (region->start[d] + at[d] * (step ? step[d] : 1)) * strides[d];
+        for (int d = 0; d < var->ndim; d++) offset += (part->start[d] + at[d] * (step ? step[d] : 1)) * strides[d];
         memcpy(out, from + offset, item);
-        for (int d = var->ndim - 1; d >= 0 && ++at[d] == region->count[d]; d--) at[d] = 0;
+        for (int d = var->ndim - 1; d >= 0 && ++at[d] == part->count[d]; d--) at[d] = 0;
     }
 }
 
