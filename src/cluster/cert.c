@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "cluster/openssl.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -108,6 +109,7 @@ static tsr_status check_days(int n_days)
 tsr_status cert_make_authority(const char *folder, const char *name, int n_days)
 {
     TRY(check_days(n_days));
+    TRY(openssl_open());
     EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *cert = key ? begin(key, name, n_days) : NULL;
     bool ok = cert && X509_set_issuer_name(cert, X509_get_subject_name(cert)) == 1 &&
@@ -161,6 +163,7 @@ tsr_status cert_make(const char *folder, const char *name, const char *const *ho
     EVP_PKEY *authority_key = NULL, *key = NULL;
     char *names = NULL;
     TRY(check_days(n_days));
+    TRY(openssl_open());
     if (n_hosts < 1) return error_set(TSR_ERR_VALUE, "a certificate is for at least one host");
     if (!name[0] || strchr(name, '/')) return error_set(TSR_ERR_VALUE, "'%s' cannot be the name of a file", name);
     tsr_status status = list_hosts(hosts, n_hosts, &names);

@@ -189,3 +189,14 @@ tsr_status net_connect(net *n, const char *text, net_link **out)
     }
     return status;
 }
+
+bool net_is_here(const char *text)
+{
+    address a;
+    if (address_parse(text, &a) != TSR_OK) {
+        tsr_error_clear();
+        return false;
+    }
+    return a.scheme == ADDRESS_UNIX || strcmp(a.host, "localhost") == 0 || strcmp(a.host, "::1") == 0 ||
+           strncmp(a.host, "127.", 4) == 0;
+}

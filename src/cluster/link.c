@@ -218,6 +218,13 @@ static void no_stranger(net_link *l)
     if (l->n->n_strangers-- >= l->n->o.max_unauthenticated) listeners_resume(l->n);
 }
 
+/* A stranger of this host that said hello and left has most likely gone over to the local socket. */
+static bool went_over(const net_link *l)
+{
+    const handshake_peer *p = l->state == LINK_HELLO && l->handshake ? handshake_heard(l->handshake) : NULL;
+    return p && l->n->host_id[0] && strcmp(p->host_id, l->n->host_id) == 0;
+}
+
 void link_fail(net_link *l, const char *reason)
 {
     net *n = l->n;
@@ -230,7 +237,8 @@ void link_fail(net_link *l, const char *reason)
         link_dial(l);
         return;
     }
-    snprintf(text, sizeof text, "%s", l->state == LINK_LEAVING && l->reason ? l->reason : reason);
+    const bool is_refused = l->state == LINK_LEAVING, has_moved = went_over(l);
+    snprintf(text, sizeof text, "%s", is_refused && l->reason ? l->reason : reason);
     l->state = LINK_CLOSED;
     link_drop_connection(l);
     drop_output(l);
@@ -244,7 +252,11 @@ void link_fail(net_link *l, const char *reason)
     if (l->placed && h->abandoned) h->abandoned(n->o.context, l, l->token);
     l->placed = false;
     if (!l->initiator && !l->told_opened) {
-        net_log(n, NET_LOG_INFO, "the connection from %s ended in the handshake: %s", l->remote, text);
+        net_log(n,
+                is_refused  ? NET_LOG_WARNING
+                : has_moved ? NET_LOG_DEBUG
+                            : NET_LOG_INFO,
+                "the connection from %s ended in the handshake: %s", l->remote, text);
     } else if (h->closed) {
         h->closed(n->o.context, l, text);
     }

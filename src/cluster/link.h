@@ -79,6 +79,7 @@ struct net {
     net_timer *timers;
     int n_strangers, n_resolving;
     bool closing;
+    bool runs_posts;  /* not all that was posted has run yet: the net does not end in the middle of it */
     uint8_t *staging; /* STAGING_BYTES: what is received and not wanted elsewhere */
     uint8_t *cipher;  /* the same, encrypted */
 

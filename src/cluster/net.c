@@ -10,7 +10,6 @@
 #include "cluster/share.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,12 +73,14 @@ static void run_posts(net *n)
         n->last_post = &n->first_post;
         pthread_mutex_unlock(&n->lock);
         if (!p) return;
+        n->runs_posts = true;
         while (p) {
             posted *next = p->next;
             p->f(p->context);
             if (p != &n->last_words) mem_free(p);
             p = next;
         }
+        n->runs_posts = false;
     }
 }
 
@@ -153,14 +154,16 @@ static void on_tick(uv_timer_t *handle)
 {
     net *n = handle->data;
     int64_t now = os_now_ns(), late = now - n->last_tick_ns - (int64_t)tick_ms(n) * 1000000;
-    /* This very process was stopped, or the machine slept: what the peers sent meanwhile is still to be read. */
+    /* This very process was stopped, had no processor, or the machine slept: that time does not count, and what the peers sent
+     * meanwhile is still to be read. */
     bool was_stopped = late > (int64_t)n->o.silence_ms * 1000000 / 4;
     n->last_tick_ns = now;
     listeners_resume(n);
     for (net_link *l = n->links, *next; l; l = next) {
         next = l->next;
         if (was_stopped) {
-            l->last_in_ns = now;
+            const int64_t least = now - l->silence_ns / 4 * 3;
+            l->last_in_ns = l->last_in_ns + late > least ? l->last_in_ns + late : least;
             if (l->deadline_ns) l->deadline_ns += late;
         } else {
             if (next) link_ref(next);
@@ -240,7 +243,7 @@ static void close_walked(uv_handle_t *handle, void *context) { close_handle(hand
 
 void net_check_end(net *n)
 {
-    if (!n->closing || n->links || n->n_resolving > 0) return;
+    if (!n->closing || n->runs_posts || n->links || n->n_resolving > 0) return;
     pthread_mutex_lock(&n->lock);
     bool more = n->first_post || n->first_dirty;
     if (!more) n->ended = true;
@@ -294,6 +297,8 @@ void net_close(net *n)
     uv_loop_close(&n->loop);
     net_free(n);
 }
+
+const char *net_host_id(const net *n) { return n->host_id; }
 
 /* ---- the beginning ---- */
 
@@ -373,10 +378,6 @@ static tsr_status set_self(net *n)
 static void *run(void *context)
 {
     net *n = context;
-    sigset_t all;
-    /* Signals are for the threads of the program that uses the library. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, NULL);
     pthread_setname_np(pthread_self(), "tessera-net");
     /* net_open lets go of the lock when n->thread is set. */
     pthread_mutex_lock(&n->lock);
@@ -397,7 +398,7 @@ static tsr_status start_loop(net *n)
     if (!error) error = uv_prepare_start(&n->prepare, on_prepare);
     if (!error) error = uv_timer_start(&n->tick, on_tick, (uint64_t)tick_ms(n), (uint64_t)tick_ms(n));
     pthread_mutex_lock(&n->lock);
-    if (!error) error = -pthread_create(&n->thread, NULL, run, n);
+    if (!error) error = -os_thread_start(&n->thread, run, n);
     pthread_mutex_unlock(&n->lock);
     if (!error) return TSR_OK;
     /* Handles that were begun end in one turn of the loop. */

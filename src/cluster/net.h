@@ -115,6 +115,9 @@ tsr_status net_listen(net *n, const char *address, char *actual, size_t size) MU
  */
 tsr_status net_connect(net *n, const char *address, net_link **out) MUST_CHECK;
 
+/* Whether an address is, as it is written, one of this very host: a Unix socket, "localhost" or a loopback address. */
+bool net_is_here(const char *address);
+
 /* Queues a message; never blocks; those of one thread keep their order. TSR_ERR_IO if the link is closed. payload may be NULL. */
 tsr_status link_send(net_link *l, uint32_t type, const uint8_t *head, size_t head_bytes, const net_payload *payload) MUST_CHECK;
 size_t link_queued_bytes(const net_link *l);
@@ -149,6 +152,8 @@ typedef struct net_counters {
     uint64_t shared_bytes_in, shared_bytes_out;
 } net_counters;
 net_counters net_count(const net *n);
+/* Of this process, as peers see it in net_peer.host_id; "" if it is not known. Valid as long as the net. */
+const char *net_host_id(const net *n);
 net_counters link_count(const net_link *l);
 
 #endif

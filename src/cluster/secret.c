@@ -3,10 +3,10 @@
 #include "cluster/secret.h"
 
 #include "base/mem.h"
+#include "cluster/openssl.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
@@ -33,7 +33,7 @@ tsr_status secret_new(const void *bytes, size_t n, secret **out)
 void secret_free(secret *s)
 {
     if (!s) return;
-    OPENSSL_cleanse(s, sizeof *s);
+    explicit_bzero(s, sizeof *s);
     mem_free(s);
 }
 
@@ -75,12 +75,13 @@ tsr_status secret_load(const char *path, secret **out, bool *open_to_others)
             status = secret_new(text + start, n, out);
         }
     }
-    OPENSSL_cleanse(text, sizeof text);
+    explicit_bzero(text, sizeof text);
     return status;
 }
 
 tsr_status secret_prove(const secret *s, bool as_initiator, const secret_transcript *t, uint8_t mac[SECRET_MAC_BYTES])
 {
+    TRY(openssl_open());
     /* The label with its NUL; both are of different length, so none is the other's beginning. */
     const char *label = as_initiator ? "tessera initiator" : "tessera acceptor";
     uint8_t text[32 + 2 * SHA256_DIGEST_LENGTH + 64];
@@ -100,9 +101,16 @@ tsr_status secret_prove(const secret *s, bool as_initiator, const secret_transcr
     return TSR_OK;
 }
 
-bool secret_equal(const uint8_t *a, const uint8_t *b, size_t n) { return CRYPTO_memcmp(a, b, n) == 0; }
+bool secret_equal(const uint8_t *a, const uint8_t *b, size_t n)
+{
+    const volatile uint8_t *x = a, *y = b; /* all of them are looked at, whatever the first ones are */
+    unsigned different = 0;
+    for (size_t i = 0; i < n; i++) different |= x[i] ^ y[i];
+    return different == 0;
+}
 
 tsr_status secret_random(void *out, size_t n)
 {
+    TRY(openssl_open());
     return RAND_bytes(out, (int)n) == 1 ? TSR_OK : error_set(TSR_ERR_INTERNAL, "OpenSSL has no random numbers");
 }

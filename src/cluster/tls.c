@@ -3,6 +3,7 @@
 #include "cluster/tls.h"
 
 #include "base/mem.h"
+#include "cluster/openssl.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -49,6 +50,7 @@ static tsr_status use_files(SSL_CTX *ssl, const char *ca_file, const char *cert_
 
 tsr_status tls_context_new(const char *ca_file, const char *cert_file, const char *key_file, tls_context **out)
 {
+    TRY(openssl_open());
     tls_context *c = mem_calloc(1, sizeof *c);
     if (!c) return TSR_ERR_MEMORY;
     c->ssl = SSL_CTX_new(TLS_method());
