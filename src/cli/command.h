@@ -15,7 +15,7 @@ typedef enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 } exit_c
 typedef struct option {
     const char *name;     /* "threads" for --threads */
     char letter;          /* 'o' for -o; 0: none */
-    const char *argument; /* "N"; NULL: the option takes none. "FILE" and "DIR" are completed as such. */
+    const char *argument; /* "N"; NULL: the option takes none. "FILE" and "DIR" are completed as such. "[=N]": may be left out */
     const char *choices;  /* "nc3 nc4": the only values; NULL: any */
     const char *help;
     bool is_hidden;
@@ -54,6 +54,24 @@ const command *command_find(const char *name);
     {                                                                                                                            \
         "scratch", 0, "DIR", NULL, "where blocks are spilled when the budget is short (default: TMPDIR or /tmp)"                 \
     }
+/* Options of what runs on a cluster: see service.h. */
+#define OPTIONS_SECURITY                                                                                                         \
+    {"secret-file", 0, "FILE", NULL,                                                                                             \
+     "a secret that both sides of every connection prove to know (default: TESSERA_SECRET_FILE)"},                               \
+        {"ca", 0, "FILE", NULL, "for tls:// addresses: the authority's certificate; 'tessera cert' makes one"},                  \
+        {"cert", 0, "FILE", NULL, "for tls:// addresses: the certificate of this process"},                                      \
+    {                                                                                                                            \
+        "key", 0, "FILE", NULL, "for tls:// addresses: the certificate's key"                                                    \
+    }
+#define OPTIONS_CLUSTER                                                                                                          \
+    {"cluster", 0, "ADDR", NULL, "compute on the cluster whose scheduler listens there, such as tcp://head:8786"},               \
+        OPTIONS_SECURITY
+#define OPTIONS_LOG                                                                                                              \
+    {"log-level", 0, "LEVEL", "debug info warning error", "the least important lines that are logged (default: info)"},          \
+        {"log-format", 0, "FORMAT", "text json", "lines of text (default) or JSON objects"},                                     \
+    {                                                                                                                            \
+        "log-file", 0, "FILE", NULL, "append the log to FILE instead of standard error"                                          \
+    }
 #define OPTIONS_TALK                                                                                                             \
     {"progress", 'p', NULL, NULL, "show progress even when standard error is not a terminal"},                                   \
     {                                                                                                                            \
@@ -66,6 +84,8 @@ const command *command_find(const char *name);
 tsr_status command_parse(const command *c, int argc, char **argv, invocation *out) MUST_CHECK;
 void invocation_fini(invocation *call);
 
+/* The next word is the option's value. */
+bool option_takes_word(const option *o);
 /* The option's value, NULL if it was not given. The name must be in the command's table. */
 const char *option_text(const invocation *call, const char *name);
 bool option_given(const invocation *call, const char *name);

@@ -107,12 +107,4 @@ static tsr_status run(runner *r)
     return TSR_OK;
 }
 
-int command_plot(const invocation *call)
-{
-    runner r;
-    tsr_status status = runner_init(&r, call);
-    if (status == TSR_OK) status = run(&r);
-    int code = status == TSR_OK ? EXIT_DONE : runner_complain(&r, status);
-    runner_fini(&r);
-    return code;
-}
+int command_plot(const invocation *call) { return runner_command(call, run); }

@@ -9,5 +9,11 @@ int command_info(const invocation *call);
 int command_sample(const invocation *call);
 int command_plot(const invocation *call);
 int command_bench(const invocation *call);
+int command_scheduler(const invocation *call);
+int command_worker(const invocation *call);
+int command_cluster(const invocation *call);
+int command_status(const invocation *call);
+int command_stop(const invocation *call);
+int command_cert(const invocation *call);
 
 #endif

@@ -41,7 +41,7 @@ void evaluator_fini(evaluator *e)
 tsr_status evaluator_session(evaluator *e, tsr_session **out)
 {
     if (!e->session) {
-        e->session = tsr_session_open(NULL, &e->options);
+        e->session = tsr_session_open(e->address, &e->options);
         if (!e->session) return tsr_error_code();
         if (e->opened) TRY(e->opened(e->opened_context, e->session));
     }

@@ -67,6 +67,7 @@ typedef struct chunk_wish {
 typedef struct evaluator {
     arena memory;
     tsr_options options;
+    const char *address; /* of the cluster to compute on; NULL: this process */
     tsr_session *session;
     tsr_dataset *dataset; /* the files' variables; may be NULL */
     VEC(binding) sources; /* name=GLOB:var */
@@ -150,7 +151,7 @@ struct function {
 
 /* Tables by subject, each ended by a NULL name. */
 extern const function create_functions[], random_functions[], shape_functions[], reduce_functions[], select_functions[],
-    math_functions[];
+    math_functions[], numeric_functions[];
 /* What all functions of the user's own source share. */
 extern const function udf_function;
 /* The function of that name; NULL. Elementwise functions of the library share one entry. */

@@ -111,6 +111,65 @@ static tsr_status run_linspace(fn_call *c, value *out)
     return value_take_array(tsr_linspace(session, start, stop, n, endpoint, dtype, chunks), out);
 }
 
+static tsr_status run_logspace(fn_call *c, value *out)
+{
+    double start = 0, stop = 1, base = 10;
+    int64_t n = 50, storage[1];
+    bool endpoint = true, is_log = c->f->name[0] == 'l';
+    tsr_dtype dtype = TSR_F64;
+    const int64_t *chunks;
+    tsr_session *session;
+    TRY(arg_double(c, 0, &start));
+    TRY(arg_double(c, 1, &stop));
+    TRY(arg_int(c, 2, &n));
+    TRY(arg_bool(c, 3, &endpoint));
+    if (is_log) TRY(arg_double(c, 4, &base));
+    TRY(arg_dtype(c, 4 + is_log, &dtype));
+    TRY(arg_chunks(c, 5 + is_log, 1, storage, &chunks));
+    TRY(evaluator_session(c->e, &session));
+    return value_take_array(is_log ? tsr_logspace(session, start, stop, n, endpoint, base, dtype, chunks)
+                                   : tsr_geomspace(session, start, stop, n, endpoint, dtype, chunks),
+                            out);
+}
+
+static tsr_status run_taper(fn_call *c, value *out)
+{
+    static const struct {
+        const char *name;
+        tsr_array *(*call)(tsr_session *session, int64_t n, const int64_t *chunks);
+    } tapers[] = {{"bartlett", tsr_bartlett}, {"blackman", tsr_blackman}, {"hamming", tsr_hamming}, {"hanning", tsr_hanning}};
+    int64_t n = 0;
+    double beta = 0;
+    tsr_session *session;
+    tsr_array *result = NULL;
+    TRY(arg_int(c, 0, &n));
+    TRY(arg_double(c, 1, &beta));
+    TRY(evaluator_session(c->e, &session));
+    if (strcmp(c->f->name, "kaiser") == 0) result = tsr_kaiser(session, n, beta, NULL);
+    for (size_t i = 0; i < sizeof tapers / sizeof *tapers; i++)
+        if (strcmp(tapers[i].name, c->f->name) == 0) result = tapers[i].call(session, n, NULL);
+    return value_take_array(result, out);
+}
+
+static tsr_status run_diag(fn_call *c, value *out)
+{
+    tsr_array *a;
+    int64_t k = 0;
+    TRY(arg_array(c, 0, &a));
+    TRY(arg_int(c, 1, &k));
+    return value_take_array(tsr_diag(a, k), out);
+}
+
+static tsr_status run_indices(fn_call *c, value *out)
+{
+    int ndim;
+    int64_t shape[TSR_MAX_NDIM];
+    tsr_session *session;
+    TRY(arg_shape(c, 0, &ndim, shape));
+    TRY(evaluator_session(c->e, &session));
+    return value_take_array(tsr_indices(session, ndim, shape, TSR_I64, NULL), out);
+}
+
 static tsr_status run_eye(fn_call *c, value *out)
 {
     int64_t n = 0, m = -1, k = 0, storage[2];
@@ -147,6 +206,17 @@ const function create_functions[] = {
      "start, start + step ... before stop; arange(n) counts from 0", run_arange},
     {"linspace", "start, stop, num=50, endpoint=True, dtype=float64, chunks=auto", "num evenly spaced values", run_linspace},
     {"eye", "N, M=None, k=0, dtype=float64, chunks=auto", "ones on the k-th diagonal", run_eye},
+    {"logspace", "start, stop, num=50, endpoint=True, base=10, dtype=float64, chunks=auto",
+     "num values from base**start to base**stop", run_logspace},
+    {"geomspace", "start, stop, num=50, endpoint=True, dtype=float64, chunks=auto",
+     "num values, each the same multiple of the one before", run_logspace},
+    {"bartlett", "n", "a window of n numbers: a triangle", run_taper},
+    {"blackman", "n", "Blackman's window", run_taper},
+    {"hamming", "n", "Hamming's window", run_taper},
+    {"hanning", "n", "Hann's window", run_taper},
+    {"kaiser", "n, beta", "Kaiser's window", run_taper},
+    {"diag", "x, k=0", "a matrix with this diagonal, or the diagonal of a matrix", run_diag},
+    {"indices", "shape", "the index of each element along each dimension", run_indices},
     {"array", "list, dtype=None", "an array from a list of numbers, which may be nested", run_array},
     {"asarray", "list, dtype=None", "the same", run_array},
     {0},

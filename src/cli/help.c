@@ -11,11 +11,12 @@ const char program_text[] = "Tessera computes on arrays that are larger than mem
 const char exit_code_text[] =
     "0 success; 1 the computation failed (bad data, unknown name, disk full ...); 2 the command line is wrong; "
     "130 interrupted by Ctrl-C (143 by a termination request). A failed or interrupted run leaves no "
-    "unfinished file.";
+    "unfinished file. A scheduler, worker or cluster that was asked to end, by a signal or by 'tessera stop', ends with 0.";
 
 const char environment_text[] =
     "TESSERA_ISA forces an instruction set (x86-64-v2, x86-64-v3, x86-64-v4, generic); TMPDIR is where blocks are spilled "
-    "unless --scratch says otherwise; TESSERA_OPTIMIZE=0 computes expressions as they are written, without rewriting them.";
+    "unless --scratch says otherwise; TESSERA_SECRET_FILE is the --secret-file of a cluster; TESSERA_OPTIMIZE=0 computes "
+    "expressions as they are written, without rewriting them.";
 
 const command *command_find(const char *name)
 {
@@ -57,7 +58,7 @@ static void option_words(const option *o, char *buffer, size_t size)
 {
     char letter[8] = "    ";
     if (o->letter) snprintf(letter, sizeof letter, "-%c, ", o->letter);
-    snprintf(buffer, size, "%s--%s%s%s", letter, o->name, o->argument ? " " : "", o->argument ? o->argument : "");
+    snprintf(buffer, size, "%s--%s%s%s", letter, o->name, option_takes_word(o) ? " " : "", o->argument ? o->argument : "");
 }
 
 static void add_options(strbuf *out, const option *options)
@@ -142,7 +143,7 @@ static void add_roff_options(strbuf *out, const command *c)
         strbuf_add(out, ".TP\n");
         if (o->letter) strbuf_printf(out, "\\fB\\-%c\\fR, ", o->letter);
         strbuf_printf(out, "\\fB\\-\\-%s\\fR", o->name);
-        if (o->argument) strbuf_printf(out, " \\fI%s\\fR", o->argument);
+        if (o->argument) strbuf_printf(out, "%s\\fI%s\\fR", option_takes_word(o) ? " " : "", o->argument);
         strbuf_add(out, "\n");
         add_roff(out, o->help);
         if (o->choices) strbuf_printf(out, ".br\nOne of: %s\n", o->choices);
@@ -237,7 +238,7 @@ static void bash_script(strbuf *out)
             if (!o->is_hidden) strbuf_printf(out, "--%s ", o->name);
         strbuf_add(out, "'\n        case $prev in\n");
         for (const option *o = commands[i]->options; o->name; o++) {
-            if (o->is_hidden || !o->argument) continue;
+            if (o->is_hidden || !option_takes_word(o)) continue;
             char letter[8] = "";
             if (o->letter) snprintf(letter, sizeof letter, "|-%c", o->letter);
             if (o->choices)
@@ -284,7 +285,7 @@ static void zsh_script(strbuf *out)
             strbuf_add(out, "]");
             if (o->choices)
                 strbuf_printf(out, ":%s:(%s)", o->argument, o->choices);
-            else if (o->argument)
+            else if (option_takes_word(o))
                 strbuf_printf(out, ":%s:%s", o->argument,
                               strcmp(o->argument, "DIR") == 0    ? "_files -/"
                               : strcmp(o->argument, "FILE") == 0 ? "_files"
@@ -311,7 +312,7 @@ static void fish_script(strbuf *out)
             if (o->letter) strbuf_printf(out, " -s %c", o->letter);
             if (o->choices)
                 strbuf_printf(out, " -x -a '%s'", o->choices);
-            else if (o->argument)
+            else if (option_takes_word(o))
                 strbuf_add(out, strcmp(o->argument, "FILE") == 0 || strcmp(o->argument, "DIR") == 0 ? " -r" : " -x");
             strbuf_add(out, " -d '");
             add_plain(out, o->help);

@@ -1,4 +1,4 @@
-/* A signal handler can reach nothing but globals, so the session it cancels and the signal's number are two atomics here: the
+/* A signal handler can reach nothing but globals, so the session it cancels and the signals that came are atomics here: the
  * program's only mutable globals. tsr_cancel may be called from a handler. */
 #include "cli/interrupt.h"
 
@@ -7,19 +7,20 @@
 #include <stddef.h>
 
 static _Atomic(tsr_session *) attached;
-static atomic_int received;
+static atomic_int received, n_received, n_taken = 1;
 
 static void on_signal(int number)
 {
     atomic_store(&received, number);
+    /* The next one has its usual effect, for a program that does not end. */
+    if (atomic_fetch_add(&n_received, 1) + 1 >= atomic_load(&n_taken)) signal(number, SIG_DFL);
     tsr_session *session = atomic_load(&attached);
     if (session) tsr_cancel(session);
 }
 
 void interrupt_install(void)
 {
-    /* SA_RESETHAND: the second signal has its usual effect, for a program that does not end. */
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    struct sigaction action = {.sa_handler = on_signal};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
@@ -31,5 +32,9 @@ void interrupt_attach(tsr_session *session)
     atomic_store(&attached, session);
     if (session && atomic_load(&received)) tsr_cancel(session);
 }
+
+int interrupt_count(void) { return atomic_load(&n_received); }
+
+void interrupt_take(int n_signals) { atomic_store(&n_taken, n_signals); }
 
 int interrupt_signal(void) { return atomic_load(&received); }

@@ -1,8 +1,7 @@
 /* Writing JSON; see json.h. Stateless. */
 #include "cli/json.h"
 
-#include "cli/text.h"
-
+#include "base/utf8.h"
 #include "block/dtype.h"
 
 #include <math.h>
@@ -13,7 +12,7 @@ void json_string(strbuf *out, const char *text)
 {
     strbuf_add(out, "\"");
     for (const unsigned char *p = (const unsigned char *)text; *p;) {
-        int n = text_utf8_length(p);
+        int n = utf8_length(p);
         if (n == 0) /* Latin-1, as old files write it */
             strbuf_printf(out, "%c%c", 0xc0 | *p >> 6, 0x80 | (*p & 0x3f));
         else if (*p == '"' || *p == '\\')

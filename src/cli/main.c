@@ -27,6 +27,7 @@ static const option eval_options[] = {
     {"graph", 0, "WHAT", "expression plan", "what --visualize draws (default: expression)"},
     {"trace", 0, "FILE", NULL, "write every task's time to FILE, for Perfetto or chrome://tracing"},
     {"json", 0, NULL, NULL, "print results as JSON"},
+    OPTIONS_CLUSTER,
     OPTIONS_TALK,
     OPTIONS_END,
 };
@@ -37,6 +38,7 @@ static const option plot_options[] = {
     {"bins", 0, "N", NULL, "bins of the histogram (default: 100)"},
     OPTIONS_FIGURE,
     OPTIONS_ENGINE,
+    OPTIONS_CLUSTER,
     OPTIONS_TALK,
     OPTIONS_END,
 };
@@ -49,6 +51,7 @@ static const option bench_options[] = {
      "functions of your own from the C source FILE, called in EXPRESSIONS by their names (see docs/udf.md)"},
     {"hold", 0, NULL, NULL, "keep the result in blocks instead of copying it out"},
     OPTIONS_ENGINE,
+    OPTIONS_CLUSTER,
     {"chunks", 0, "LENGTHS", NULL, "chunks of the files' variables and of new arrays"},
     OPTIONS_TALK,
     OPTIONS_END,
@@ -67,6 +70,62 @@ static const option sample_options[] = {
     {"seed", 0, "N", NULL, "another planet and other weather (default: 1)"},
     {"threads", 'j', "N", NULL, "use N threads (default: the processors this process may use)"},
     OPTIONS_TALK,
+    OPTIONS_END,
+};
+
+static const option scheduler_options[] = {
+    {"listen", 0, "ADDR", NULL, "listen there (default: tcp://127.0.0.1:8786); port 0 takes any that is free"},
+    {"journal", 0, "FILE", NULL, "note what exists in FILE, so that a scheduler that is started again with it goes on"},
+    {"scheduler-file", 0, "FILE", NULL, "write the address to FILE (JSON) once it listens, for workers and clients that see it"},
+    OPTIONS_SECURITY,
+    OPTIONS_LOG,
+    OPTIONS_END,
+};
+
+static const option worker_options[] = {
+    OPTIONS_ENGINE,
+    {"name", 0, "NAME", NULL, "its name for people (default: host and process number)"},
+    {"scheduler-file", 0, "FILE", NULL,
+     "instead of ADDR: wait for the FILE that 'tessera scheduler' writes, and read the address"},
+    {"listen", 0, "ADDR", NULL, "where clients and other workers reach it (default: any port of the side facing the scheduler)"},
+    {"resources", 0, "LIST", NULL, "what functions can ask for, such as 'GPU=1 license=2'"},
+    {"libraries", 0, "DIRS", NULL, "run functions of shared libraries in these folders, with ':' between (default: none)"},
+    {"python", 0, "[=PYTHON]", NULL, "run Python functions too: as PYTHON -m tessera worker (default: python3)"},
+    {"grace", 0, "SECONDS", NULL, "after a signal, others have so long to take over what it holds (default: 30)"},
+    OPTIONS_SECURITY,
+    OPTIONS_LOG,
+    {"parent", 0, "PID", NULL, "end when that process does", true},
+    OPTIONS_END,
+};
+
+static const option cluster_options[] = {
+    {"workers", 'n', "N", NULL, "start N workers (default: 2)"},
+    {"threads", 'j', "N", NULL, "use N threads in each (default: the processors, shared equally)"},
+    {"memory", 'm', "SIZE", NULL, "budget for blocks of each, such as 512M or 4G (default: 60 % of what is left, shared)"},
+    {"scratch", 0, "DIR", NULL, "where blocks are spilled when the budget is short (default: TMPDIR or /tmp)"},
+    {"listen", 0, "ADDR", NULL, "listen there (default: tcp://127.0.0.1:8786); port 0 takes any that is free"},
+    {"journal", 0, "FILE", NULL, "as for 'tessera scheduler'"},
+    {"scheduler-file", 0, "FILE", NULL, "as for 'tessera scheduler'"},
+    {"resources", 0, "LIST", NULL, "what functions can ask of each worker, such as 'GPU=1 license=2'"},
+    {"libraries", 0, "DIRS", NULL, "as for 'tessera worker'"},
+    {"python", 0, "[=PYTHON]", NULL, "workers run Python functions too, with PYTHON (default: python3)"},
+    OPTIONS_SECURITY,
+    OPTIONS_LOG,
+    OPTIONS_END,
+};
+
+static const option status_options[] = {
+    {"watch", 'w', NULL, NULL, "show it anew every second, until Ctrl-C"},
+    {"json", 0, NULL, NULL, "print JSON, one object a line"},
+    OPTIONS_SECURITY,
+    OPTIONS_END,
+};
+
+static const option stop_options[] = {OPTIONS_SECURITY, OPTIONS_END};
+
+static const option cert_options[] = {
+    {"name", 0, "NAME", NULL, "call the files NAME.pem and NAME.key (default: the first host; without hosts: tessera)"},
+    {"days", 0, "N", NULL, "valid for N days (default: 3650)"},
     OPTIONS_END,
 };
 
@@ -143,6 +202,84 @@ static const command sample_command = {
     .run = command_sample,
 };
 
+static const command scheduler_command = {
+    .name = "scheduler",
+    .arguments = "",
+    .summary = "run the scheduler of a cluster, until a signal or 'tessera stop' ends it",
+    .text =
+        "The first line on standard output is the address it listens on. Beyond this machine it listens only with "
+        "--secret-file, or with certificates on a tls:// address. Workers and clients wait for a scheduler that is gone; "
+        "one that is started again at the same address, with the same journal, goes on where the last one was.\n\n"
+        "  tessera scheduler\n"
+        "  tessera scheduler --listen tcp://0.0.0.0:8786 --secret-file ~/.tessera-secret --journal /var/lib/tessera/journal\n",
+    .options = scheduler_options,
+    .run = command_scheduler,
+};
+
+static const command worker_command = {
+    .name = "worker",
+    .arguments = "ADDR",
+    .summary = "run a worker of the cluster at ADDR, until a signal or the cluster's end",
+    .text =
+        "The first line on standard output is the address it listens on. Workers come and go at any time: what a lost one "
+        "held is computed again by others when it is needed. A worker whose scheduler is gone keeps what it has and tries to "
+        "reach another one at the same address. A signal (SIGTERM, Ctrl-C) has it leave in good order: it gets nothing new to "
+        "do, others fetch what only it has, and it ends; a second signal ends it at once.\n\n"
+        "  tessera worker tcp://head:8786 --memory 64G --scratch /local/scratch --secret-file ~/.tessera-secret\n"
+        "  tessera worker tcp://head:8786 --python --resources 'GPU=1'\n"
+        "  tessera worker --scheduler-file /shared/me/scheduler.json\n",
+    .options = worker_options,
+    .run = command_worker,
+};
+
+static const command cluster_command = {
+    .name = "cluster",
+    .arguments = "",
+    .summary = "run a cluster on this machine, until a signal or 'tessera stop' ends it",
+    .text = "The first line on standard output is the scheduler's address. Each worker is a process; one that dies is started "
+            "again. All of them end with this one.\n\n"
+            "  tessera cluster --workers 4\n"
+            "  tessera cluster --workers 2 --threads 8 --memory 16G --python\n",
+    .options = cluster_options,
+    .run = command_cluster,
+};
+
+static const command status_command = {
+    .name = "status",
+    .arguments = "ADDR",
+    .summary = "show the workers and the computations of a cluster",
+    .text = "Memory is used of budget; SPILLED, IN and OUT are bytes since the worker began: written to its scratch file, and "
+            "from and to other processes. Rates are of the last second.\n\n"
+            "  tessera status tcp://head:8786 --watch\n",
+    .options = status_options,
+    .run = command_status,
+};
+
+static const command stop_command = {
+    .name = "stop",
+    .arguments = "ADDR [WORKER...]",
+    .summary = "end a cluster, or some of its workers",
+    .text = "Workers that are named (by name or address) end after others have taken over what they hold.\n\n"
+            "  tessera stop tcp://head:8786\n"
+            "  tessera stop tcp://head:8786 worker-3\n",
+    .options = stop_options,
+    .run = command_stop,
+};
+
+static const command cert_command = {
+    .name = "cert",
+    .arguments = "DIR [HOST...]",
+    .summary = "make an authority and a certificate, for clusters on tls:// addresses",
+    .text = "The first call makes the authority, DIR/ca.pem and DIR/ca.key. Every call makes a certificate for the HOSTs (names "
+            "and IP addresses; default: this one). Scheduler, workers and clients take --ca DIR/ca.pem --cert DIR/NAME.pem --key "
+            "DIR/NAME.key; the authority's key is needed on none of them.\n\n"
+            "  tessera cert certs head 10.0.0.1\n"
+            "  tessera cert certs node1 10.0.0.2\n"
+            "  tessera cert certs --name user localhost\n",
+    .options = cert_options,
+    .run = command_cert,
+};
+
 static const command help_command = {
     .name = "help",
     .arguments = "[COMMAND | functions]",
@@ -171,9 +308,9 @@ static const command manual_command = {
     .run = command_manual,
 };
 
-const command *const commands[] = {&eval_command,       &info_command,   &plot_command,
-                                   &sample_command,     &bench_command,  &help_command,
-                                   &completion_command, &manual_command, NULL};
+const command *const commands[] = {&eval_command,      &info_command,   &plot_command,       &sample_command, &cluster_command,
+                                   &scheduler_command, &worker_command, &status_command,     &stop_command,   &cert_command,
+                                   &bench_command,     &help_command,   &completion_command, &manual_command, NULL};
 
 /* ---- Small commands ---------------------------------------------------------------------------------------------- */
 

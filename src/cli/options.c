@@ -56,6 +56,8 @@ static tsr_status set_option(const command *c, int i, const char *value, invocat
     return TSR_OK;
 }
 
+bool option_takes_word(const option *o) { return o->argument && o->argument[0] != '['; }
+
 /* --name, --name=value, --name value. Advances *at over a separate value. */
 static tsr_status parse_long(const command *c, int argc, char **argv, int *at, invocation *out)
 {
@@ -68,6 +70,7 @@ static tsr_status parse_long(const command *c, int argc, char **argv, int *at, i
         return set_option(c, i, "", out);
     }
     if (equals) return set_option(c, i, equals + 1, out);
+    if (!option_takes_word(&c->options[i])) return set_option(c, i, "", out);
     if (*at + 1 >= argc) return error_set(TSR_ERR_VALUE, "--%s needs a value: --%s %s", name, name, c->options[i].argument);
     return set_option(c, i, argv[++*at], out);
 }
@@ -78,7 +81,7 @@ static tsr_status parse_short(const command *c, int argc, char **argv, int *at, 
     for (const char *p = argv[*at] + 1; *p; p++) {
         int i = find_letter(c, *p);
         if (i < 0) return error_set(TSR_ERR_VALUE, "unknown option -%c; see 'tessera %s --help'", *p, c->name);
-        if (!c->options[i].argument) {
+        if (!option_takes_word(&c->options[i])) {
             TRY(set_option(c, i, "", out));
             continue;
         }

@@ -72,6 +72,9 @@ uint32_t colour_map_at(const colour_map *map, double position);
 int ticks_plain(double low, double high, int wanted, plot_tick *out);
 int ticks_of_axis(const plot_axis *axis, double low, double high, int wanted, plot_tick *out);
 
+/* Before any call of cairo; canvas_open does it. */
+tsr_status plot_open_cairo(void) MUST_CHECK;
+
 typedef struct plot_canvas {
     cairo_surface_t *surface;
     cairo_t *cr;

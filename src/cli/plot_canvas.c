@@ -45,6 +45,7 @@ tsr_status canvas_open(plot_canvas *c, const char *path, double height, int png_
     *c = (plot_canvas){
         .width = PLOT_WIDTH, .height = ceil(height), .scale = (png_width > 0 ? png_width : 1600) / (double)PLOT_WIDTH};
     GUARD(plot_check_path(path));
+    GUARD(plot_open_cairo());
     const char *e = extension_of(path);
     c->is_png = !strcasecmp(e, ".png");
     c->path = mem_strdup(path);

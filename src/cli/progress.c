@@ -7,7 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { LINE_SECONDS = 5, BAR_CELLS = 28 };
+enum { LINE_SECONDS = 5, BAR_CELLS = 28, MOST_LINES = 16, NAME_CELLS = 20 };
 
 void progress_init(progress *p, const invocation *call)
 {
@@ -16,10 +16,13 @@ void progress_init(progress *p, const invocation *call)
     p->is_shown = !option_given(call, "quiet") && (p->is_terminal || option_given(call, "progress"));
 }
 
-static int terminal_columns(void)
+static struct winsize terminal_size(void)
 {
     struct winsize w;
-    return ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 0 ? w.ws_col : 80;
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &w) != 0) w = (struct winsize){0};
+    if (w.ws_col == 0) w.ws_col = 80;
+    if (w.ws_row == 0) w.ws_row = 24;
+    return w;
 }
 
 /* "1.2 GB  640 MB/s  3.1 s left" */
@@ -45,22 +48,56 @@ static void figures(progress *p, double fraction, double bytes, double seconds, 
         snprintf(text + n, size - (size_t)n, "  %s", seconds_format(seconds, left, sizeof left));
 }
 
-static void draw_bar(progress *p, double fraction, const char *text, const char *what)
+/* " 42% " and the bar: 5 + BAR_CELLS columns. Returns the bytes written. */
+static int write_bar(double fraction, char *line, size_t size)
 {
     /* Eighths of a cell, from empty to full. */
     static const char *const eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
-    int parts = (int)(fraction * BAR_CELLS * 8), full = parts / 8, columns = terminal_columns();
+    int parts = (int)(fraction * BAR_CELLS * 8), full = parts / 8;
+    int n = snprintf(line, size, "%3d%% ", (int)(fraction * 100));
+    for (int i = 0; i < full; i++) n += snprintf(line + n, size - (size_t)n, "█");
+    n += snprintf(line + n, size - (size_t)n, "%s", eighths[parts % 8]);
+    n += snprintf(line + n, size - (size_t)n, "%*s", BAR_CELLS - full - (parts % 8 > 0), "");
+    return n;
+}
+
+/* One line for each stage with tasks. Where there are too many, those that are done go first. */
+static void draw_stages(progress *p)
+{
+    const struct winsize size = terminal_size();
+    const int room = size.ws_col < NAME_CELLS + BAR_CELLS + 28 ? 0 : size.ws_row - 2 < MOST_LINES ? size.ws_row - 2 : MOST_LINES;
+    int n = 0, n_drawn = 0;
+    for (int i = 0; i < p->n_stages; i++) n += p->stages[i].tasks_total > 0;
+    for (int i = 0; i < p->n_stages && n_drawn < room; i++) {
+        const stage_progress *s = &p->stages[i];
+        char line[512], bar[256];
+        if (s->tasks_total <= 0 || (n - n_drawn > room && s->tasks_done >= s->tasks_total)) {
+            n -= s->tasks_total > 0;
+            continue;
+        }
+        write_bar((double)s->tasks_done / (double)s->tasks_total, bar, sizeof bar);
+        snprintf(line, sizeof line, "\n\x1b[K  %-*.*s %s %lld/%lld", NAME_CELLS, NAME_CELLS, s->name, bar,
+                 (long long)s->tasks_done, (long long)s->tasks_total);
+        fputs(line, stderr);
+        n_drawn++;
+    }
+    if (n_drawn < p->n_lines) fputs("\x1b[J", stderr);
+    p->n_lines = n_drawn;
+}
+
+static void draw_bar(progress *p, double fraction, const char *text, const char *what)
+{
+    const int columns = terminal_size().ws_col;
     char line[512];
-    int n = snprintf(line, sizeof line, "\r\x1b[K%3d%% ", (int)(fraction * 100));
-    for (int i = 0; i < full; i++) n += snprintf(line + n, sizeof line - (size_t)n, "█");
-    n += snprintf(line + n, sizeof line - (size_t)n, "%s", eighths[parts % 8]);
-    int drawn = 5 + full + (parts % 8 > 0), blanks = BAR_CELLS - full - (parts % 8 > 0);
-    n += snprintf(line + n, sizeof line - (size_t)n, "%*s", blanks, "");
-    int room = columns - 1 - drawn - blanks, length = (int)strlen(text);
+    if (p->n_lines > 0) fprintf(stderr, "\x1b[%dA", p->n_lines);
+    int n = snprintf(line, sizeof line, "\r\x1b[K");
+    n += write_bar(fraction, line + n, sizeof line - (size_t)n);
+    int room = columns - 1 - 5 - BAR_CELLS, length = (int)strlen(text);
     if (room >= length) n += snprintf(line + n, sizeof line - (size_t)n, "%s", text);
     if (what && room - length > 4)
         snprintf(line + n, sizeof line - (size_t)n, "  %.*s", room - length - 2 > 40 ? 40 : room - length - 2, what);
     fputs(line, stderr);
+    draw_stages(p);
     fflush(stderr);
     p->is_bar_drawn = true;
 }
@@ -89,8 +126,10 @@ void progress_show(progress *p, double fraction, double bytes, double seconds, c
 void progress_clear(progress *p)
 {
     if (p->is_bar_drawn) {
-        fputs("\r\x1b[K", stderr);
+        if (p->n_lines > 0) fprintf(stderr, "\x1b[%dA", p->n_lines);
+        fputs(p->n_lines > 0 ? "\r\x1b[J" : "\r\x1b[K", stderr);
         fflush(stderr);
     }
+    p->n_lines = 0;
     p->is_bar_drawn = false;
 }

@@ -5,6 +5,8 @@
 
 #include "cli/command.h"
 
+#include "engine/progress.h"
+
 typedef struct progress {
     bool is_shown, is_terminal, is_bar_drawn;
     bool has_ended;      /* the last report was the end of a run */
@@ -12,6 +14,9 @@ typedef struct progress {
     double last_seconds; /* of the last line or bar */
     double smooth_rate;  /* bytes a second */
     double rate_seconds, rate_bytes;
+    int n_stages; /* on a terminal, each has a bar of its own below; borrowed, and set before progress_show */
+    const stage_progress *stages;
+    int n_lines; /* drawn below the bar */
 } progress;
 
 /* From --progress and --quiet and whether standard error is a terminal. */

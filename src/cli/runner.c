@@ -3,15 +3,13 @@
 
 #include "cli/interrupt.h"
 #include "cli/output.h"
+#include "cli/service.h"
 
 #include "base/mem.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* Called also where no progress is shown: a signal that came before the computation began finds it here. */
 static void on_progress(void *context, const tsr_progress *p)
@@ -20,7 +18,9 @@ static void on_progress(void *context, const tsr_progress *p)
     progress *bar = &r->bar;
     if (interrupt_signal()) tsr_cancel(r->e.session);
     if (!bar->is_shown) return;
+    if (r->e.address) bar->n_stages = engine_stages(r->e.session, &bar->stages);
     progress_show(bar, p->fraction, (double)(p->bytes_read + p->bytes_written), p->seconds, p->stage);
+    bar->n_stages = 0;
     if (p->fraction >= 1) progress_clear(bar);
 }
 
@@ -57,33 +57,44 @@ static tsr_status read_chunks(evaluator *e, const char *text)
     return TSR_OK;
 }
 
-/* Blocks may be spilled hours after the start: a folder that cannot be used is told now. */
-static tsr_status check_scratch(const char *folder)
+/* Where the session is opened, and what it takes from the machine. */
+static tsr_status read_engine(runner *r)
 {
-    struct stat facts;
-    if (stat(folder, &facts) != 0) return error_errno(errno, "--scratch: cannot use '%s'", folder);
-    if (!S_ISDIR(facts.st_mode)) return error_set(TSR_ERR_VALUE, "--scratch: '%s' is not a folder", folder);
-    if (access(folder, W_OK | X_OK) != 0) return error_errno(errno, "--scratch: cannot use '%s'", folder);
+    const invocation *call = r->call;
+    tsr_options *o = &r->e.options;
+    int64_t threads = 0;
+    static const char *const engine[] = {"threads", "memory", "scratch"}, *const security[] = {"secret-file", "ca", "cert",
+                                                                                               "key"};
+    const char *address = r->e.address = option_text(call, "cluster");
+    for (int i = 0; address && i < 3; i++)
+        if (option_given(call, engine[i]))
+            return error_set(TSR_ERR_VALUE, "--%s is for computing in this process; the workers behind --cluster have their own",
+                             engine[i]);
+    for (int i = 0; !address && i < 4; i++)
+        if (option_given(call, security[i])) return error_set(TSR_ERR_VALUE, "--%s needs --cluster ADDR", security[i]);
+    TRY(option_int(call, "threads", 1, 4096, &threads));
+    TRY(option_memory(call, &o->memory_bytes));
+    TRY(option_scratch(call, &o->scratch_dir));
+    o->n_threads = (int)threads;
+    if (!address) return TSR_OK;
+    o->name = "tessera";
+    tsr_cluster_security files;
+    TRY(security_read(call, &files));
+    o->secret_file = files.secret_file;
+    o->ca_file = files.ca_file;
+    o->cert_file = files.cert_file;
+    o->key_file = files.key_file;
     return TSR_OK;
 }
 
 tsr_status runner_init(runner *r, const invocation *call)
 {
-    tsr_options options = {0};
-    int64_t threads = 0;
     *r = (runner){.call = call, .is_usage_error = true};
     progress_init(&r->bar, call);
     evaluator_init(&r->e, NULL);
     r->e.opened = on_session;
     r->e.opened_context = r;
-    TRY(option_int(call, "threads", 1, 4096, &threads));
-    TRY(option_size(call, "memory", &options.memory_bytes));
-    if (option_given(call, "memory") && options.memory_bytes < (1 << 20))
-        return error_set(TSR_ERR_VALUE, "--memory %s is less than 1 MiB; no block fits", option_text(call, "memory"));
-    options.n_threads = (int)threads;
-    options.scratch_dir = option_text(call, "scratch");
-    if (options.scratch_dir) TRY(check_scratch(options.scratch_dir));
-    r->e.options = options;
+    TRY(read_engine(r));
     TRY(read_chunks(&r->e, option_text(call, "chunks")));
     r->is_usage_error = false;
     return TSR_OK;
@@ -254,4 +265,14 @@ int runner_complain(runner *r, tsr_status status)
         mem_free(snippet);
     }
     return r->is_usage_error ? EXIT_USAGE : code;
+}
+
+int runner_command(const invocation *call, tsr_status (*run)(runner *r))
+{
+    runner r;
+    tsr_status status = runner_init(&r, call);
+    if (status == TSR_OK) status = run(&r);
+    int code = status == TSR_OK ? EXIT_DONE : runner_complain(&r, status);
+    runner_fini(&r);
+    return code;
 }

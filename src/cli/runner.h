@@ -25,5 +25,7 @@ tsr_status runner_evaluate(runner *r, const char *source, int n_files, const cha
 tsr_status runner_words(runner *r, const char **name, const char **definition) MUST_CHECK;
 /* Prints the error, with the place in the expression if there is one; returns the exit code. */
 int runner_complain(runner *r, tsr_status status);
+/* A command that is nothing but `run` on a runner; returns the exit code. */
+int runner_command(const invocation *call, tsr_status (*run)(runner *r));
 
 #endif

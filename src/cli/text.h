@@ -6,8 +6,6 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* Length of the UTF-8 character at p, 0 if it is not one (RFC 3629). p ends with a NUL. */
-int text_utf8_length(const unsigned char *p);
 /* Writes text with control characters made visible (\x1b), so that no file talks to the terminal. Tabs stay, and newlines if
  * `has_lines`. */
 void text_put(FILE *f, const char *text, bool has_lines);
