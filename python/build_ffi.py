@@ -18,6 +18,11 @@ extern "Python" void glue_drop(void *context);
 extern "Python" tsr_status glue_read(void *context, const int64_t *start, const int64_t *shape, void *out);
 extern "Python" tsr_status glue_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output);
 extern "Python" tsr_status glue_write(void *context, const int64_t *start, const int64_t *shape, const void *data);
+extern "Python" tsr_status glue_save(void *context, const tsr_function *function, const void **bytes, size_t *size);
+extern "Python" tsr_status glue_load(void *context, tsr_session *session, const void *bytes, size_t size, tsr_function *function);
+extern "Python" tsr_status glue_task(void *context, const void *function, size_t size, int n_args, const tsr_bytes *args, tsr_task_result *result);
+extern "Python" void glue_future_done(void *context, tsr_future *future);
+extern "Python" void glue_log(void *context, int level, const char *text);
 """
 
 

@@ -1,5 +1,6 @@
 /* The extension's own C: numbers beside arrays without an object for each, and Ctrl-C while the library computes.
- * The handler of SIGINT is installed by the main thread only, so its state needs no lock. */
+ * The handler of SIGINT is installed by the main thread only, so its state needs no lock. A function that a computation calls on
+ * that thread may compute in another session. */
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -64,19 +65,25 @@ static void on_interrupt(int number, siginfo_t *info, void *context)
     errno = saved;
 }
 
-void glue_interrupts_begin(tsr_session *session)
+tsr_session *glue_interrupts_begin(tsr_session *session)
 {
     struct sigaction ours;
+    tsr_session *outer = interrupted;
     memset(&ours, 0, sizeof ours);
     ours.sa_sigaction = on_interrupt;
     ours.sa_flags = SA_SIGINFO | SA_ONSTACK;
     sigemptyset(&ours.sa_mask);
     interrupted = session;
-    sigaction(SIGINT, &ours, &before);
+    if (!outer) sigaction(SIGINT, &ours, &before);
+    return outer;
 }
 
-void glue_interrupts_end(void)
+void glue_interrupts_end(tsr_session *outer)
 {
-    sigaction(SIGINT, &before, NULL);
-    interrupted = NULL;
+    if (!outer) sigaction(SIGINT, &before, NULL);
+    interrupted = outer;
 }
+
+tsr_status worker_leave(tsr_worker *w); /* of src/cluster/leave.h */
+
+tsr_status glue_worker_leave(tsr_worker *worker) { return worker_leave(worker); }

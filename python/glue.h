@@ -13,6 +13,10 @@ tsr_array *glue_with_complex(glue_binary op, tsr_array *a, double real, double i
 enum { GLUE_MAX_ITEMS = 64 };
 tsr_array *glue_slice(tsr_array *a, int n_items, const int64_t *items);
 
-/* Between the two, an interrupt (SIGINT) cancels what the session computes, besides what it did before. Main thread only. */
-void glue_interrupts_begin(tsr_session *session);
-void glue_interrupts_end(void);
+/* Between the two, an interrupt (SIGINT) cancels what the session computes, besides what it did before. Main thread only. What the first
+ * returns is for the second: the session of the computation around this one, or NULL. */
+tsr_session *glue_interrupts_begin(tsr_session *session);
+void glue_interrupts_end(tsr_session *outer);
+
+/* worker_leave of src/cluster/leave.h: others take over what only this worker has; tsr_worker_wait tells when. */
+tsr_status glue_worker_leave(tsr_worker *worker);

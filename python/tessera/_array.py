@@ -138,7 +138,7 @@ class Array(Node):
         """Computes how much a mask selects, on which the shape depends."""
         if not self._p:
             self._closed()
-        self._s.run(lambda: lib.TSR_OK if lib.tsr_shape(self._p) else lib.tsr_error_code())
+        self._s._run(lambda: lib.TSR_OK if lib.tsr_shape(self._p) else lib.tsr_error_code())
 
     # ---- Evaluation ----
 
@@ -153,13 +153,13 @@ class Array(Node):
         """
         p = self._p
         out = np.empty(self.shape, DTYPES[lib.tsr_dtype_of(p)])
-        self._s.run(lib.tsr_compute_into, p, ffi.from_buffer(out), out.nbytes)
+        self._s._run(lib.tsr_compute_into, p, ffi.from_buffer(out), out.nbytes)
         return out if out.ndim else out[()]
 
     def persist(self) -> "Array":
         """The same array with its blocks computed and kept in the session (in memory, on disk when the budget demands it)."""
         results = ffi.new("tsr_array *[1]")
-        self._s.run(lib.tsr_persist, 1, [self._p], results)
+        self._s._run(lib.tsr_persist, 1, [self._p], results)
         return make(results[0], self._s)
 
     def store(self, target, lock=True, regions=None) -> None:
@@ -238,6 +238,31 @@ class Array(Node):
         return _indexing.Blocks(self)
 
     partitions = blocks
+
+    @property
+    def name(self) -> str:
+        """A name that other arrays of this process have not while this one lives."""
+        return f"tessera-{id(self._s):x}-{int(ffi.cast('intptr_t', self._p)):x}"
+
+    def to_delayed(self, optimize_graph=True) -> np.ndarray:
+        """The chunks as an array of lazy arrays of one chunk each; each has `compute()`.
+
+        Examples
+        --------
+        >>> import tessera as ts
+        >>> [block.compute().tolist() for block in ts.arange(4, chunks=3).to_delayed()]
+        [[0, 1, 2], [3]]
+        """
+        parts = np.empty(self.numblocks, object)
+        for index in np.ndindex(parts.shape):
+            parts[index] = self.blocks[index]
+        return parts
+
+    def to_backend(self, backend: str | None = None, **ignored) -> "Array":
+        """The array itself, as blocks are always NumPy arrays: for "numpy" or None."""
+        if backend not in (None, "numpy"):
+            raise ValueError(f"to_backend: blocks are NumPy arrays, there is no backend '{backend}'")
+        return self
 
     def compute_chunk_sizes(self) -> "Array":
         """The array itself, with its lengths known: what a mask selects is counted now instead of when a length is first needed.

@@ -142,13 +142,13 @@ def _told(func):
     raise ValueError("dtype= is needed for functions that take block_id or block_info")
 
 
-def _from_blocks(func, arguments, options, dtype, chunks):
+def _from_blocks(func, arguments, options, dtype, chunks, session=None):
     """map_blocks without arrays: the blocks are made from nothing."""
     if chunks is None:
         raise ValueError("chunks= is needed where there are no arrays")
     if dtype is None:
         raise ValueError("dtype= is needed where there are no arrays")
-    session = current()
+    session = session or current()
     items = [item if isinstance(item, (tuple, list)) else (item,) for item in chunks]
     call = Call(func, arguments, options, session)
     structs, lists = _chunk_structs([tuple(map(int, item)) for item in items])
@@ -204,6 +204,57 @@ def from_map(func, *iterables, shape, dtype, axis=0, args=(), **kwargs):
         return func(*items[block_id[axis]], *args, **kwargs)
 
     return _from_blocks(make_block, (), {}, dtype, tuple((n,) * len(items) if d == axis else (n,) for d, n in enumerate(shape)))
+
+
+def from_futures(futures, shape=None, dtype=None, axis=0, meta=None):
+    """One array of the results of futures, joined along an axis; they stay where they are on the workers until the array is computed.
+
+    Parameters
+    ----------
+    futures : list of Future
+        Each gives an array of the same number of dimensions and the same dtype, and the same lengths but along `axis`.
+    shape : tuple, or list of tuples, optional
+        Of every block, or of each. Default: the functions are waited for, and asked.
+    dtype : dtype, optional
+        Or that of `meta`. Default: as for `shape`.
+    axis : int
+        Along which they are joined.
+
+    Examples
+    --------
+    >>> import numpy as np, tessera as ts
+    >>> with ts.Client(n_workers=1, threads_per_worker=1) as client:
+    ...     x = ts.from_futures(client.map(np.full, [(1, 2)] * 2, [5, 7]))
+    ...     x.shape, x.sum(axis=1).compute()
+    ((2, 2), array([10, 14]))
+    """
+    from ._futures import blocks_of
+
+    futures = list(futures)
+    if not futures:
+        raise ValueError("from_futures: no futures")
+    client = futures[0].client
+    dtype = np.asarray(meta).dtype if dtype is None and meta is not None else dtype
+    if shape is None or dtype is None:
+        facts = client.gather(client.map(_facts, futures))
+        shape = [fact[0] for fact in facts] if shape is None else shape
+        dtype = np.result_type(*{fact[1] for fact in facts}) if dtype is None else dtype
+    shapes = [tuple(s) for s in shape] if isinstance(shape, list) else [(int(shape),) if np.ndim(shape) == 0 else tuple(shape)] * len(futures)
+    ndim = len(shapes[0])
+    if not -ndim <= axis < ndim:
+        raise np.exceptions.AxisError(axis, ndim)
+    axis %= ndim
+    for i, s in enumerate(shapes):
+        if len(s) != ndim or any(n != m for d, (n, m) in enumerate(zip(s, shapes[0])) if d != axis):
+            raise ValueError(f"from_futures: block {i} has the shape {s}, the first {shapes[0]}; they may differ along axis {axis} only")
+    chunks = tuple(tuple(s[axis] for s in shapes) if d == axis else (n,) for d, n in enumerate(shapes[0]))
+    return _from_blocks(blocks_of(futures, axis), (), {}, dtype, chunks, client)
+
+
+def _facts(block) -> tuple:
+    """Of the result of a future, on its worker."""
+    block = np.asarray(block)
+    return block.shape, block.dtype
 
 
 def fromfunction(function, /, shape, *, dtype=float, like=None, chunks="auto", **kwargs):
@@ -316,6 +367,12 @@ def trim_overlap(x, depth, boundary=None):
     return make(lib.tsr_trim_overlap(x._p, made), x._s)
 
 
+# Dask has these in a module of that name: da.overlap.overlap, da.overlap.trim_internal.
+for _function in (overlap, map_overlap, trim_overlap):
+    setattr(overlap, _function.__name__, _function)
+setattr(overlap, "trim_internal", trim_overlap)
+
+
 # ---- The general form -------------------------------------------------------------------------------------------------------
 
 
@@ -376,8 +433,12 @@ def apply_gufunc(func, signature, *args, axes=None, axis=None, keepdims=False, o
     signature : str
         Such as "(i,j),(j)->(i)". For several outputs, "(i)->(),()", the function gives a tuple, and the result is one: the function is
         called once for each block if they are computed together.
+    axes : list of tuples, optional
+        Which axes the core dimensions of each input and output are, as for NumPy's generalised ufuncs. Default: the last.
     axis : int, optional
-        The axis of the one core dimension. Default: the last.
+        The axis of the one core dimension that all share.
+    keepdims : bool
+        Whether core dimensions that the outputs have not stay with length 1.
     output_dtypes : dtype, or a list of them
         Of the result; one for each output.
     output_sizes : dict, optional
@@ -392,17 +453,14 @@ def apply_gufunc(func, signature, *args, axes=None, axis=None, keepdims=False, o
     array([2, 5])
     """
     inputs, outputs = _parse_signature(signature)
-    if axes is not None or keepdims:
-        raise NotImplementedError("apply_gufunc: use axis=, or move the axes before")
+    from ._gufuncs import CoreAxes
+
+    places = CoreAxes("apply_gufunc", inputs, outputs, axes, axis, keepdims)
     if len(inputs) != len(args):
         raise ValueError(f"the signature {signature} has {len(inputs)} inputs, {len(args)} given")
     if vectorize:
         func = np.vectorize(func, signature=signature)
-    nodes = [asnode(a) for a in args]
-    if axis is not None:
-        from ._manipulation import moveaxis
-
-        nodes = [moveaxis(n, axis, -1) if core else n for n, core in zip(nodes, inputs)]
+    nodes = [places.move_in(i, asnode(a)) for i, a in enumerate(args)]
     pieces, loop = [], 0
     for node, core in zip(nodes, inputs):
         if node.ndim < len(core):
@@ -415,12 +473,48 @@ def apply_gufunc(func, signature, *args, axes=None, axis=None, keepdims=False, o
         pieces += [whole, (*range(loop - n, loop), *core)]
         sizes.update(zip(core, node.shape[n:]))
     if len(outputs) != 1:
-        return _several_outputs(func, outputs, pieces, loop, sizes, output_dtypes, kwargs)
+        results = _several_outputs(func, outputs, pieces, loop, sizes, output_dtypes, kwargs)
+        return tuple(places.move_out(i, result) for i, result in enumerate(results))
     fresh = {c: sizes[c] for c in outputs[0] if not any(c in core for core in inputs)}
     dtype = output_dtypes[0] if isinstance(output_dtypes, (list, tuple)) else output_dtypes
     if dtype is None and meta is None:
         raise ValueError("apply_gufunc: output_dtypes is needed")
-    return blockwise(func, (*range(loop), *outputs[0]), *pieces, dtype=dtype, meta=meta, new_axes=fresh, **kwargs)
+    return places.move_out(0, blockwise(func, (*range(loop), *outputs[0]), *pieces, dtype=dtype, meta=meta, new_axes=fresh, **kwargs))
+
+
+class gufunc:
+    """A Python function as a generalised ufunc: `apply_gufunc` with its options, to be called with arrays.
+
+    >>> import tessera as ts
+    >>> spread = ts.gufunc(lambda x: x.max(axis=-1) - x.min(axis=-1), signature="(i)->()", output_dtypes=int)
+    >>> spread(ts.arange(6).reshape(2, 3), axis=0).compute()
+    array([3, 3, 3])
+    """
+
+    def __init__(self, pyfunc, *, signature=None, **options) -> None:
+        if signature is None:
+            raise ValueError("gufunc: the signature is needed")
+        _parse_signature(signature)
+        self.pyfunc, self.signature, self.options = pyfunc, signature, options
+        self.__name__ = getattr(pyfunc, "__name__", "gufunc")
+        self.__doc__ = pyfunc.__doc__ or gufunc.__doc__
+
+    def __call__(self, *args, **options):
+        return apply_gufunc(self.pyfunc, self.signature, *args, **{**self.options, **options})
+
+
+def as_gufunc(signature=None, **options):
+    """Decorates a function: makes a `gufunc` of it.
+
+    >>> import tessera as ts
+    >>> @ts.as_gufunc("(i)->()", output_dtypes=float)
+    ... def middle(x):
+    ...     return x.mean(axis=-1)
+    >>> middle(ts.ones((2, 3)), keepdims=True).compute()
+    array([[1.],
+           [1.]])
+    """
+    return lambda function: gufunc(function, signature=signature, **options)
 
 
 def _several_outputs(func, outputs, pieces, loop, sizes, dtypes, options) -> tuple:

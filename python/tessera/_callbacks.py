@@ -6,33 +6,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ._base import address as _address, hold, let_go
 from ._lib import DTYPES, ffi, lib
 
 # The first exception of the computation that runs in a session, by the session's address.
 _raised: dict[int, BaseException] = {}
-# Handles that the library holds: address -> handle.
-_held: dict[int, object] = {}
-
-
-def _address(p) -> int:
-    return int(ffi.cast("intptr_t", p))
-
-
-def hold(value):
-    """A handle for the library, to be given back through lib.glue_drop."""
-    handle = ffi.new_handle(value)
-    _held[_address(handle)] = handle
-    return handle
-
-
-def let_go(handle) -> None:
-    """The library did not take the handle."""
-    _held.pop(_address(handle), None)
-
-
-@ffi.def_extern()
-def glue_drop(context):
-    _held.pop(_address(context), None)
 
 
 def fail(session, error: BaseException) -> int:
@@ -80,6 +58,13 @@ def glue_read(context, start, shape, out):
     return lib.TSR_OK
 
 
+def _fits(shape: tuple, into: tuple) -> bool:
+    try:
+        return np.broadcast_shapes(shape, into) == into
+    except ValueError:
+        return False
+
+
 class BlockFunction:
     """A Python function of blocks, and what it is called with besides them."""
 
@@ -95,12 +80,23 @@ class BlockFunction:
         if "block_info" in self.wants:
             options["block_info"] = infos()
         result = np.asarray(self.function(*arguments, **options))
-        if result.shape != output.shape and np.broadcast_shapes(result.shape, output.shape) != output.shape:
+        if result.shape != output.shape and not _fits(result.shape, output.shape):
             raise ValueError(f"the function returned a block of shape {result.shape} where {output.shape} was expected")
         output[...] = result
 
+    def failed(self, error: BaseException) -> int:
+        """Tells of an exception in the function; the status that the library gets."""
+        return fail(self.session, error)
 
-BLOCK = object()  # stands for an array among the arguments
+
+class _Block:
+    """The one object of its kind, also after pickling."""
+
+    def __reduce__(self) -> str:
+        return "BLOCK"
+
+
+BLOCK = _Block()  # stands for an array among the arguments
 
 
 def _array_of(block) -> np.ndarray:
@@ -124,5 +120,5 @@ def glue_block(context, n_inputs, inputs, output):
             block.flags.writeable = False
         function(blocks, _array_of(output), lambda: {**{i: _info(inputs[i]) for i in range(n_inputs)}, None: _info(output)})
     except BaseException as error:
-        return fail(function.session, error)
+        return function.failed(error)
     return lib.TSR_OK

@@ -6,12 +6,15 @@ import os
 from ._lib import check, ffi, lib
 from ._session import current
 
+_LOADERS = {"library": lib.tsr_udf_load, "file": lib.tsr_udf_compile_file, "source": lib.tsr_udf_compile}
+by_address: dict[int, "CFunction"] = {}  # what a function is made from, for those who send it
+
 
 class CFunction:
     """A block function in C, for `map_blocks`, `map_overlap`, `blockwise`: see `tessera.c_function`."""
 
-    def __init__(self, load, *arguments) -> None:
-        self._load, self._arguments = load, arguments
+    def __init__(self, kind: str, *arguments) -> None:
+        self.kind, self.arguments = kind, arguments
         self._made: dict[int, object] = {}
         self.struct_of(current())  # mistakes in the source are told here
 
@@ -20,9 +23,22 @@ class CFunction:
         key = int(ffi.cast("intptr_t", session.handle()))
         if key not in self._made:
             struct = ffi.new("tsr_function *")
-            check(self._load(session.handle(), *self._arguments, struct))
+            self.fill(session.handle(), self.kind, self.arguments, struct)
             self._made[key] = struct
+            by_address[int(ffi.cast("intptr_t", struct.call))] = self
         return self._made[key]
+
+    @staticmethod
+    def fill(session, kind: str, arguments, struct) -> None:
+        """Compiles or finds a function in a C session."""
+        check(_LOADERS[kind](session, *(ffi.NULL if a is None else a for a in arguments), struct))
+
+    def portable(self) -> tuple:
+        """What it is made from on another machine: the text of a file travels, a library has to be there."""
+        if self.kind != "file":
+            return self.kind, *self.arguments
+        with open(self.arguments[0], "rb") as file:
+            return "source", file.read(), *self.arguments[1:]
 
 
 def c_function(source=None, symbol: str = "block", *, file=None, library=None, flags: str | None = None) -> CFunction:
@@ -61,8 +77,8 @@ def c_function(source=None, symbol: str = "block", *, file=None, library=None, f
         raise TypeError("c_function: give one of source, file and library")
     name = symbol.encode()
     if library is not None:
-        return CFunction(lib.tsr_udf_load, os.fsencode(library), name)
-    more = flags.encode() if flags else ffi.NULL
+        return CFunction("library", os.fsencode(library), name)
+    more = flags.encode() if flags else None
     if file is not None:
-        return CFunction(lib.tsr_udf_compile_file, os.fsencode(file), name, more)
-    return CFunction(lib.tsr_udf_compile, source.encode(), name, more)
+        return CFunction("file", os.fsencode(file), name, more)
+    return CFunction("source", source.encode(), name, more)

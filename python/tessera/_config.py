@@ -63,6 +63,8 @@ def set(**settings) -> "_Change":
     """
     for name in settings:
         get(name)  # complains about unknown ones
+    _threads(settings.get("threads"))  # nothing is set if a value is wrong
+    parse_bytes(settings.get("memory") or 0)
     change = _Change({name: _set.get(name) for name in settings})
     _apply(settings)
     return change
@@ -94,11 +96,23 @@ def engine_settings(**given) -> dict[str, object]:
     return {name: get(name) if given.get(name) is None else given[name] for name in NAMES}
 
 
+def c_text(text):
+    """A text or path for the library, NULL for nothing."""
+    return ffi.new("char[]", os.fsencode(text)) if text else ffi.NULL
+
+
+def _threads(n) -> int:
+    try:
+        return int(n or 0)
+    except ValueError:
+        raise ValueError(f"threads: '{n}' is no number; 0 means one for each processor") from None
+
+
 def options(settings: dict):
     """The settings as tsr_options, and what must stay alive while they are used."""
-    texts = {name: ffi.new("char[]", os.fsencode(settings[name])) if settings[name] else ffi.NULL for name in ("scratch", "isa")}
+    texts = {name: c_text(settings[name]) for name in ("scratch", "isa")}
     made = ffi.new("tsr_options *")
-    made.n_threads = int(settings["threads"] or 0)
+    made.n_threads = _threads(settings["threads"])
     made.memory_bytes = parse_bytes(settings["memory"] or 0)
     made.scratch_dir, made.isa = texts["scratch"], texts["isa"]
     return made, texts

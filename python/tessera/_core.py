@@ -7,7 +7,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.exceptions import AxisError
 
-from ._callbacks import take_exception
 from ._lib import CODES, DTYPES, dtype_code, failure, ffi, lib
 from ._session import Session, current
 
@@ -36,8 +35,7 @@ _class = Node  # what make() makes: _array.py puts Array here
 def make(p, session: Session, index_error: type[Exception] = AxisError):
     """The array of a new reference; NULL raises the reason (see failure), which may be an exception in a function of the user's."""
     if not p:
-        error = failure(index_error)
-        raise take_exception(session._p, str(error)) or error
+        raise session.failure(index_error)
     array = _new(_class)
     array._p = p
     array._s = session
@@ -119,6 +117,11 @@ def operand(value, like: Node):
     if is_array_like(value):
         return asnode(value, like._s)
     return None
+
+
+def strong(values: tuple):
+    """The same for functions that are no ufuncs: plain numbers have the dtype NumPy gives them alone."""
+    return common(tuple(np.asarray(v) if is_number(v) else v for v in values))
 
 
 def common(values: tuple):

@@ -6,7 +6,7 @@ import operator
 import numpy as np
 
 from . import _chunks
-from ._core import Node, asnode, from_numpy, is_array_like, make
+from ._core import Node, asnode, common, from_numpy, is_array_like, is_number, make
 from ._lib import dtype_code, ffi, lib
 from ._session import current
 
@@ -136,6 +136,7 @@ def arange(start, /, stop=None, step=1, dtype=None, *, like=None, chunks="auto")
     """
     if stop is None:
         start, stop = 0, start
+    start, stop, step = (v.item() if isinstance(v, (np.ndarray, Node)) and v.ndim == 0 else v for v in (start, stop, step))
     whole = all(isinstance(v, (int, np.integer)) for v in (start, stop, step))
     dtype = np.dtype((np.int64 if whole else np.float64) if dtype is None else dtype)
     session, items = current(), _chunks.parse(chunks, 1)
@@ -143,17 +144,45 @@ def arange(start, /, stop=None, step=1, dtype=None, *, like=None, chunks="auto")
     return created(function(session.handle(), start, stop, step, dtype_code(dtype), _chunks.regular(items)), session, items)
 
 
-def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, *, chunks="auto"):
-    """`num` evenly spaced numbers from start to stop.
+def are_plain(*values) -> bool:
+    """Real numbers, no arrays."""
+    return all(isinstance(v, (int, float, np.integer, np.floating)) for v in values)
+
+
+def ends_of(start, stop):
+    """Both ends as arrays, and the dtype they meet in, for integers float64; plain numbers take that of the other."""
+    dtype = np.result_type(*(end if is_number(end) else asnode(end).dtype for end in (start, stop)), 0.0)
+    start, stop = common(tuple(np.asarray(end, dtype) if is_number(end) else end for end in (start, stop)))
+    return start, stop, dtype
+
+
+def range_between(function, start, stop, num, dtype, chunks, *arguments):
+    """A range between arrays, along a new axis."""
+    array = make(function(start._p, stop._p, num, *arguments[:-1], dtype_code(dtype), operator.index(arguments[-1])), start._s)
+    return array if isinstance(chunks, str) and chunks == "auto" else array.rechunk(chunks)
+
+
+def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, *, chunks="auto"):
+    """`num` evenly spaced numbers from start to stop; between arrays, which broadcast, along a new axis.
 
     >>> import tessera as ts
     >>> ts.linspace(0, 1, 5).compute()
     array([0.  , 0.25, 0.5 , 0.75, 1.  ])
+    >>> ts.linspace([0, 10], [1, 20], 3).compute()
+    array([[ 0. , 10. ],
+           [ 0.5, 15. ],
+           [ 1. , 20. ]])
     """
-    num, session, items = operator.index(num), current(), _chunks.parse(chunks, 1)
-    array = created(lib.tsr_linspace(session.handle(), start, stop, num, endpoint, dtype_code(float if dtype is None else dtype),
-                                     _chunks.regular(items)), session, items)
-    return (array, (stop - start) / (num - 1 if endpoint else num)) if retstep else array
+    num = operator.index(num)
+    parts = num - 1 if endpoint else num
+    if are_plain(start, stop):
+        session, items = current(), _chunks.parse(chunks, 1)
+        array = created(lib.tsr_linspace(session.handle(), start, stop, num, endpoint, dtype_code(float if dtype is None else dtype),
+                                         _chunks.regular(items)), session, items)
+        return (array, (stop - start) / parts if parts > 0 else np.nan) if retstep else array
+    start, stop, both = ends_of(start, stop)
+    array = range_between(lib.tsr_linspace_between, start, stop, num, both if dtype is None else dtype, chunks, bool(endpoint), axis)
+    return (array, (stop - start) / (parts if parts > 0 else np.nan)) if retstep else array
 
 
 def eye(N, M=None, k=0, dtype=float, *, chunks="auto"):

@@ -41,7 +41,7 @@ class _Handle:
 
 def _variable(p, session) -> "Variable":
     if not p:
-        raise failure(IndexError)
+        raise session.failure(IndexError)
     made = object.__new__(Variable)
     made._p, made._s = p, session
     return made
@@ -73,7 +73,7 @@ class Variable(_Handle):
         self._p = lib.tsr_variable_new(name.encode() if name else ffi.NULL, array._p, names)
         self._s = array._s
         if not self._p:
-            raise failure()
+            raise self._s.failure()
 
     # ---- Facts ----
 
@@ -356,7 +356,13 @@ class Dataset(_Handle):
         """Computes what is lazy and writes a file that follows the CF conventions; it appears whole or not at all."""
         texts = [ffi.new("char[]", t.encode()) if t else ffi.NULL for t in (format, history)]
         options = ffi.new("tsr_write_options *", {"format": texts[0], "deflate_level": deflate, "history": texts[1]})
-        self._s.run(lib.tsr_dataset_write, self._p, os.fsencode(path), options)
+        self._s._run(lib.tsr_dataset_write, self._p, os.fsencode(path), options)
+
+
+def open_mfdataset(paths, concat_dim: str | None = None, *, raw: bool = False) -> Dataset:
+    """Opens many files (a pattern, or a list of paths and patterns) as one: `open_dataset` under the name that xarray has for it. On a cluster the
+    workers read them."""
+    return open_dataset(paths, concat_dim=concat_dim, raw=raw)
 
 
 def open_dataset(paths, *, concat_dim: str | None = None, raw: bool = False) -> Dataset:

@@ -21,7 +21,7 @@ def entropy(seed) -> np.random.SeedSequence:
     if isinstance(seed, np.random.SeedSequence):
         return seed
     source = getattr(seed, "bit_generator", seed)
-    return source.seed_seq if isinstance(source, np.random.BitGenerator) else np.random.SeedSequence(seed)
+    return source.seed_seq if isinstance(source, (np.random.BitGenerator, Seeds)) else np.random.SeedSequence(seed)
 
 
 def real_dtype(dtype, name: str) -> int:
@@ -43,11 +43,60 @@ def parameter(value, session):
     return asnode(value, session)
 
 
+class Seeds:
+    """What a generator takes the seeds of its arrays from (`rng.bit_generator`). Its state is the seed and a position: how many arrays were
+    drawn and children spawned, which is all there is, as the numbers of an array follow from its seed.
+
+    >>> import tessera as ts
+    >>> rng = ts.random.default_rng(7)
+    >>> state = rng.bit_generator.state
+    >>> first = rng.random(3).compute()
+    >>> rng.bit_generator.state = state
+    >>> bool((rng.random(3) == first).all()), state["position"]
+    (True, 0)
+    """
+
+    NAME = "Tessera"
+
+    def __init__(self, owner: "Distributions") -> None:
+        self._owner = owner
+
+    @property
+    def seed_seq(self) -> np.random.SeedSequence:
+        """The seed, as NumPy's SeedSequence."""
+        return self._owner._sequence
+
+    @property
+    def state(self) -> dict:
+        """Seed and position, as plain values that can be stored; may be assigned."""
+        s = self.seed_seq
+        return {"bit_generator": self.NAME, "entropy": s.entropy, "spawn_key": tuple(s.spawn_key), "pool_size": s.pool_size,
+                "position": s.n_children_spawned}
+
+    @state.setter
+    def state(self, value: dict) -> None:
+        if not isinstance(value, dict):
+            raise TypeError("state must be a dict")
+        if value.get("bit_generator") != self.NAME:
+            raise ValueError(f"state must be for a {self.NAME} generator, this is for {value.get('bit_generator')!r}")
+        self._owner._sequence = np.random.SeedSequence(value["entropy"], spawn_key=value["spawn_key"], pool_size=value["pool_size"],
+                                                       n_children_spawned=value["position"])
+
+    def spawn(self, n_children: int) -> list["Seeds"]:
+        """Those of independent generators."""
+        return [type(self._owner)(child).bit_generator for child in self.seed_seq.spawn(n_children)]
+
+
 class Distributions:
     """Draws arrays, each with a seed of its own."""
 
     def __init__(self, seed=None) -> None:
         self._sequence = entropy(seed)
+
+    @property
+    def bit_generator(self) -> Seeds:
+        """Seed and position: `rng.bit_generator.state`."""
+        return Seeds(self)
 
     def _key(self) -> int:
         return int(self._sequence.spawn(1)[0].generate_state(1, np.uint64)[0])
@@ -279,25 +328,19 @@ class Distributions:
         array([[1. , 0.5],
                [0.5, 2. ]])
         """
-        mean, cov = np.asarray(mean, np.float64), np.asarray(cov, np.float64)
-        if mean.ndim != 1:
-            raise ValueError("mean must be 1 dimensional")
-        if cov.ndim != 2 or cov.shape[0] != cov.shape[1]:
-            raise ValueError("cov must be 2 dimensional and square")
-        if mean.shape[0] != cov.shape[0]:
-            raise ValueError("mean and cov must have same length")
         if check_valid not in ("warn", "raise", "ignore"):
             raise ValueError("check_valid must equal 'warn', 'raise', or 'ignore'")
-        factor, valid = _factor(cov, method, tol)
-        if check_valid != "ignore" and not valid:
+        mean, valid = asnode(mean), ffi.new("bool *")
+        cov = asnode(cov, mean._s)
+        try:
+            array = self._rows(lib.tsr_random_multivariate_normal, (mean._p, cov._p), (method.encode(), tol, valid), size, chunks, mean._s)
+        except ValueError as error:
+            raise np.linalg.LinAlgError(str(error)) if "positive definite" in str(error) or "did not converge" in str(error) else error from None
+        if check_valid != "ignore" and not valid[0]:
             if check_valid == "raise":
                 raise ValueError("covariance is not symmetric positive-semidefinite.")
             warnings.warn("covariance is not symmetric positive-semidefinite.", RuntimeWarning, stacklevel=2)
-        shape = (() if size is None else shape_of(size)) + mean.shape
-        items = _chunks.parse(chunks, len(shape) - 1)
-        normal = self._real("standard_normal", size=shape, chunks="auto" if items is None else (*items, -1))
-        # A sum along an axis instead of a product of matrices: its bits do not depend on the chunks.
-        return (normal[..., None] * factor).sum(axis=-2) + mean
+        return array
 
     # ---- Choices and orders -----------------------------------------------------------------------------------------------
 
@@ -400,19 +443,6 @@ class Distributions:
         if beyond:
             array = array.astype(np.uint64) + np.uint64(beyond)
         return array.astype(dtype)
-
-
-def _factor(cov: np.ndarray, method: str, tol: float):
-    """A matrix whose product with its transpose is the covariance, and whether there is one."""
-    if method == "cholesky":
-        return np.linalg.cholesky(cov).T, True
-    if method == "eigh":
-        s, u = np.linalg.eigh(cov)
-        return (u * np.sqrt(np.abs(s))).T, bool(not np.any(s < -tol))
-    if method != "svd":
-        raise ValueError("method must be one of {'eigh', 'svd', 'cholesky'}")
-    u, s, vh = np.linalg.svd(cov)
-    return np.sqrt(s)[:, None] * vh, np.allclose(np.dot(vh.T * s, vh), cov, rtol=tol, atol=tol)
 
 
 def into(out, array):

@@ -57,6 +57,8 @@ class Ufunc:
         return f"<tessera function {self.__name__}>"
 
     def __call__(self, *args, out=None, where=True, dtype=None, casting="same_kind", order="K", subok=True, signature=None):
+        if self.__name__ == "ldexp" and len(args) > 1 and is_number(args[1]):  # the exponent has a dtype of its own
+            args = (args[0], np.asarray(args[1]), *args[2:])
         if out is None and where is True and dtype is None and len(args) == self.nin and self.nout == 1:
             first = args[0]
             if self.nin == 1 and isinstance(first, Node):
@@ -74,12 +76,19 @@ class Ufunc:
             args, out = args[: self.nin], args[self.nin:]
         if len(args) < self.nin:
             raise TypeError(f"{self.__name__}() takes {self.nin} argument{'s' * (self.nin > 1)}, {len(args)} given")
-        nodes = common(args)
+        try:
+            nodes = common(args)
+        except OverflowError:
+            if self.nin != 2 or is_number(args[0]) == is_number(args[1]):
+                raise
+            array = asnode(args[is_number(args[0])])
+            nodes = common(tuple(_outside(self.__name__, array, v) if is_number(v) else v for v in args))
         if dtype is not None:
             nodes = [make(lib.tsr_astype(node._p, dtype_code(dtype)), node._s) for node in nodes]
         pointers = [node._p for node in nodes]
         results = tuple(make(part(*pointers), nodes[0]._s) for part in self._parts)
         outs = out if isinstance(out, tuple) else (out,) * 1 if self.nout == 1 else out or (None,) * self.nout
+        outs = (*outs, *(None,) * (self.nout - len(outs)))
         results = tuple(_choose(where, r, o) if where is not True else r for r, o in zip(results, outs))
         results = tuple(map(deliver, results, outs))
         return results if self.nout > 1 else results[0]
@@ -103,16 +112,16 @@ class Ufunc:
         return self._fold(REDUCE, "reduce", array, {"axis": axis, "out": out, "keepdims": keepdims, **extra, **options})
 
     def accumulate(self, array, axis=0, dtype=None, out=None):
-        """numpy.ufunc.accumulate for add and multiply."""
+        """numpy.ufunc.accumulate for add, multiply, maximum and minimum."""
         return self._fold(ACCUMULATE, "accumulate", array, {"axis": axis, "dtype": dtype, "out": out})
 
 
 REDUCE = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logical_and": "all", "logical_or": "any"}
-ACCUMULATE = {"add": "cumsum", "multiply": "cumprod"}
+ACCUMULATE = {"add": "cumsum", "multiply": "cumprod", "maximum": "cummax", "minimum": "cummin"}
 # Functions of two results, by the functions of one that the library has.
 PAIRS = {"divmod": ("floor_divide", "remainder"), "modf": ("modf_fraction", "modf_integer"), "frexp": ("frexp_mantissa", "frexp_exponent")}
 # In the library's list, but no functions of arrays alone in NumPy: _functions.py spells them.
-OTHERS = {"where", "nan_to_num", "real", "imag"}
+OTHERS = {"where", "nan_to_num", "real", "imag", "complex_of"}
 
 
 def _by_name(name: str):
@@ -136,6 +145,20 @@ COMPARE = {"eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "
 UNARY = {"neg": "negative", "pos": "positive", "abs": "absolute", "invert": "invert"}
 
 
+FLOAT_LOOPS = {"divide", "true_divide", "float_power", "arctan2", "atan2", "hypot", "copysign", "nextafter", "logaddexp", "logaddexp2", "heaviside"}
+
+
+def _outside(name: str, array: Node, value: int) -> Node:
+    """A plain integer that is not one of the array's dtype, as the function takes it."""
+    kind = array.dtype.kind
+    if kind in "biu" and name in FLOAT_LOOPS:  # never an integer there: float64, or what holds the array's integers
+        exact = name in ("divide", "true_divide", "float_power") or array.dtype.itemsize > 2
+        return asnode(np.asarray(value, np.float64 if exact else np.float32), array._s)
+    if name in ("logical_and", "logical_or", "logical_xor"):
+        return scalar_like(array, bool(value))
+    return scalar_like(array, float(value) if kind in "fc" else value)
+
+
 def _beyond(name: str, array: Node, value: int, reflected: bool) -> Node:
     """An integer that is too long for 64 bits or for the array's dtype: comparisons know the answer, the others follow NumPy."""
     lib.tsr_error_clear()
@@ -144,7 +167,7 @@ def _beyond(name: str, array: Node, value: int, reflected: bool) -> Node:
         sign = 1 if value > 0 else -1
         answer = bool(getattr(np, name)(*((sign, 0) if reflected else (0, sign))))
         return make(lib.tsr_full(array._s.handle(), lib.tsr_bool(answer), lib.TSR_BOOL, array.ndim, array.shape, ffi.NULL), array._s)
-    other = scalar_like(array, float(value) if kind in "fc" else value)
+    other = _outside(name, array, value)
     function = getattr(lib, "tsr_" + name)
     return make(function(other._p, array._p) if reflected else function(array._p, other._p), array._s)
 

@@ -3,19 +3,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._core import Node, asnode, common, make
+from ._core import Node, asnode, common, make, strong
 from ._creation import (arange, array, asanyarray, asarray, empty, empty_like, eye, from_array, full, full_like, identity, linspace, ones,
                         ones_like, zeros, zeros_like)
 from ._lib import ffi, lib
 from ._manipulation import (append, array_split, atleast_1d, atleast_2d, atleast_3d, block, broadcast_arrays, broadcast_to, column_stack,
                             concat, concatenate, diagonal, diff, dsplit, dstack, expand_dims, flip, fliplr, flipud, hsplit, hstack,
-                            matrix_transpose, moveaxis, pad, permute_dims, ravel, repeat, reshape, roll, rollaxis, rot90, row_stack, split,
+                            matrix_transpose, moveaxis, pad, permute_dims, ravel, rechunk, repeat, reshape, roll, rollaxis, rot90, row_stack, split,
                             squeeze, stack, swapaxes, take, tile, transpose, tril, triu, unstack, vsplit, vstack)
-from ._numeric import (bincount, convolve, corrcoef, correlate, cov, digitize, ediff1d, gradient, interp, searchsorted, unwrap)
-from ._products import dot, einsum, inner, kron, matmul, matvec, outer, tensordot, trace, vdot, vecdot, vecmat
-from ._reductions import (all, any, argmax, argmin, average, count_nonzero, cumprod, cumsum, histogram, histogram2d, histogram_bin_edges, histogramdd, max, mean,
-                          median, min, nanargmax, nanargmin, nancumprod, nancumsum, nanmax, nanmean, nanmedian, nanmin, nanpercentile,
-                          nanprod, nanquantile, nanstd, nansum, nanvar, percentile, prod, ptp, quantile, std, sum, var)
+from ._numeric import (bincount, convolve, corrcoef, correlate, cov, digitize, ediff1d, gradient, interp, polyval, searchsorted, trapezoid, unwrap)
+from ._products import cross, dot, einsum, inner, kron, matmul, matvec, outer, tensordot, trace, vdot, vecdot, vecmat
+from ._reductions import (all, any, argmax, argmin, average, count_nonzero, cummax, cummin, cumprod, cumsum, cumulative_prod, cumulative_sum, histogram, histogram2d, histogram_bin_edges, histogramdd, max, mean,
+                          median, min, moment, nanargmax, nanargmin, nancumprod, nancumsum, nanmax, nanmean, nanmedian, nanmin, nanpercentile,
+                          nanprod, nanquantile, nanstd, nansum, nanvar, percentile, prod, ptp, push, quantile, std, sum, var)
 from ._elementwise import deliver
 
 amax, amin = max, min
@@ -32,7 +32,7 @@ def compute(*arrays):
     lazy = [a for a in arrays if isinstance(a, Node)]
     outs = [np.empty(a.shape, a.dtype) for a in lazy]
     if lazy:
-        lazy[0]._s.run(lib.tsr_compute, len(lazy), [a._p for a in lazy], [ffi.from_buffer(out) for out in outs])
+        lazy[0]._s._run(lib.tsr_compute, len(lazy), [a._p for a in lazy], [ffi.from_buffer(out) for out in outs])
     results = iter([out if out.ndim else out[()] for out in outs])
     return tuple(next(results) if isinstance(a, Node) else a for a in arrays)
 
@@ -48,17 +48,21 @@ def persist(*arrays):
     nodes = [asnode(a) for a in arrays]
     results = ffi.new("tsr_array *[]", len(nodes))
     if nodes:
-        nodes[0]._s.run(lib.tsr_persist, len(nodes), [n._p for n in nodes], results)
+        nodes[0]._s._run(lib.tsr_persist, len(nodes), [n._p for n in nodes], results)
     return tuple(make(p, nodes[0]._s) for p in results)
 
 
 def where(condition, x=None, y=None, /):
-    """x where the condition is true, y elsewhere.
+    """x where the condition is true, y elsewhere; without both, where it is: `nonzero`.
 
     >>> import tessera as ts
     >>> ts.where(ts.arange(4) > 1, ts.arange(4), -1).compute()
     array([-1, -1,  2,  3])
     """
+    if x is None and y is None:
+        from ._selection import nonzero
+
+        return nonzero(condition)
     if x is None or y is None:
         raise ValueError("either both or neither of x and y should be given")
     condition = asnode(condition)
@@ -128,7 +132,7 @@ def angle(z, deg=False):
     array([90.])
     """
     z = asnode(z)
-    return make(lib.tsr_angle(z._p, deg), z._s)
+    return make(lib.tsr_angle(z._p, bool(deg)), z._s)
 
 
 def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
@@ -139,7 +143,7 @@ def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
     array([1., 0.])
     """
     x = asnode(x)
-    if x.dtype.kind != "f":
+    if x.dtype.kind not in "fc":
         return make(lib.tsr_nan_to_num(x._p), x._s)
     largest = float(np.finfo(x.dtype).max)
     return make(lib.tsr_nan_to_num_with(x._p, nan, largest if posinf is None else posinf, -largest if neginf is None else neginf), x._s)
@@ -152,7 +156,10 @@ def isclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
     >>> ts.isclose([1.0, 1.1], 1.0).compute()
     array([ True, False])
     """
-    a, b = common((a, b))
+    try:
+        a, b = common((a, b))
+    except OverflowError:  # a number that is not of the array's dtype may still be compared
+        a, b = strong((a, b))
     return make(lib.tsr_isclose(a._p, b._p, rtol, atol, equal_nan), a._s)
 
 
@@ -269,5 +276,5 @@ def array_equiv(a1, a2):
     return bool(all(a1 == a2))
 
 
-_HELPERS = {"Node", "asnode", "common", "make", "deliver"}
+_HELPERS = {"Node", "asnode", "common", "make", "strong", "deliver"}
 __all__ = [name for name, value in globals().items() if callable(value) and name not in _HELPERS and not name.startswith("_")]

@@ -1,17 +1,19 @@
 """Coordinates and special matrices: indices, meshgrid, diag, tri and their like."""
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 
 from . import _chunks
-from ._core import asnode, make
-from ._creation import arange, created, shape_of
-from ._lib import check, dtype_code, ffi, lib
-from ._manipulation import reshape
+from ._core import asnode, is_number, make, strong
+from ._creation import arange, are_plain, created, ends_of, range_between, shape_of
+from ._lib import dtype_code, ffi, lib
+from ._manipulation import ravel, reshape
 from ._session import current
 
 
-__all__ = ["indices", "meshgrid", "diag", "diagflat", "tri", "logspace", "vander", "tril_indices", "triu_indices", "tril_indices_from", "triu_indices_from"]
+__all__ = ["indices", "meshgrid", "diag", "diagflat", "tri", "logspace", "geomspace", "bartlett", "blackman", "hamming", "hanning", "kaiser", "vander", "tril_indices", "triu_indices", "tril_indices_from", "triu_indices_from"]
 
 
 def _thin(vector, axis: int, ndim: int):
@@ -43,14 +45,14 @@ def meshgrid(*xi, sparse=False, indexing="xy", **ignored):
     """
     if indexing not in ("xy", "ij"):
         raise ValueError("Valid values for `indexing` are 'xy' and 'ij'.")
-    nodes = [asnode(x) for x in xi]
+    nodes = [ravel(x) if np.ndim(x) > 1 else asnode(x) for x in xi]
     if not nodes:
         return ()
     if sparse:
         order = [1, 0, *range(2, len(nodes))] if indexing == "xy" and len(nodes) > 1 else range(len(nodes))
         return tuple(_thin(x, axis, len(nodes)) for x, axis in zip(nodes, order))
     results = ffi.new("tsr_array *[]", len(nodes))
-    check(lib.tsr_meshgrid(len(nodes), [x._p for x in nodes], indexing == "ij", results))
+    nodes[0]._s.check(lib.tsr_meshgrid(len(nodes), [x._p for x in nodes], indexing == "ij", results))
     return tuple(make(p, nodes[0]._s) for p in results)
 
 
@@ -85,20 +87,102 @@ def tri(N, M=None, k=0, dtype=float, *, chunks="auto"):
     array([[1, 0],
            [1, 1]])
     """
-    session, items = current(), _chunks.parse(chunks, 2)
+    N, M, session, items = max(N, 0), M if M is None else max(M, 0), current(), _chunks.parse(chunks, 2)
     return created(lib.tsr_tri(session.handle(), N, -1 if M is None else M, k, dtype_code(dtype), _chunks.regular(items)), session, items)
 
 
-def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, *, chunks="auto"):
-    """Numbers evenly spaced on a logarithmic scale, from base**start to base**stop.
+def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0, *, chunks="auto"):
+    """Numbers evenly spaced on a logarithmic scale, from base**start to base**stop; between arrays, which broadcast, along a new axis.
 
     >>> import tessera as ts
     >>> ts.logspace(0, 2, 3).compute()
     array([  1.,  10., 100.])
     """
+    num = operator.index(num)
+    if are_plain(start, stop, base):
+        session, items = current(), _chunks.parse(chunks, 1)
+        p = lib.tsr_logspace(session.handle(), start, stop, num, endpoint, base, dtype_code(float if dtype is None else dtype), _chunks.regular(items))
+        return created(p, session, items)
+    start, stop, ends = ends_of(start, stop)
+    base = asnode(np.asarray(base, np.result_type(ends, base)) if is_number(base) else base)
+    dtype = np.result_type(ends, base.dtype) if dtype is None else dtype
+    return range_between(lib.tsr_logspace_between, start, stop, num, dtype, chunks, bool(endpoint), base._p, axis)
+
+
+def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0, *, chunks="auto"):
+    """Numbers from start to stop, each the same multiple of the one before; between arrays, which broadcast, along a new axis.
+
+    >>> import tessera as ts
+    >>> ts.geomspace(1, 1000, 4).compute()
+    array([   1.,   10.,  100., 1000.])
+    """
+    num = operator.index(num)
+    if are_plain(start, stop) and (dtype is None or np.dtype(dtype).kind != "c"):
+        session, items = current(), _chunks.parse(chunks, 1)
+        if start == 0 or stop == 0:
+            raise ValueError("Geometric sequence cannot include zero")
+        p = lib.tsr_geomspace(session.handle(), start, stop, num, endpoint, dtype_code(float if dtype is None else dtype), _chunks.regular(items))
+        return created(p, session, items)
+    start, stop = strong((start, stop))
+    dtype = np.result_type(start.dtype, stop.dtype, float) if dtype is None else dtype
+    return range_between(lib.tsr_geomspace_between, start, stop, num, dtype, chunks, bool(endpoint), axis)
+
+
+def _window(function, M, parameters: tuple, chunks):
     session, items = current(), _chunks.parse(chunks, 1)
-    p = lib.tsr_logspace(session.handle(), start, stop, num, endpoint, base, dtype_code(float if dtype is None else dtype), _chunks.regular(items))
-    return created(p, session, items)
+    if M != int(M):
+        raise ValueError(f"the number of points must be whole, not {M}")
+    return created(function(session.handle(), int(M), *parameters, _chunks.regular(items)), session, items)
+
+
+def bartlett(M, *, chunks="auto"):
+    """The triangular window of M numbers.
+
+    >>> import tessera as ts
+    >>> ts.bartlett(5).compute()
+    array([0. , 0.5, 1. , 0.5, 0. ])
+    """
+    return _window(lib.tsr_bartlett, M, (), chunks)
+
+
+def blackman(M, *, chunks="auto"):
+    """Blackman's window of M numbers: three cosines.
+
+    >>> import tessera as ts
+    >>> ts.blackman(3).compute().round(6) + 0.0
+    array([0., 1., 0.])
+    """
+    return _window(lib.tsr_blackman, M, (), chunks)
+
+
+def hamming(M, *, chunks="auto"):
+    """Hamming's window of M numbers: a raised cosine.
+
+    >>> import tessera as ts
+    >>> ts.hamming(3).compute()
+    array([0.08, 1.  , 0.08])
+    """
+    return _window(lib.tsr_hamming, M, (), chunks)
+
+
+def hanning(M, *, chunks="auto"):
+    """Hann's window of M numbers: a raised cosine that begins and ends with 0.
+
+    >>> import tessera as ts
+    >>> ts.hanning(5).compute().round(6)
+    array([0. , 0.5, 1. , 0.5, 0. ])
+    """
+    return _window(lib.tsr_hanning, M, (), chunks)
+
+
+def kaiser(M, beta, *, chunks="auto"):
+    """Kaiser's window of M numbers; beta is its shape.
+
+    >>> import tessera as ts
+    >>> ts.kaiser(3, 0.0).compute()
+    array([1., 1., 1.])
+    """
+    return _window(lib.tsr_kaiser, M, (float(beta),), chunks)
 
 
 def vander(x, N=None, increasing=False):

@@ -6,7 +6,7 @@ import operator
 import numpy as np
 
 from ._core import Node, asnode, from_numpy, make
-from ._lib import failure, ffi, lib
+from ._lib import ffi, lib
 
 _SLICE, _INTEGER, _NEWAXIS, _ELLIPSIS = lib.TSR_INDEX_SLICE, lib.TSR_INDEX_INTEGER, lib.TSR_INDEX_NEWAXIS, lib.TSR_INDEX_ELLIPSIS
 _LEAST, _MOST = -(2**63), 2**63 - 1
@@ -90,7 +90,7 @@ def getitem(array: Node, key):
     except OverflowError:
         raise IndexError("cannot fit 'int' into an index-sized integer") from None
     if not p:
-        raise failure(IndexError)
+        raise array._s.failure(IndexError)
     return make(p, array._s)
 
 

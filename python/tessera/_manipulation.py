@@ -6,9 +6,9 @@ import operator
 import numpy as np
 
 from . import _chunks
-from ._core import Node, asnode, common, make
+from ._core import Node, asnode, common, make, strong
 from ._creation import created, shape_of
-from ._lib import MAX_NDIM, dtype_code, failure, ffi, lib
+from ._lib import MAX_NDIM, dtype_code, ffi, lib
 from ._reductions import axes_of, cast
 
 
@@ -24,6 +24,16 @@ def _pointers(arrays) -> tuple[list[Node], list]:
     """Arrays as nodes of one session and their pointers."""
     nodes = common(tuple(arrays))
     return nodes, [node._p for node in nodes]
+
+
+def rechunk(x, chunks="auto", **ignored):
+    """The same array in other chunks.
+
+    >>> import tessera as ts
+    >>> ts.rechunk(ts.arange(5), 2).chunks
+    ((2, 2, 1),)
+    """
+    return asnode(x).rechunk(chunks)
 
 
 # ---- Shape ----------------------------------------------------------------------------------------------------------------
@@ -150,6 +160,8 @@ def squeeze(a, axis=None):
     (3,)
     """
     a = asnode(a)
+    if a.ndim == 0 and not isinstance(axis, tuple) and axis in (0, -1):  # of numbers NumPy lets these axes pass
+        return a
     return make(lib.tsr_squeeze(a._p, *axes_of(axis)), a._s)
 
 
@@ -451,7 +463,7 @@ def append(arr, values, axis=None):
     >>> ts.append([1, 2], [[3], [4]]).compute()
     array([1, 2, 3, 4])
     """
-    return concatenate([arr, values], axis)
+    return concatenate(strong((arr, values)), axis)
 
 
 # ---- Elements to other places ---------------------------------------------------------------------------------------------
@@ -491,7 +503,7 @@ def take(a, indices, axis=None, out=None, mode="raise"):
         a, axis = ravel(a), 0
     axis = _axis(a, axis)
     indices = np.asarray(indices)
-    if indices.dtype.kind not in "iu" and indices.size:
+    if indices.dtype.kind not in "iub" and indices.size:
         raise TypeError(f"Cannot cast array data from {indices.dtype!r} to dtype('int64') according to the rule 'safe'")
     length = a.shape[axis]
     if mode == "wrap" and length:
@@ -501,7 +513,7 @@ def take(a, indices, axis=None, out=None, mode="raise"):
     flat = np.ascontiguousarray(indices, np.int64).ravel()
     p = lib.tsr_take(a._p, flat.size, ffi.from_buffer("int64_t[]", flat), axis)
     if not p:
-        raise failure(IndexError)
+        raise a._s.failure(IndexError)
     result = make(p, a._s)
     if indices.ndim != 1:
         result = reshape(result, a.shape[:axis] + indices.shape + a.shape[axis + 1:])

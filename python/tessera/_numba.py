@@ -1,8 +1,12 @@
 """Functions of blocks that Numba compiles: run on all threads without Python."""
 from __future__ import annotations
 
+import weakref
+
 from ._lib import dtype_code, ffi, lib
 
+# What was compiled, for those who send it to other processes.
+by_address: "weakref.WeakValueDictionary[int, object]" = weakref.WeakValueDictionary()
 # A block as 8-byte words: where it lies, its dtype and rank, its lengths.
 _WORDS = ffi.sizeof("tsr_block") // 8
 _DATA, _KIND, _SHAPE = (ffi.offsetof("tsr_block", field) // 8 for field in ("data", "dtype", "shape"))
@@ -92,4 +96,6 @@ def numba_function(signature: str, function=None, **options):
     words = types.CPointer(types.int64)
     block = numba.cfunc(types.int32(types.voidptr, types.int32, words, words))(names["block"])
     block.__name__ = getattr(function, "__name__", "block")
+    block.recipe = signature, function, options
+    by_address[block.address] = block
     return block

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from ._core import Node, asnode, common, make
+from ._core import Node, asnode, common, make, strong
 from ._lib import ffi, lib
 
 
@@ -27,7 +27,7 @@ def searchsorted(a, v, side="left", sorter=None):
     """
     if side not in ("left", "right"):
         raise ValueError(f"side must be 'left' or 'right' (got {side!r})")
-    a, v = common((a, v))
+    a, v = strong((a, v))
     order = _or_null(sorter, a._s)
     return make(lib.tsr_searchsorted(a._p, v._p, side == "right", _pointer(order)), a._s)
 
@@ -135,6 +135,29 @@ def gradient(f, *varargs, axis=None, edge_order=1):
     return results[0] if len(axes) == 1 else tuple(results)
 
 
+def trapezoid(y, x=None, dx=1.0, axis=-1):
+    """The integral along an axis by the trapezoidal rule; the places are `dx` apart, or at `x`.
+
+    >>> import tessera as ts
+    >>> ts.trapezoid([1, 2, 3], [4, 6, 8]).compute()
+    np.float64(8.0)
+    """
+    y = asnode(y)
+    places = _or_null(x, y._s)
+    return make(lib.tsr_trapezoid(y._p, _pointer(places), float(dx), axis), y._s)
+
+
+def polyval(p, x):
+    """A polynomial with these coefficients, the highest power first, at each element of x.
+
+    >>> import tessera as ts
+    >>> ts.polyval([3, 0, 1], [5, 0]).compute()
+    array([76,  1])
+    """
+    p, x = asnode(p), asnode(x)
+    return make(lib.tsr_polyval(p._p, x._p), x._s)
+
+
 def unwrap(p, discont=None, axis=-1, *, period=2 * math.pi):
     """Jumps of more than discont become their complement to the period.
 
@@ -146,6 +169,10 @@ def unwrap(p, discont=None, axis=-1, *, period=2 * math.pi):
     return make(lib.tsr_unwrap(p._p, math.nan if discont is None else discont, axis, period), p._s)
 
 
+def _at_least_1d(x: Node) -> Node:
+    return x if x.ndim else make(lib.tsr_reshape(x._p, 1, [1]), x._s)
+
+
 def convolve(a, v, mode="full"):
     """Convolution of two 1-d arrays; mode "full", "same" or "valid".
 
@@ -153,7 +180,7 @@ def convolve(a, v, mode="full"):
     >>> ts.convolve([1, 2, 3], [0, 1, 0.5]).compute()
     array([0. , 1. , 2.5, 4. , 1.5])
     """
-    a, v = common((a, v))
+    a, v = (_at_least_1d(x) for x in strong((a, v)))
     return make(lib.tsr_convolve(a._p, v._p, mode.encode()), a._s)
 
 
@@ -164,5 +191,5 @@ def correlate(a, v, mode="valid"):
     >>> ts.correlate([1, 2, 3], [0, 1, 0.5]).compute()
     array([3.5])
     """
-    a, v = common((a, v))
+    a, v = (_at_least_1d(x) for x in strong((a, v)))
     return make(lib.tsr_correlate(a._p, v._p, mode.encode()), a._s)

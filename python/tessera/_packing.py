@@ -15,8 +15,7 @@ def pack(array) -> bytes | None:
     status = lib.tsr_pack(1, arrays, ffi.NULL, out, size)
     if status == lib.TSR_ERR_UNSUPPORTED:
         return None
-    if status != lib.TSR_OK:
-        raise failure()
+    array._s.check(status)
     try:
         return bytes(ffi.buffer(out[0], size[0]))
     finally:

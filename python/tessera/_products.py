@@ -2,29 +2,42 @@
 from __future__ import annotations
 
 import operator
+import warnings
 
 import numpy as np
 
-from ._core import Node, asnode, common, make
+from ._core import Node, asnode, common, make, strong
 from ._elementwise import deliver, replace
 from ._lib import ffi, lib
 from ._reductions import cast
 
 
 def _product(name: str, a, b, out=None, dtype=None):
-    a, b = common((a, b))
+    a, b = strong((a, b))
     a, b = cast(a, dtype), cast(b, dtype)
     return deliver(make(getattr(lib, "tsr_" + name)(a._p, b._p), a._s), out)
 
 
-def matmul(x1, x2, /, out=None, *, dtype=None, **ignored):
-    """Matrix product over the last two axes; the others broadcast.
+def _with_axes(function, name: str, inputs: list, outputs: list, x1, x2, axes, axis=None, keepdims=False):
+    """function(x1, x2) with core dimensions that are not the last ones."""
+    from ._gufuncs import CoreAxes
+
+    places = CoreAxes(name, inputs, outputs, axes, axis, keepdims)
+    return places.move_out(0, function(places.move_in(0, x1), places.move_in(1, x2)))
+
+
+def matmul(x1, x2, /, out=None, *, dtype=None, axes=None, **ignored):
+    """Matrix product over the last two axes (or those in `axes`, a list of three tuples); the others broadcast.
 
     >>> import tessera as ts
     >>> ts.matmul([[1, 2], [3, 4]], [1, 1]).compute()
     array([3, 7])
     """
-    return _product("matmul", x1, x2, out, dtype)
+    if axes is None:
+        return _product("matmul", x1, x2, out, dtype)
+    x1, x2 = common((x1, x2))
+    rows, columns = ["n"] * (x1.ndim > 1), ["p"] * (x2.ndim > 1)
+    return deliver(_with_axes(lambda a, b: _product("matmul", a, b, None, dtype), "matmul", [[*rows, "k"], ["k", *columns]], [rows + columns], x1, x2, axes), out)
 
 
 def dot(a, b, out=None):
@@ -68,36 +81,42 @@ def vdot(a, b, /):
     return _product("vdot", a, b)
 
 
-def vecdot(x1, x2, /, axis=-1, out=None):
+def vecdot(x1, x2, /, out=None, *, axis=None, axes=None, keepdims=False, dtype=None, **ignored):
     """Sum of products along an axis, the first conjugated; the other axes broadcast.
 
     >>> import tessera as ts
     >>> ts.vecdot([[1, 2], [3, 4]], [1, 1]).compute()
     array([3, 7])
     """
-    x1, x2 = common((x1, x2))
-    return deliver(make(lib.tsr_vecdot(x1._p, x2._p, operator.index(axis)), x1._s), out)
+    x1, x2 = (cast(x, dtype) for x in common((x1, x2)))
+    if axes is None and axis is None and not keepdims:
+        return deliver(make(lib.tsr_vecdot(x1._p, x2._p, -1), x1._s), out)
+    product = lambda a, b: make(lib.tsr_vecdot(a._p, b._p, -1), a._s)  # noqa: E731
+    return deliver(_with_axes(product, "vecdot", [["n"], ["n"]], [[]], x1, x2, axes, axis, keepdims), out)
 
 
-def matvec(x1, x2, /, out=None):
+def matvec(x1, x2, /, out=None, *, axes=None):
     """Products of matrices (the last two axes of x1) and vectors (the last axis of x2); the other axes broadcast.
 
     >>> import tessera as ts
     >>> ts.matvec([[1, 2], [3, 4]], [1, 1]).compute()
     array([3, 7])
     """
-    return deliver(einsum("...ij,...j->...i", x1, x2), out)
+    product = lambda a, b: einsum("...ij,...j->...i", a, b)  # noqa: E731
+    return deliver(_with_axes(product, "matvec", [["m", "n"], ["n"]], [["m"]], *common((x1, x2)), axes), out)
 
 
-def vecmat(x1, x2, /, out=None):
+def vecmat(x1, x2, /, out=None, *, axes=None):
     """Products of vectors (the last axis of x1, conjugated) and matrices (the last two axes of x2); the other axes broadcast.
 
     >>> import tessera as ts
     >>> ts.vecmat([1, 1], [[1, 2], [3, 4]]).compute()
     array([4, 6])
     """
-    x1 = asnode(x1)
-    return deliver(einsum("...i,...ij->...j", x1.conj() if x1.dtype.kind == "c" else x1, x2), out)
+    x1, x2 = common((x1, x2))
+    x1 = x1.conj() if x1.dtype.kind == "c" else x1
+    product = lambda a, b: einsum("...i,...ij->...j", a, b)  # noqa: E731
+    return deliver(_with_axes(product, "vecmat", [["n"], ["n", "m"]], [["m"]], x1, x2, axes), out)
 
 
 def kron(a, b):
@@ -147,6 +166,22 @@ def trace(a, offset=0, axis1=0, axis2=1, dtype=None, out=None):
     """
     a = cast(asnode(a), dtype)
     return deliver(cast(make(lib.tsr_trace(a._p, offset, axis1, axis2), a._s), dtype), out)
+
+
+def cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
+    """The vector product over axes of length 3; the others broadcast. Vectors of length 2 have the third component 0.
+
+    >>> import tessera as ts
+    >>> ts.cross([1, 2, 3], [4, 5, 6]).compute()
+    array([-3,  6, -3])
+    """
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = (asnode(v) for v in (a, b))
+    if a.ndim and b.ndim and 2 in (a.shape[axisa] if -a.ndim <= axisa < a.ndim else 3, b.shape[axisb] if -b.ndim <= axisb < b.ndim else 3):
+        warnings.warn("Arrays of 2-dimensional vectors are deprecated. Use arrays of 3-dimensional vectors instead. (deprecated in NumPy 2.0)",
+                      DeprecationWarning, stacklevel=2)
+    return make(lib.tsr_cross(a._p, b._p, axisa, axisb, axisc), a._s)
 
 
 def _subscripts(operands: tuple) -> tuple[str, tuple]:

@@ -5,6 +5,7 @@ import html
 import json
 import os
 import tempfile
+import threading
 import time
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from ._session import current
 
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb", "#997700")
 MOST_SHOWN = 20_000
+WATCH_SECONDS = 0.05  # between looks at a cluster
 
 
 class Task(NamedTuple):
@@ -29,6 +31,10 @@ class Task(NamedTuple):
 
 class Profiler(Listener):
     """Records every task of the session's computations, and the memory of the process over time.
+
+    On a cluster, whose workers count tasks by stage instead of noting each, there is an entry in `tasks` for each time that a stage was at
+    work, as often as workers report (every 50 ms): `thread` is its lane, `block` how many tasks were done meanwhile, `bytes` 0. `memory` is that of all workers,
+    and `workers` has (seconds, bytes, tasks done) of each by name. Computations of a few milliseconds are over before anybody tells of them.
 
     Examples
     --------
@@ -46,9 +52,15 @@ class Profiler(Listener):
         self.tasks: list[Task] = []
         self.memory: list[tuple[float, int]] = []
         self.stats: dict[str, float] = {}
+        self.workers: dict[str, list[tuple[float, int, int]]] = {}
         self.seconds = 0.0
+        self._watch = None
 
     def __enter__(self) -> "Profiler":
+        if self._session.is_remote:
+            self._began = time.perf_counter()
+            self._watch = _Watch(self, self._session)
+            return super().__enter__()
         handle, self._path = tempfile.mkstemp(suffix=".json", prefix="tessera-")
         os.close(handle)
         check(lib.tsr_trace_to(self._session.handle(), os.fsencode(self._path)))
@@ -56,17 +68,21 @@ class Profiler(Listener):
         return super().__enter__()
 
     def update(self, progress) -> None:
-        self.memory.append((time.perf_counter() - self._began, _resident_bytes()))
+        if self._watch is None:
+            self.memory.append((time.perf_counter() - self._began, _resident_bytes()))
 
     def __exit__(self, *exception) -> None:
         super().__exit__()
         self.seconds = time.perf_counter() - self._began
         session = self._session.handle()
-        try:
-            check(lib.tsr_trace_to(session, ffi.NULL))
-            self._read()
-        finally:
-            os.unlink(self._path)
+        if self._watch is not None:
+            self._watch.stop()
+        else:
+            try:
+                check(lib.tsr_trace_to(session, ffi.NULL))
+                self._read()
+            finally:
+                os.unlink(self._path)
         stats = ffi.new("tsr_stats *")
         check(lib.tsr_run_stats(session, stats))
         self.stats = {name: getattr(stats, name) for name in ("tasks", "bytes_read", "bytes_written", "bytes_spilled", "peak_bytes", "seconds")}
@@ -110,6 +126,67 @@ class Profiler(Listener):
 
     def __repr__(self) -> str:
         return f"<tessera.Profiler: {len(self.tasks)} tasks, {self.seconds:.3f} s>"
+
+
+class _Watch:
+    """Looks at a cluster's status from time to time, on a thread of its own, for a profile."""
+
+    def __init__(self, profile: Profiler, client) -> None:
+        self._profile, self._client, self._end = profile, client, threading.Event()
+        self._lanes: dict[str, int] = {}
+        self._open: dict[tuple, list] = {}  # (job, number of the stage) -> [name, start, end, done at the start, done at the end]
+        self._look(0.0, 0.0, is_first=True)
+        self._thread = threading.Thread(target=self._follow, name="tessera profile", daemon=True)
+        self._thread.start()
+
+    def _follow(self) -> None:
+        last = 0.0
+        while not self._end.wait(WATCH_SECONDS):
+            now = time.perf_counter() - self._profile._began
+            try:
+                self._look(now, last)
+            except (OSError, RuntimeError):  # the scheduler is away, or the client was closed; what was seen stays
+                continue
+            last = now
+
+    def _look(self, now: float, last: float, is_first: bool = False) -> None:
+        status, profile = self._client.status(), self._profile
+        for worker in status["workers"]:
+            profile.workers.setdefault(worker["name"], []).append((now, worker["memory_used_bytes"], worker["tasks_done"]))
+        profile.memory.append((now, sum(worker["memory_used_bytes"] for worker in status["workers"])))
+        for job in status["jobs"]:
+            for number, stage in enumerate(job["stages"]):
+                self._advance((job["job"], number), stage["name"], stage["tasks_done"], now, last, is_first)
+
+    def _advance(self, key: tuple, name: str, done: int, now: float, last: float, is_first: bool) -> None:
+        span = self._open.get(key)
+        if span is None:  # of a job that was there before the profile began, what was done does not count
+            self._open[key] = span = [name, now, now, done if is_first else 0, done if is_first else 0]
+        if done <= span[4]:
+            self._note(span)
+            span[1], span[2], span[3] = now, now, span[4]
+            return
+        if span[4] == span[3]:
+            span[1] = last  # it began since the look before
+        span[2], span[4] = now, done
+
+    def _note(self, span: list) -> None:
+        name, start, end, before, done = span
+        if done > before:
+            lane = self._lanes.setdefault(name, len(self._lanes))
+            self._profile.tasks.append(Task(name, lane, start, end, done - before, 0))
+
+    def stop(self) -> None:
+        """The last look, and what was open is noted."""
+        self._end.set()
+        self._thread.join()
+        try:
+            self._look(time.perf_counter() - self._profile._began, self._profile.memory[-1][0])
+        except (OSError, RuntimeError):
+            pass
+        for span in self._open.values():
+            self._note(span)
+        self._profile.tasks.sort(key=lambda task: task.start)
 
 
 def _resident_bytes() -> int:

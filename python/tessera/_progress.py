@@ -1,32 +1,42 @@
 """Progress: who wants to hear of running computations, and the bar in a terminal or notebook."""
 from __future__ import annotations
 
+import contextvars
 import sys
 
 from ._lib import ffi, lib
 
-# Everything that is told about each computation: objects with update(progress) and finish(error).
+# Who is told about computations: objects with update(progress) and finish(error); those whose `with` this thread is in.
 listeners: list = []
+_entered: contextvars.ContextVar[tuple] = contextvars.ContextVar("tessera_listeners", default=())
 INTERVAL_MS = 100
 
 
 @ffi.def_extern()
 def glue_progress(context, progress):
-    for listener in listeners:
+    for listener in ffi.from_handle(context):
         listener.update(progress)
 
 
-def watched(session, call):
-    """Calls call() while the listeners hear of the session's progress; returns what it returns."""
-    lib.tsr_set_progress(session, lib.glue_progress, ffi.NULL, min((l.interval_ms for l in listeners), default=INTERVAL_MS))
+def hearing(session) -> list:
+    """The listeners that a computation of this session, begun by this thread, is for: those in whose `with` it is, and, in other threads,
+    those whose session it is. So bars of one client show nothing of another's."""
+    mine = _entered.get()
+    return [listener for listener in listeners if listener in mine or listener._heard is session]
+
+
+def watched(handle, heard: list, call):
+    """Calls call() while these listeners hear of the session's progress; returns what it returns."""
+    context = ffi.new_handle(heard)
+    lib.tsr_set_progress(handle, lib.glue_progress, context, min(listener.interval_ms for listener in heard))
     failed = True
     try:
         status = call()
         failed = status != lib.TSR_OK
         return status
     finally:
-        lib.tsr_set_progress(session, ffi.NULL, ffi.NULL, INTERVAL_MS)
-        for listener in listeners:
+        lib.tsr_set_progress(handle, ffi.NULL, ffi.NULL, INTERVAL_MS)
+        for listener in heard:
             listener.finish(failed)
 
 
@@ -34,6 +44,7 @@ class Listener:
     """Something that hears of computations between `with` and its end."""
 
     interval_ms = INTERVAL_MS
+    _heard = None  # whose computations it hears of in whichever thread
 
     def update(self, progress) -> None:
         """Called from time to time while a computation runs, with a tsr_progress."""
@@ -42,11 +53,17 @@ class Listener:
         """Called when a computation has ended."""
 
     def __enter__(self):
+        from ._session import current
+
+        self._heard = current()
+        self._token = _entered.set((*_entered.get(), self))
         listeners.append(self)
         return self
 
     def __exit__(self, *exception) -> None:
         listeners.remove(self)
+        self._heard = None
+        _entered.reset(self._token)
 
 
 def _seconds(seconds: float) -> str:

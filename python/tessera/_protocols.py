@@ -1,12 +1,15 @@
 """NumPy's protocols: np.cos(x), np.mean(x, axis=0) and np.concatenate([x, y]) come here and stay lazy."""
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 
-from . import _functions, _grids, _selection
+from . import _functions, _grids, _order, _places, _selection
 from ._array import Array
 from ._core import Node
 from ._elementwise import UFUNCS
+
 
 def _sliding_window_view(*args, **options):
     from ._windows import sliding_window_view
@@ -15,9 +18,11 @@ def _sliding_window_view(*args, **options):
 
 
 # NumPy's functions by ours of the same name. Those in UFUNCS that are no ufuncs in NumPy (sinc, isreal) are here, too.
-FUNCTIONS = {getattr(np, name): function for name, function in {**vars(_functions), **vars(_grids), **vars(_selection), **UFUNCS}.items()
+FUNCTIONS = {getattr(np, name): function for name, function in {**vars(_functions), **vars(_grids), **vars(_order), **vars(_places), **vars(_selection), **UFUNCS}.items()
              if callable(function) and not name.startswith("_") and callable(getattr(np, name, None)) and not isinstance(getattr(np, name), type)}
 FUNCTIONS[np.lib.stride_tricks.sliding_window_view] = _sliding_window_view
+_MODULES = {"numpy.linalg": "tessera.linalg", "numpy.fft": "tessera.fft"}
+_PRODUCTS = {getattr(np, name) for name in ("matmul", "vecdot", "matvec", "vecmat") if hasattr(np, name)}
 _METHODS = {"__call__": "__call__", "reduce": "reduce", "accumulate": "accumulate", "outer": "outer"}
 
 
@@ -27,7 +32,7 @@ def _is_foreign(kind: type) -> bool:
 
 
 def __array_ufunc__(self, ufunc, method, *inputs, out=None, **options):
-    if ufunc in (np.matmul, np.vecdot) and method == "__call__":
+    if ufunc in _PRODUCTS and method == "__call__":
         return FUNCTIONS[ufunc](*inputs, out=None if out is None else out[0], **options)
     ours = UFUNCS.get(ufunc.__name__)
     if any(_is_foreign(type(value)) for value in (*inputs, *(out or ()))):
@@ -42,6 +47,8 @@ def __array_ufunc__(self, ufunc, method, *inputs, out=None, **options):
 
 def __array_function__(self, function, types, args, options):
     ours = FUNCTIONS.get(function)
+    if ours is None and function.__module__ in _MODULES:
+        ours = getattr(importlib.import_module(_MODULES[function.__module__]), function.__name__, None)
     if ours is None:
         if any(_is_foreign(kind) for kind in types):
             return NotImplemented

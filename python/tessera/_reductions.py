@@ -19,7 +19,8 @@ _UNSET = np._NoValue
 _NEUTRAL = {"sum": 0, "nansum": 0, "prod": 1, "nanprod": 1, "any": False, "all": True, "count_nonzero": 0}
 _COMBINE = {"sum": "add", "nansum": "add", "prod": "multiply", "nanprod": "multiply", "min": "minimum", "max": "maximum", "nanmin": "fmin",
             "nanmax": "fmax"}
-_UFUNCS_REDUCE = ("sum", "prod", "min", "max", "any", "all", "nansum", "nanprod", "ptp", "argmin", "argmax")
+_UFUNCS_REDUCE = ("sum", "prod", "min", "max", "any", "all", "nansum", "nanprod", "ptp", "argmin", "argmax", "nanmin", "nanmax", "nanmean", "nanvar", "nanstd", "nanargmin",
+                  "nanargmax", "count_nonzero")
 
 _MOMENTS = {"mean", "var", "std", "nanmean", "nanvar", "nanstd"}
 
@@ -57,8 +58,9 @@ def _reduce(name, a, axis, dtype=None, out=None, keepdims=False, initial=_UNSET,
             mask = asnode(where, a._s)
         else:
             a = _masked(name, a, where, initial)
-    if a.ndim == 0 and name in _UFUNCS_REDUCE and not isinstance(axis, tuple) and axis in (0, -1):  # NumPy lets this pass
-        axis = None
+    if a.ndim == 0 and name in _UFUNCS_REDUCE and not isinstance(axis, tuple) and axis in (0, -1):
+        if name not in ("nanmean", "nanvar", "nanstd") or np.dtype(a.dtype).kind in "fc":  # NumPy lets this pass; the others are its mean, var, std
+            axis = None
     function, extra = getattr(lib, "tsr_" + name), () if ddof is None else (ddof,)
     if initial is not _UNSET and initial is not None and a.size == 0 and name not in _NEUTRAL:
         # Without elements there is only the initial value: one element of it stands for them.
@@ -375,7 +377,7 @@ def _scan(name, a, axis, dtype, out):
     if dtype is None and a.dtype.kind in "biu" and a.dtype.itemsize < 8:
         dtype = np.uint64 if a.dtype.kind == "u" else np.int64
     a = cast(a, dtype)
-    if axis is None:
+    if axis is None or (a.ndim == 0 and axis in (0, -1)):  # of numbers NumPy lets these axes pass
         a, axis = make(lib.tsr_ravel(a._p), a._s), 0
     return deliver(cast(make(getattr(lib, "tsr_" + name)(a._p, operator.index(axis)), a._s), dtype), out)
 
@@ -398,6 +400,86 @@ def cumprod(a, axis=None, dtype=None, out=None, *, method=None):
     array([1, 2, 6])
     """
     return _scan("cumprod", a, axis, dtype, out)
+
+
+def _cumulative(function, x, axis, dtype, out, include_initial):
+    x = cast(asnode(x), dtype)
+    if x.ndim == 0:
+        x = make(lib.tsr_reshape(x._p, 1, [1]), x._s)
+    if axis is None:
+        if x.ndim >= 2:
+            raise ValueError("For arrays which have more than one dimension ``axis`` argument is required.")
+        axis = 0
+    return deliver(cast(make(function(x._p, operator.index(axis), include_initial), x._s), dtype), out)
+
+
+def cumulative_sum(x, /, *, axis=None, dtype=None, out=None, include_initial=False):
+    """Running sum along an axis, with include_initial from 0 on.
+
+    >>> import tessera as ts
+    >>> ts.cumulative_sum([1, 2, 3], include_initial=True).compute()
+    array([0, 1, 3, 6])
+    """
+    return _cumulative(lib.tsr_cumulative_sum, x, axis, dtype, out, include_initial)
+
+
+def cumulative_prod(x, /, *, axis=None, dtype=None, out=None, include_initial=False):
+    """Running product along an axis, with include_initial from 1 on.
+
+    >>> import tessera as ts
+    >>> ts.cumulative_prod([1, 2, 3]).compute()
+    array([1, 2, 6])
+    """
+    return _cumulative(lib.tsr_cumulative_prod, x, axis, dtype, out, include_initial)
+
+
+def cummax(a, axis=0, dtype=None, out=None):
+    """The greatest element so far along an axis: numpy.maximum.accumulate.
+
+    >>> import tessera as ts
+    >>> ts.cummax([3, 1, 4, 1]).compute()
+    array([3, 3, 4, 4])
+    """
+    a = cast(asnode(a), dtype)
+    return deliver(make(lib.tsr_cummax(a._p, axis), a._s), out)
+
+
+def cummin(a, axis=0, dtype=None, out=None):
+    """The least element so far along an axis: numpy.minimum.accumulate.
+
+    >>> import tessera as ts
+    >>> ts.cummin([3, 1, 4, 1]).compute()
+    array([3, 1, 1, 1])
+    """
+    a = cast(asnode(a), dtype)
+    return deliver(make(lib.tsr_cummin(a._p, axis), a._s), out)
+
+
+def push(array, n=None, axis=-1):
+    """The last element before that is not NaN in the place of NaN, along an axis and at most n places on.
+
+    >>> import tessera as ts
+    >>> nan = float("nan")
+    >>> ts.push([1.0, nan, nan, 4.0], n=1).compute()
+    array([ 1.,  1., nan,  4.])
+    """
+    array = asnode(array)
+    if n is not None and n < 0:
+        raise ValueError(f"push: n is {n}, it must not be negative")
+    return make(lib.tsr_push(array._p, -1 if n is None else n, axis), array._s)
+
+
+def moment(a, order, axis=None, dtype=None, keepdims=False, ddof=0, split_every=None, out=None):
+    """Central moment of this order: the mean of (a - mean)**order; the divisor is n - ddof.
+
+    >>> import tessera as ts
+    >>> ts.moment([1.0, 2.0, 6.0], 3).compute()
+    np.float64(6.0)
+    """
+    if not isinstance(order, (int, np.integer)) or order < 0:
+        raise ValueError("Order must be an integer >= 0")
+    a = cast(asnode(a), dtype)
+    return deliver(cast(make(lib.tsr_moment(a._p, order, *axes_of(axis), keepdims, ddof), a._s), dtype), out)
 
 
 def nancumsum(a, axis=None, dtype=None, out=None, *, method=None):

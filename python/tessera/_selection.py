@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._core import Node, asnode, common, make
+from ._core import Node, asnode, common, make, strong
 from ._elementwise import UFUNCS, deliver
 from ._indexing import index_items
-from ._lib import check, ffi, lib
+from ._lib import ffi, lib
 from ._manipulation import _axis, ravel
 
 
@@ -88,7 +88,7 @@ def nonzero(a):
     """
     a = asnode(a)
     results = ffi.new("tsr_array *[]", max(a.ndim, 1))
-    check(lib.tsr_nonzero(a._p, results))
+    a._s.check(lib.tsr_nonzero(a._p, results))
     return tuple(make(p, a._s) for p in ffi.unpack(results, a.ndim))
 
 
@@ -116,8 +116,11 @@ def argwhere(a):
 
 def _places(obj, session):
     """Places along an axis as the library takes them, and what must outlive the call."""
+    if isinstance(obj, Node) and obj.ndim > 1 and obj.dtype != bool:
+        obj = ravel(obj)
     if not isinstance(obj, (slice, Node)):
         obj = np.asarray(obj)
+        obj = obj.ravel() if obj.ndim > 1 else obj
         obj = int(obj) if obj.ndim == 0 and obj.dtype.kind in "iub" else obj.astype(np.int64) if obj.size == 0 and obj.dtype != bool else obj
     return index_items((obj,), session)
 
@@ -153,7 +156,7 @@ def isin(element, test_elements, assume_unique=False, invert=False, *, kind=None
     >>> ts.isin([1, 2, 3], [3, 1]).compute()
     array([ True, False,  True])
     """
-    element, tests = common((element, test_elements))
+    element, tests = strong((element, test_elements))
     return make(lib.tsr_isin(element._p, tests._p, invert), element._s)
 
 

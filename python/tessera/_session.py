@@ -1,22 +1,27 @@
 """Sessions: the engines that compute. Most programs never name one; the first array opens the default session."""
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import gc
 import os
 import threading
+import time
 from _thread import get_ident
 from functools import partial
 
 from . import _config
+from ._base import end_elsewhere
 from ._callbacks import take_exception
 from ._lib import check, failure, ffi, lib
-from ._progress import listeners, watched
+from ._progress import hearing, listeners, watched
 
+CLOSE_SECONDS = 30.0  # for computations of other threads to end
 MAIN_THREAD = threading.main_thread().ident
 _entered: contextvars.ContextVar["Session | None"] = contextvars.ContextVar("tessera_session", default=None)
 _default: "Session | None" = None
 _default_lock = threading.Lock()
+clients: "list[Session]" = []  # open ones that are everybody's current session, the last one first
 
 
 class Session:
@@ -44,14 +49,18 @@ class Session:
     1000000.0
     """
 
-    __slots__ = ("_p", "_tokens", "__weakref__")
+    __slots__ = ("_p", "_tokens", "_busy", "__weakref__")
+    is_remote = False  # whether workers compute
 
     def __init__(self, *, threads: int | None = None, memory: int | str | None = None, scratch: str | None = None,
                  isa: str | None = None, address: str | None = None) -> None:
         self._p = ffi.NULL
         self._tokens: list = []
         settings = _config.engine_settings(threads=threads, memory=memory, scratch=scratch, isa=isa)
-        options, kept = _config.options(settings)
+        self._open(address, *_config.options(settings))
+
+    def _open(self, address: str | None, options, kept) -> None:
+        self._busy: list[int] = []  # threads that compute
         self._p = lib.tsr_session_open(address.encode() if address else ffi.NULL, options)
         del kept
         if not self._p:
@@ -59,14 +68,24 @@ class Session:
 
     def close(self) -> None:
         """Ends the session and gives its memory back; arrays made in it can no longer be used. NumPy results stay valid."""
-        if not self._p:
+        session, self._p = self._p, ffi.NULL  # nobody begins anything from here on
+        if not session or not self._idle(session):
             return
         # Arrays keep the session alive, not the other way round, so that making one costs nothing here; the collector knows them.
         for holder in gc.get_referrers(self):
             if hasattr(type(holder), "_forget_session"):
                 holder._forget_session()
-        lib.tsr_session_close(self._p)
-        self._p = ffi.NULL
+        lib.tsr_session_close(session)
+
+    def _idle(self, session) -> bool:
+        """Ends what other threads compute. False: something does not end, so that the library must stay as it is."""
+        until, me = time.monotonic() + CLOSE_SECONDS, get_ident()
+        while any(thread != me for thread in self._busy):
+            if time.monotonic() > until:
+                return False
+            lib.tsr_cancel(session)
+            time.sleep(0.002)
+        return True
 
     @property
     def closed(self) -> bool:
@@ -78,22 +97,43 @@ class Session:
             raise RuntimeError("the session is closed")
         return self._p
 
-    def run(self, function, *args) -> None:
+    def _run(self, function, *args) -> None:
         """Calls a function of the library that computes; Ctrl-C ends it. The library lets other Python threads run meanwhile."""
-        session = self.handle()
-        if listeners:
-            function, args = watched, (session, partial(function, *args))
+        me = get_ident()
+        self._busy.append(me)  # before the look at whether it is closed
+        try:
+            self._run_now(self.handle(), function, args)
+        finally:
+            self._busy.remove(me)
+
+    def _run_now(self, session, function, args: tuple) -> None:
+        heard = hearing(self) if listeners else None
+        if heard:
+            function, args = watched, (session, heard, partial(function, *args))
         if get_ident() != MAIN_THREAD:  # Python delivers signals to the main thread only
             status = function(*args)
         else:
-            lib.glue_interrupts_begin(session)
+            outer = lib.glue_interrupts_begin(session)
             try:
                 status = function(*args)
             finally:
-                lib.glue_interrupts_end()
+                lib.glue_interrupts_end(outer)
         if status != lib.TSR_OK:
-            error = failure()
-            raise take_exception(session, str(error)) or error
+            raise self.failure()
+
+    def failure(self, index_error: type[Exception] | None = None) -> BaseException:
+        """Why the library's last call of this thread failed: what a function of the user's raised, if that was the reason. Anything that needs
+        the length of a selection may have called one. `index_error` is for an index or axis out of range; default: AxisError."""
+        return self._reason(self._p, failure(index_error))
+
+    def check(self, status: int) -> None:
+        """Raises the failure if this is one."""
+        if status != lib.TSR_OK:
+            raise self.failure()
+
+    def _reason(self, session, error: Exception) -> BaseException:
+        """What is raised for a failure of the library: what a Python function raised, if that was the reason."""
+        return take_exception(session, str(error)) or error
 
     def cancel(self) -> None:
         """Makes the running computation end with CancelledError. Any thread."""
@@ -113,12 +153,23 @@ class Session:
 
     def __del__(self) -> None:
         if self._p:
-            lib.tsr_session_close(self._p)
+            end_elsewhere(lib.tsr_session_close, self._p)
+
+
+@contextlib.contextmanager
+def priority(number: int):
+    """In this `with`, computations on clusters that this thread begins are of this priority: larger is sooner."""
+    before = lib.tsr_set_priority(int(number or 0))
+    try:
+        yield
+    finally:
+        lib.tsr_set_priority(before)
 
 
 def current() -> Session:
-    """The session that new arrays belong to: the innermost `with Session()`, otherwise the default one, opened when first needed."""
-    session = _entered.get() or _default
+    """The session that new arrays belong to: the innermost `with Session()`, otherwise the last client of a cluster that is open,
+    otherwise the default one, opened when first needed."""
+    session = _entered.get() or (clients[-1] if clients else _default)
     return session if session is not None and session._p else _open_default()
 
 

@@ -28,6 +28,12 @@ def _pointers(arrays):
     return len(arrays), [array._p for array in arrays]
 
 
+def _text(arrays, text) -> str:
+    if not text and arrays:
+        raise arrays[0]._s.failure()
+    return take_text(text)
+
+
 def explain(*arrays: Node) -> str:
     """What computing these arrays together would do: stages, fused operations, tasks, bytes read and the predicted peak of memory.
 
@@ -35,7 +41,7 @@ def explain(*arrays: Node) -> str:
     >>> "mean" in ts.explain(ts.ones((100, 100)).mean())
     True
     """
-    return take_text(lib.tsr_explain(*_pointers(arrays)))
+    return _text(arrays, lib.tsr_explain(*_pointers(arrays)))
 
 
 class Drawing:
@@ -61,7 +67,7 @@ def visualize(*arrays: Node, filename=None, what: str = "expression", format: st
     what : {"expression", "plan"}
         What is drawn.
     """
-    svg = take_text(lib.tsr_visualize(*_pointers(arrays), what.encode(), b"svg"))
+    svg = _text(arrays, lib.tsr_visualize(*_pointers(arrays), what.encode(), b"svg"))
     if filename is not None:
         path = os.fspath(filename)
         kind = format or os.path.splitext(path)[1][1:] or "svg"
@@ -74,7 +80,7 @@ def _write(arrays, path: str, kind: str, what: str, svg: str) -> None:
     if kind == "svg":
         data = svg.encode()
     elif kind in ("dot", "png"):
-        data = take_text(lib.tsr_visualize(*_pointers(arrays), what.encode(), b"dot")).encode()
+        data = _text(arrays, lib.tsr_visualize(*_pointers(arrays), what.encode(), b"dot")).encode()
     else:
         raise ValueError(f"visualize: unknown format '{kind}'; the formats are svg, dot and png")
     if kind == "png":

@@ -1,19 +1,23 @@
 """Arrays that are read by slices from objects of other libraries: h5py, zarr, netCDF4."""
 from __future__ import annotations
 
+import contextlib
+import threading
+
 import numpy as np
 
 from . import _chunks
 from ._callbacks import Source, hold, let_go
-from ._core import make
 from ._creation import created
-from ._lib import dtype_code, ffi, lib
+from ._lib import DTYPES, dtype_code, ffi, lib
 from ._session import current
 
 
 def from_slices(value, chunks, lock=True):
     """A lazy array of something with `shape`, `dtype` and `__getitem__`; one thread reads at a time unless lock is False."""
     session = current()
+    if session.is_remote:
+        return _from_workers(value, chunks, lock, session)
     shape = [int(length) for length in value.shape]
     items = _chunks.parse(chunks, len(shape))
     own = getattr(value, "chunks", None)
@@ -27,3 +31,30 @@ def from_slices(value, chunks, lock=True):
     if not p:
         let_go(handle)
     return created(p, session, items)
+
+
+def _from_workers(value, chunks, lock, session):
+    """The same on a cluster: the object is sent to the workers, which read their blocks."""
+    from ._blocks import _from_blocks
+    from ._creation import zeros
+
+    dtype = DTYPES[dtype_code(value.dtype)]
+    lengths = zeros(tuple(int(n) for n in value.shape), dtype=dtype, chunks=chunks).chunks
+    return _from_blocks(Reader(value, bool(lock)), (), {}, dtype, lengths, session)
+
+
+class Reader:
+    """A block function that reads slices."""
+
+    lock = threading.Lock()
+
+    def __init__(self, value, serial: bool) -> None:
+        self.value, self.serial, self.__name__ = value, serial, type(value).__name__
+
+    def __call__(self, block_info):
+        region = tuple(slice(start, stop) for start, stop in block_info[None]["array-location"])
+        with self.lock if self.serial else contextlib.nullcontext():
+            return np.ma.filled(self.value[region] if region else self.value[()])
+
+    def __reduce__(self):
+        return Reader, (self.value, self.serial)

@@ -34,7 +34,7 @@ def save(path, *arrays, format: str | None = None, **named) -> None:
     names = [ffi.NULL] * len(arrays) + [ffi.new("char[]", name.encode()) for name in named]
     if not nodes:
         raise ValueError("save: no arrays given")
-    nodes[0]._s.run(lib.tsr_store, len(nodes), [n._p for n in nodes], names, os.fsencode(path), format.encode() if format else ffi.NULL)
+    nodes[0]._s._run(lib.tsr_store, len(nodes), [n._p for n in nodes], names, os.fsencode(path), format.encode() if format else ffi.NULL)
 
 
 class _Target:
@@ -107,4 +107,4 @@ def store(sources, targets, lock=True, regions=None, compute=True, return_stored
     handles = [ffi.new_handle(target) for target in made]
     sinks = ffi.new("tsr_sink[]", [(lib.glue_write, handle, target.chunk, bool(lock)) for handle, target in zip(handles, made)])
     if nodes:
-        nodes[0]._s.run(lib.tsr_store_to, len(nodes), [n._p for n in nodes], sinks)
+        nodes[0]._s._run(lib.tsr_store_to, len(nodes), [n._p for n in nodes], sinks)

@@ -10,8 +10,6 @@ from xarray.namedarray.parallelcompat import ChunkManagerEntrypoint
 
 import tessera as ts
 
-from ._lib import CODES
-
 
 class TesseraManager(ChunkManagerEntrypoint["ts.Array"]):
     """What xarray asks of chunked arrays, answered by Tessera."""
@@ -26,8 +24,7 @@ class TesseraManager(ChunkManagerEntrypoint["ts.Array"]):
         return data.chunks
 
     def normalize_chunks(self, chunks, shape=None, limit=None, dtype=None, previous_chunks=None):
-        dtype = dtype if dtype is not None and np.dtype(dtype) in CODES else np.float64
-        return ts.zeros(shape, dtype, chunks=chunks).chunks
+        return ts.normalize_chunks(chunks, shape, limit, dtype, previous_chunks)
 
     def from_array(self, data, chunks, **kwargs):
         return ts.from_array(data, chunks)
@@ -64,16 +61,7 @@ class TesseraManager(ChunkManagerEntrypoint["ts.Array"]):
         return ts.blockwise(func, out_ind, *args, **kwargs)
 
     def unify_chunks(self, *args, **kwargs):
-        """The arrays with common borders for each label, as Dask's unify_chunks."""
-        pairs = list(zip(args[::2], args[1::2]))
-        borders: dict = {}
-        for array, ind in pairs:
-            for label, lengths in zip(ind or (), getattr(array, "chunks", ())):
-                borders.setdefault(label, set()).update(np.cumsum(lengths).tolist())
-        chunks = {label: tuple(np.diff([0, *sorted(ends)]).tolist()) for label, ends in borders.items()}
-        arrays = [a if ind is None else ts.asarray(a).rechunk(tuple(c if n == 1 else chunks[label] for label, c, n in zip(ind, ts.asarray(a).chunks, a.shape)))
-                  for a, ind in pairs]
-        return chunks, arrays
+        return ts.unify_chunks(*args)
 
     def store(self, sources, targets, **kwargs):
         return ts.store(sources, targets, lock=kwargs.get("lock", True), regions=kwargs.get("regions"))

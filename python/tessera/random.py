@@ -11,6 +11,9 @@ True
 
 All of NumPy's distributions, with its parameters, which may be arrays (lazy ones, too) and broadcast. Parameters out of range raise at
 once if they are known, otherwise when they are computed. The functions of the module are methods of one RandomState.
+
+A generator is a seed and a position, the number of arrays it has drawn: `rng.bit_generator.state` (or `RandomState.get_state`) gives
+both, may be set, and pickles carry them.
 """
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from ._core import asnode, make
 from ._distributions import Distributions, entropy, into
 from ._lib import lib
 
-__all__ = ["Generator", "RandomState", "default_rng", "seed", "beta", "binomial", "bytes", "chisquare", "choice", "dirichlet", "exponential", "f",
+__all__ = ["Generator", "RandomState", "default_rng", "seed", "get_state", "set_state", "beta", "binomial", "bytes", "chisquare", "choice", "dirichlet", "exponential", "f",
            "gamma", "geometric", "gumbel", "hypergeometric", "laplace", "logistic", "lognormal", "logseries", "multinomial", "multivariate_normal",
            "negative_binomial", "noncentral_chisquare", "noncentral_f", "normal", "pareto", "permutation", "poisson", "power", "rand", "randint",
            "randn", "random", "random_integers", "random_sample", "ranf", "rayleigh", "sample", "shuffle", "standard_cauchy", "standard_exponential",
@@ -130,6 +133,22 @@ class RandomState(Distributions):
         """Begins the sequence of arrays again."""
         self._sequence = entropy(seed)
 
+    def get_state(self, legacy: bool = True) -> dict:
+        """The seed and how many arrays were drawn; a dict, also if `legacy`.
+
+        >>> import tessera as ts
+        >>> state = ts.random.get_state()
+        >>> x = ts.random.rand(3).compute()
+        >>> ts.random.set_state(state)
+        >>> bool((ts.random.rand(3) == x).all())
+        True
+        """
+        return self.bit_generator.state
+
+    def set_state(self, state: dict) -> None:
+        """Goes on where `get_state` was called."""
+        self.bit_generator.state = state
+
     def random_sample(self, size=None, *, chunks="auto"):
         """Uniform numbers, 0 <= x < 1."""
         return self._real("random", size=size, chunks=chunks)
@@ -187,6 +206,8 @@ class RandomState(Distributions):
 
 _state = RandomState()
 seed = _state.seed
+get_state = _state.get_state
+set_state = _state.set_state
 beta = _state.beta
 binomial = _state.binomial
 bytes = _state.bytes

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import _core, _functions, _grids, _reductions, _selection
+from .. import _core, _functions, _grids, _places, _reductions, _selection
 from .._creation import arange as _arange
 from .._creation import eye as _eye
 from .._creation import full as _full
@@ -190,7 +190,7 @@ def _from_values(*values):
 
 
 def take_along_axis(x, indices, /, *, axis=-1):
-    return _from_values(np.take_along_axis(np.asarray(x), np.asarray(indices), axis))
+    return wrap(_places.take_along_axis(x, indices, axis))
 
 
 def nonzero(x, /):
@@ -200,7 +200,7 @@ def nonzero(x, /):
 
 
 def searchsorted(x1, x2, /, *, side="left", sorter=None):
-    return _from_values(np.searchsorted(np.asarray(x1), np.asarray(x2), side, None if sorter is None else np.asarray(sorter)))
+    return wrap(_functions.searchsorted(x1, x2, side, sorter))
 
 
 def argsort(x, /, *, axis=-1, descending=False, stable=True):
@@ -289,24 +289,12 @@ def any(x, /, *, axis=None, keepdims=False):
     return wrap(_reductions.any(x, axis, None, keepdims))
 
 
-def _cumulative(scan, neutral, x, axis, dtype, include_initial):
-    if axis is None:
-        if x.ndim != 1:
-            raise ValueError("axis= is needed for more than one dimension")
-        axis = 0
-    result = scan(x, axis, dtype)
-    if include_initial:
-        first = _full(x.shape[:axis % x.ndim] + (1,) + x.shape[axis % x.ndim + 1:], neutral, result.dtype)
-        result = _functions.concatenate([first, result], axis)
-    return wrap(result)
-
-
 def cumulative_sum(x, /, *, axis=None, dtype=None, include_initial=False):
-    return _cumulative(_reductions.cumsum, 0, x, axis, dtype, include_initial)
+    return wrap(_reductions.cumulative_sum(x, axis=axis, dtype=dtype, include_initial=include_initial))
 
 
 def cumulative_prod(x, /, *, axis=None, dtype=None, include_initial=False):
-    return _cumulative(_reductions.cumprod, 1, x, axis, dtype, include_initial)
+    return wrap(_reductions.cumulative_prod(x, axis=axis, dtype=dtype, include_initial=include_initial))
 
 
 def diff(x, /, *, axis=-1, n=1, prepend=None, append=None):
@@ -326,4 +314,4 @@ def tensordot(x1, x2, /, *, axes=2):
 
 
 def vecdot(x1, x2, /, *, axis=-1):
-    return wrap(_functions.vecdot(x1, x2, axis))
+    return wrap(_functions.vecdot(x1, x2, axis=axis))
