@@ -6,9 +6,15 @@ import ctypes
 import dataclasses
 import os
 import pathlib
+import signal
 import subprocess
 
 import pytest
+
+# A shell's background jobs ignore SIGINT, and so would the programs that are started here. To change that between fork and exec
+# (preexec_fn) is not safe in a process with threads: those of the library and of OpenBLAS run in this one.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get("TESSERA_BUILD", ROOT / "build"))
@@ -30,7 +36,7 @@ class Program:
     def __init__(self, path):
         self.path = path
 
-    def __call__(self, *arguments, timeout=120, cwd=None, env=None, stdin=None):
+    def __call__(self, *arguments, timeout=300, cwd=None, env=None, stdin=None):
         """Runs the program and returns a Result, whatever the exit code."""
         done = subprocess.run([self.path, *map(str, arguments)], text=True, errors="replace", timeout=timeout, cwd=cwd,
                               env={**os.environ, **(env or {})}, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

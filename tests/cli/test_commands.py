@@ -12,7 +12,7 @@ import pytest
 import xarray
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-COMMANDS = ["eval", "info", "plot", "sample", "help", "completion"]
+COMMANDS = ["eval", "info", "plot", "sample", "cluster", "scheduler", "worker", "status", "stop", "cert", "help", "completion"]
 
 
 # ---- info -----------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 import json
 import os
 
+import netCDF4
 import numpy as np
 import pytest
 import xarray
@@ -54,6 +55,9 @@ SAME = [
     ("corr(t2m[:, 9], t2m[:, 9, 4], time)[3:5]", lambda x: xarray.corr(x[:, 9], x[:, 9, 4].drop_vars("longitude"), "time")[3:5]),
     ("median(t2m, time)[4]", lambda x: x.median("time")[4]),
     ("cumsum(t2m[:, 0, 0], time)", lambda x: x[:, 0, 0].cumsum("time")),
+    ("topk(t2m[:3], 2, longitude)[0, 5]", lambda x: x[0, 5].sortby(x[0, 5], ascending=False)[:2].drop_vars("longitude")),
+    ("push(where(t2m > 273.15, t2m, nan), dim=time)[:, 9, 3]", lambda x: x.where(x > 273.15)[:, 9, 3].to_series().ffill().to_xarray()),
+    ("norm(t2m, 2, time)[3]", lambda x: np.sqrt((x ** 2).sum("time"))[3]),
     ("diff(t2m[:, 0, 0], dim=time)", lambda x: x[:, 0, 0].diff("time")),
     ("latitude", lambda x: x.latitude),
     ("time.hour", lambda x: x.time.dt.hour),
@@ -80,7 +84,18 @@ PRINTED = {
     "1 # a comment": "1", "a=1\nb=2\na+b": "3", "mean(\n  ones(3)\n)": "1.0", "ones(3) > 0": "[ True  True  True]",
     "array([1e-10, 1])": "[1.e-10 1.e+00]",
     "x = arange(9).reshape((3, 3)); x[x % 4 == 0]": "[0 4 8]", "x = arange(5); mean(x[x > 2])": "3.5", "x = arange(5); x[x > 9]": "[]", "uint8(200) + uint8(100)": "44", "histogram([1, 2, 2], 2)": "[1 2]\n[1.  1.5 2. ]",
-    "random.normal(0, 1, size=2e4, seed=1).mean().shape": "()", "'é'": "é",
+    "random.normal(0, 1, size=2e4, seed=1).mean().shape": "()",
+    "topk([5, 1, 3, 6], 2)": "[6 5]", "argtopk([5, 1, 3, 6], -2)": "[1 2]", "matmul([[1, 2], [3, 4]], [1, 1])": "[3 7]", "dot([1, 2], [3, 4])": "11",
+    "einsum('ij,j->i', [[1, 2], [3, 4]], [1, 1])": "[3 7]", "tensordot(ones((2, 3)), ones((3, 2)), 1)": "[[3. 3.]\n [3. 3.]]", "trace([[1, 2], [3, 4]])": "5",
+    "cross([1, 0, 0], [0, 1, 0])": "[0 0 1]", "vecdot([1, 2], [3, 4])": "11", "kron([1, 10], [1, 2])": "[ 1  2 10 20]", "norm([3.0, 4.0])": "5.0",
+    "norm([3.0, 4.0], inf)": "4.0", "matrix_power([[1, 1], [1, 0]], 5)": "[[8 5]\n [5 3]]", "cummax([1, 3, 2])": "[1 3 3]", "cummin([3, 1, 2])": "[3 1 1]",
+    "push([1, nan, nan], 1)": "[ 1.  1. nan]", "gradient([1, 2, 4])": "[1.  1.5 2. ]", "gradient([1, 2, 4], [0, 1, 3])": "[1. 1. 1.]", "trapezoid([1, 2, 3])": "4.0",
+    "unwrap([0, 7], period=4)": "[ 0 -1]", "sliding_window_view(arange(4), 3)": "[[0 1 2]\n [1 2 3]]", "packbits([1, 0, 0, 0, 0, 0, 0, 1])": "[129]",
+    "unpackbits(array([3], dtype=uint8), bitorder='little')": "[1 1 0 0 0 0 0 0]", "searchsorted([1, 2, 3], [2], 'right')": "[2]", "digitize([0.5, 1.5], [0, 1, 2])": "[1 2]",
+    "isin([1, 2, 3], [2, 3])": "[False  True  True]", "interp([1.5, 9], [1, 2], [3, 4], right=-1)": "[ 3.5 -1. ]", "bincount([1, 1, 3])": "[0 2 0 1]",
+    "convolve([1, 2], [1, 1])": "[1 3 2]", "correlate([1, 2, 3], [1, 1])": "[3 5]", "polyval([1, 0], [5])": "[5]", "logspace(0, 2, 3)": "[  1.  10. 100.]",
+    "geomspace(1, 100, 3)": "[  1.  10. 100.]", "kaiser(3, 0)": "[1. 1. 1.]", "bartlett(5)": "[0.  0.5 1.  0.5 0. ]", "diag([1, 2])": "[[1 0]\n [0 2]]",
+    "indices((1, 2))": "[[[0 0]]\n\n [[0 1]]]", "bitwise_count(7)": "3", "round(i0(1.0), 6)": "1.266066", "complex_of(1, 2) * 1j": "(-2+1j)", "'é'": "é",
 }
 
 
@@ -155,6 +170,18 @@ def test_chunks_show_in_the_plan(tessera, pattern):
     many = tessera.ok("eval", "ones((1000, 1000), chunks=(100, 100)) * 2", "--explain")
     assert "stage 0" in few and "stage 0" in many
     assert "tiles" in many
+
+
+def test_a_point_of_compressed_maps_is_work_for_many_tasks(tessera, tmp_path):
+    """Each of its values costs a whole map: none of them should wait for the one before."""
+    values = np.arange(16 * 1024 * 1024, dtype="i4").reshape(16, 1024, 1024)
+    with netCDF4.Dataset(tmp_path / "maps.nc", "w") as d:
+        for name, n in zip("tyx", values.shape):
+            d.createDimension(name, n)
+        d.createVariable("v", "i4", ("t", "y", "x"), zlib=True, complevel=1, chunksizes=(1, 1024, 1024))[:] = values
+    assert "plan: 1 stage, 4 tasks" in tessera.ok("eval", "v[:, 5, 7] + 1", tmp_path / "maps.nc", "--explain")
+    point = tessera.ok("eval", "v[::-1, 5, 7] + 1", tmp_path / "maps.nc", "--json")
+    assert json.loads(point)["data"] == (values[::-1, 5, 7] + 1).tolist()
 
 
 def test_explain_computes_nothing(tessera):

@@ -86,6 +86,71 @@ def test_the_header_in_cplusplus(installed, tmp_path):
     assert re.match(r"\d+\.\d+\.\d+\n", subprocess.run([tmp_path / "x"], text=True, stdout=subprocess.PIPE, check=True).stdout)
 
 
+def test_futures(compiled):
+    run = compiled(ROOT / "examples/futures.c", "futures")
+    done = run("100000")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "9592 of the numbers below 100000 are prime\n"
+    failed = run("1000", "nowhere")
+    assert failed.returncode == 1 and "nowhere" in failed.stderr
+
+
+def test_functions_of_a_library(compiled, installed, tessera, tmp_path):
+    """The example and the library that docs/futures.md shows, in workers of a program and in the command's."""
+    _, flags, _ = installed
+    library = tmp_path / "libprimes.so"
+    subprocess.run([*C11, "-shared", "-fPIC", ROOT / "examples/primes.c", *(f for f in flags if f.startswith("-I")), "-o", library], check=True)
+    run = compiled(ROOT / "examples/futures.c", "futures_of_a_library")
+    right = "9592 of the numbers below 100000 are prime\n"
+    done = run("100000", "here", library)
+    assert done.stdout == right, done.stderr
+    done = run("1000", "here", tmp_path / "none.so")
+    assert done.returncode == 1 and "is not on this worker" in done.stderr
+    for folder, good in ((tmp_path, True), (tmp_path / "other", False)):
+        folder.mkdir(exist_ok=True)
+        cluster = subprocess.Popen([tessera.path, "cluster", "--workers=2", "--threads=1", "--listen=tcp://127.0.0.1:0",
+                                    f"--libraries={folder}"], stdout=subprocess.PIPE, text=True)
+        try:
+            address = re.search(r"tcp://\S+", cluster.stdout.readline())[0]
+            done = run("100000", address, library)
+            assert done.stdout == (right if good else ""), done.stderr
+            assert good or "lies in none of the folders" in done.stderr
+        finally:
+            cluster.terminate()
+            cluster.wait(30)
+
+
+def test_climate_on_a_cluster(compiled, tessera, era, t2m, tmp_path):
+    """In C, and the same from the shell."""
+    run, files = compiled(ROOT / "examples/climate.c", "climate"), sorted(map(str, era.glob("*.nc")))
+    cluster = subprocess.Popen([tessera.path, "cluster", "--workers=2", "--threads=1", "--memory=200M", "--listen=tcp://127.0.0.1:0"],
+                               stdout=subprocess.PIPE, text=True)
+    try:
+        address = re.search(r"tcp://\S+", cluster.stdout.readline())[0]
+        z = (t2m - t2m.mean("time")) / t2m.std("time")
+        done = run(address, "t2m", *files)
+        assert done.returncode == 0, done.stderr
+        title, *lines = done.stdout.splitlines()
+        assert title == f"t2m: {len(t2m)} times"
+        found = {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines}
+        expected = {"first element": t2m[0, 0, 0], "mean": t2m.mean(), "mean of the last time": t2m[-1].mean(), "largest z": z.max()}
+        assert found == pytest.approx({what: float(value) for what, value in expected.items()}, rel=1e-5)
+
+        def shell(expression):
+            return float(tessera.ok("eval", "--cluster", address, expression, *files, "-q"))
+
+        keep = "x = persist(t2m); z = persist((x - mean(x, time)) / std(x, time)); "
+        assert shell("x = persist(t2m); x[0, 0, 0]") == pytest.approx(found["first element"], rel=1e-5)
+        assert shell(keep + "max(z)") == pytest.approx(found["largest z"], rel=1e-5)
+        assert shell(keep + "mean(x[-1])") == pytest.approx(found["mean of the last time"], rel=1e-5)
+        failed = run(address, "t2n", *files)
+        assert failed.returncode == 1 and "t2m" in failed.stderr
+        assert run("tcp://127.0.0.1:0", "t2m", *files).returncode == 1
+    finally:
+        cluster.terminate()
+        assert cluster.wait(30) in (0, 128 + 15)
+
+
 def test_the_shell_examples_in_the_readme(tessera, tmp_path):
     text = (ROOT / "README.md").read_text()
     examples = re.findall(r"^    (tessera [a-z]+ .*)$", text, re.M)

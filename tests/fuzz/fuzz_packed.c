@@ -12,7 +12,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { RUNS_PER_SESSION = 500, N_SEEDS = 10, MOST_BYTES = 1 << 16 };
+enum { RUNS_PER_SESSION = 500, N_SEEDS = 14, MOST_BYTES = 1 << 16 };
 
 static struct {
     void *bytes;
@@ -24,6 +24,8 @@ static tsr_array *make_seed(tsr_session *s, int number)
     static double table[12][10];
     const int64_t shape[] = {12, 10};
     const int axis = 0;
+    const int64_t n = 3;
+    const tsr_index places = {.kind = TSR_INDEX_ARRAY, .ndim = 1, .shape = &n, .indices = (int64_t[]){8, 1, 6}};
     tsr_array *x = tsr_from_memory(s, table, TSR_F64, 2, shape, NULL, NULL, NULL, (int64_t[]){5, 4});
     tsr_array *row = tsr_arange(s, 0, 10, 1, TSR_F64, NULL);
     switch (number) {
@@ -36,6 +38,11 @@ static tsr_array *make_seed(tsr_session *s, int number)
     case 6: return tsr_histogram_weighted(x, x, &(tsr_bins){.n = 3, .edges = (double[]){-1, 0, 2, 5}}, false);
     case 7: return tsr_matmul(x, tsr_transpose(x, NULL));
     case 8: return tsr_searchsorted(row, x, true, NULL);
+    case 9: return tsr_mask(x, tsr_isfinite(x));
+    case 10:
+        return tsr_setitem(x, 1, &(tsr_index){.kind = TSR_INDEX_MASK, .mask = tsr_isfinite(x)}, tsr_mask(x, tsr_isfinite(x)));
+    case 11: return tsr_setitem(x, 1, &places, row);
+    case 12: return tsr_random_permuted(x, 5, 1);
     default: return tsr_interp(tsr_random_normal(s, 1, 0, 3, TSR_F64, 2, shape, NULL), row, tsr_sqrt(row), NULL, NULL, 0);
     }
 }

@@ -127,14 +127,14 @@ def test_netcdf4_variables(tmp_path):
 
 
 def test_functions_are_let_go(x):
-    from tessera import _callbacks
+    from tessera import _base
     import gc
 
-    before = len(_callbacks._held)
+    before = len(_base.held)
     for _ in range(100):
         x.map_blocks(lambda b: b, dtype=float).compute()
     gc.collect()
-    assert len(_callbacks._held) <= before
+    assert len(_base.held) <= before
 
 
 def test_c_functions(tmp_path):
@@ -289,3 +289,71 @@ def test_gufuncs_with_several_outputs():
         two[0].compute()
     least, most = ts.apply_gufunc(lambda x: (x.min(), x.max()), "(i)->(),()", ts.arange(5), output_dtypes=[int, float])
     assert (int(least), float(most)) == (0, 4.0) and least.shape == ()
+
+
+# ---- Core dimensions elsewhere -------------------------------------------------------------------------------------------------
+
+
+def _minmax(x):
+    return x.min(axis=-1), x.max(axis=-1)
+
+
+@pytest.mark.parametrize("options", [{}, {"axis": 0}, {"axis": -2}, {"axes": [1]}, {"axes": [(1,)]}, {"axes": [0, ()]}, {"keepdims": True}, {"axis": 1, "keepdims": True},
+                                     {"axes": [0], "keepdims": True}, {"axes": [0, 2], "keepdims": True}, {"axes": [(2,), (0,)], "keepdims": True}], ids=str)
+def test_gufunc_axes_of_a_reduction(options):
+    x = np.random.default_rng(1).normal(size=(4, 3, 5))
+    want = np.vecdot(x, np.ones_like(x), **{**options, **({"axes": [options["axes"][0], options["axes"][0], *options["axes"][1:]]} if "axes" in options else {})})
+    lazy = ts.from_array(x, chunks=2)
+    got = ts.apply_gufunc(lambda a: a.sum(axis=-1), "(i)->()", lazy, output_dtypes=float, **options)
+    assert got.shape == want.shape
+    np.testing.assert_allclose(got.compute(), want, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("axes", [[(-2, -1), (-2, -1), (-2, -1)], [(0, 1), (0, 1), (0, 1)], [(1, 0), (0, 2), (2, 0)], [(2, 1), (1, 0), (-1, 0)]], ids=str)
+def test_gufunc_axes_of_matrices(axes):
+    rng = np.random.default_rng(2)
+    a, b = rng.normal(size=(2, 2, 2)), rng.normal(size=(2, 2, 2))
+    want = np.matmul(a, b, axes=axes)
+    for got in (ts.apply_gufunc(np.matmul, "(i,j),(j,k)->(i,k)", ts.from_array(a, chunks=1), b, axes=axes, output_dtypes=float), ts.matmul(a, b, axes=axes),
+                np.matmul(ts.from_array(a, chunks=1), b, axes=axes)):
+        assert isinstance(got, ts.Array) and got.shape == want.shape
+        np.testing.assert_allclose(got.compute(), want, rtol=1e-12)
+
+
+def test_axes_of_products():
+    rng = np.random.default_rng(3)
+    a, m, v = rng.normal(size=(4, 3, 5)), rng.normal(size=(3, 4, 5)), rng.normal(size=(4, 5))
+    cases = [("vecdot", (a, a), {"axis": 0}), ("vecdot", (a, a), {"axis": 1, "keepdims": True}), ("vecdot", (a, a), {"axes": [0, 0, ()]}),
+             ("vecdot", (a, a), {"axes": [0, 0, 1], "keepdims": True}), ("matmul", (v, v), {"axes": [(0, 1), (1, 0), (1, 0)]}), ("matmul", (m, v[:, 0]), {"axes": [(0, 1), (0,), (0,)]}),
+             ("matmul", (v[0], m), {"axes": [(0,), (2, 0), (-1,)]}), ("vecdot", (a * 1j, a), {"axis": -2})]
+    if hasattr(np, "matvec"):
+        cases += [("matvec", (m, v[:, 0]), {"axes": [(0, 1), (0,), (1,)]}), ("vecmat", (v[0], m), {"axes": [(0,), (2, 0), (1,)]})]
+    for name, arguments, options in cases:
+        want = getattr(np, name)(*arguments, **options)
+        for module in (ts, np):
+            got = getattr(module, name)(*(ts.from_array(x, chunks=2) for x in arguments), **options)
+            assert isinstance(got, ts.Array) and got.shape == want.shape, (name, options)
+            np.testing.assert_allclose(got.compute(), want, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name, arguments, options", [
+    ("vecdot", 2, {"axis": 0, "axes": [0, 0]}), ("vecdot", 2, {"axis": 3}), ("vecdot", 2, {"axes": [0]}), ("vecdot", 2, {"axes": (0, 0)}), ("vecdot", 2, {"axes": [(0, 1), (0,)]}),
+    ("matmul", 2, {"axes": [0, (0, 1), (0, 1)]}), ("matmul", 2, {"axes": [(0, 1), (0, 1)]}), ("matmul", 2, {"axes": [(0, 0), (0, 1), (0, 1)]}), ("matmul", 2, {"axes": [(0, 7), (0, 1), (0, 1)]})], ids=str)
+def test_axes_that_cannot_be(name, arguments, options):
+    x = np.ones((3, 3, 3))
+    with pytest.raises(Exception) as theirs:
+        getattr(np, name)(*[x] * arguments, **options)
+    with pytest.raises(type(theirs.value)):
+        getattr(ts, name)(*[ts.from_array(x)] * arguments, **options)
+
+
+def test_gufuncs():
+    spread = ts.gufunc(_minmax, signature="(i)->(),()", output_dtypes=[int, int])
+    low, high = spread(ts.arange(6, chunks=4).reshape(2, 3), axis=0, keepdims=True)
+    assert low.compute().tolist() == [[0, 1, 2]] and high.compute().tolist() == [[3, 4, 5]]
+    with pytest.raises(TypeError, match="single shared core dimension"):
+        ts.apply_gufunc(np.matmul, "(i,j),(j,k)->(i,k)", np.ones((2, 2)), np.ones((2, 2)), axis=0, output_dtypes=float)
+    with pytest.raises(TypeError, match="keepdims"):
+        ts.apply_gufunc(np.matmul, "(i,j),(j,k)->(i,k)", np.ones((2, 2)), np.ones((2, 2)), keepdims=True, output_dtypes=float)
+    with pytest.raises(ValueError):
+        ts.gufunc(_minmax)

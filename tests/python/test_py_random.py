@@ -1,5 +1,7 @@
 """Random numbers: every distribution against scipy's, parameters and errors against NumPy's, the same numbers whatever the chunks."""
+import json
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -435,3 +437,58 @@ def test_they_fuse():
     assert "fold" in (x * 2).mean().explain() and (x * 2).mean().explain().count("stage") == x.mean().explain().count("stage")
     with ts.Session(memory="64MiB"):
         assert rng().poisson(100, size=5 * 10**6).mean().compute() == pytest.approx(100, abs=0.05)
+
+
+def test_state_and_pickles():
+    r = ts.random.default_rng([1, 2, 3])
+    r.normal(size=3)
+    r.spawn(2)
+    state, copied = r.bit_generator.state, pickle.loads(pickle.dumps(r))
+    assert state == {"bit_generator": "Tessera", "entropy": [1, 2, 3], "spawn_key": (), "pool_size": 4, "position": 3}
+    want = [r.random(5).compute(), r.spawn(1)[0].random(5).compute()]
+    other = ts.random.default_rng(0)
+    other.bit_generator.state = json.loads(json.dumps(state))
+    for again in (copied, other):
+        np.testing.assert_array_equal(again.random(5).compute(), want[0])
+        np.testing.assert_array_equal(again.spawn(1)[0].random(5).compute(), want[1])
+    children = ts.random.default_rng(5).bit_generator.spawn(2)
+    assert [c.state["spawn_key"] for c in children] == [(0,), (1,)]
+    np.testing.assert_array_equal(ts.random.default_rng(children[1].seed_seq).random(3).compute(), ts.random.default_rng(5).spawn(2)[1].random(3).compute())
+    with pytest.raises(ValueError, match="for a Tessera generator"):
+        r.bit_generator.state = np.random.default_rng(1).bit_generator.state
+    with pytest.raises(TypeError):
+        r.bit_generator.state = 3
+
+
+def test_state_of_the_older_interface():
+    r = ts.random.RandomState(4)
+    r.rand(2)
+    state, copied = r.get_state(), pickle.loads(pickle.dumps(r))
+    want = r.randn(4).compute()
+    r.set_state(state)
+    np.testing.assert_array_equal(r.randn(4).compute(), want)
+    np.testing.assert_array_equal(copied.randn(4).compute(), want)
+
+
+@pytest.mark.parametrize("method", ["svd", "eigh"])
+def test_multivariate_normal_of_covariances_that_are_none(method):
+    bad, mean = [[1.0, 2.0], [2.0, 1.0]], [0.0, 0.0]
+    with pytest.warns(RuntimeWarning, match="semidefinite"):
+        rng().multivariate_normal(mean, bad, method=method)
+    with pytest.raises(ValueError, match="semidefinite"):
+        rng().multivariate_normal(mean, bad, check_valid="raise", method=method)
+    assert rng().multivariate_normal(mean, bad, 3, "ignore", method=method).shape == (3, 2)
+    with pytest.raises(np.linalg.LinAlgError):
+        rng().multivariate_normal(mean, bad, method="cholesky")
+    for arguments in ([[mean], bad], [mean, mean], [[0.0], bad], [mean, [[np.nan, 0], [0, 1]]]):
+        with pytest.raises(ValueError):
+            rng().multivariate_normal(*arguments, method=method)
+    with pytest.raises(ValueError, match="method must be"):
+        rng().multivariate_normal(mean, np.eye(2), method="qr")
+
+
+def test_multivariate_normal_of_lazy_parameters():
+    cov = ts.from_array(np.array([[2.0, 0.3], [0.3, 1.0]]), chunks=1)
+    x = rng().multivariate_normal(ts.arange(2), cov * 2, size=(4, 3))
+    np.testing.assert_array_equal(x.compute(), rng().multivariate_normal([0, 1], [[4.0, 0.6], [0.6, 2.0]], size=(4, 3), chunks=2).compute())
+    assert rng().multivariate_normal([], np.zeros((0, 0)), 3).shape == (3, 0)

@@ -37,6 +37,15 @@ x += 1
 with ts.Session(threads=2), ts.ProgressBar():
     ts.compute(x, x.max())
 ts.save("x.npy", x)
+with ts.LocalCluster(n_workers=2) as cluster, ts.Client(cluster, security=ts.Security(secret_file="s")) as client:
+    future: ts.Future = client.submit(pow, 2, 10, retries=2)
+    futures: list[ts.Future] = client.map(abs, range(3))
+    assert_type(ts.get_client(), ts.Client)
+    assert_type(ts.from_futures(futures), ts.Array)
+    assert_type(future.status, str)
+    for done in ts.as_completed(futures, timeout=3):
+        print(done.result(timeout=1.0))
+    client.gather({"a": futures})
 """
 WRONG = """import tessera as ts
 x = ts.ones((3, 4))

@@ -1,0 +1,197 @@
+"""Clusters over several hosts: network namespaces with a cable between them that can be pulled and made slow. Only where this user may
+make them; skipped elsewhere."""
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from clusters import Cluster, Process, threads_answer, wait_until
+
+SUBNET = "10.199.77"
+LONG = "x = random.normal(0, 1, size=(16000, 4000), seed=5, chunks=(500, 500)); z = (x - x.mean(axis=0)) / x.std(axis=0); " \
+       "y = cumsum(exp(sin(z)) * arctan(cos(z) + z) + log1p(abs(tanh(z))), axis=0); w = cumsum(transpose(y), axis=0); w.mean(axis=1) + y.max(axis=0)"
+
+
+def run(*words):
+    subprocess.run(list(map(str, words)), check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+class Hosts:
+    """Two hosts, `head` (SUBNET.1) and `node` (SUBNET.2), with a cable."""
+
+    def __init__(self):
+        self.head, self.node = f"tsr{os.getpid()}h", f"tsr{os.getpid()}n"
+        self.names = [self.head, self.node]
+        try:
+            for name in self.names:
+                run("ip", "netns", "add", name)
+                run("ip", "-n", name, "link", "set", "lo", "up")
+            run("ip", "-n", self.head, "link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", self.node)
+            for i, name in enumerate(self.names):
+                run("ip", "-n", name, "addr", "add", f"{SUBNET}.{i + 1}/24", "dev", "cable")
+            self.plug(True)
+        except BaseException:
+            self.remove()
+            raise
+
+    def plug(self, is_in):
+        for name in self.names if is_in else [self.node]:
+            run("ip", "-n", name, "link", "set", "cable", "up" if is_in else "down")
+
+    def slow(self, rate):
+        for name in self.names:
+            run("ip", "netns", "exec", name, "tc", "qdisc", "add", "dev", "cable", "root", "tbf", "rate", rate, "burst", "64kb", "latency", "500ms")
+
+    def remove(self):
+        for name in self.names:
+            subprocess.run(["ip", "netns", "del", name], stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def hosts():
+    if os.geteuid() != 0 or not shutil.which("ip"):
+        pytest.skip("this user may not make network namespaces, or there is no `ip`")
+    try:
+        made = Hosts()
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"network namespaces cannot be made: {error.stderr.strip()}")
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def cluster(tessera, tmp_path, hosts):
+    """A scheduler and a worker on the head, a worker on the node."""
+    secret = tmp_path / "secret"
+    secret.write_text("known to both hosts\n")
+    secret.chmod(0o600)
+    with Cluster(tessera.path, tmp_path / "cluster", n_workers=2, listen=f"tcp://{SUBNET}.1:8786", hosts=[hosts.head, hosts.head, hosts.node],
+                 options=["--secret-file", secret]) as c:
+        c.cables = hosts
+        yield c
+
+
+def addresses(c):
+    return {w["name"]: w["address"] for w in c.status()["workers"]}
+
+
+def traffic(c):
+    """Bytes that workers took from other processes; reports come every second."""
+    time.sleep(2.2)
+    return sum(w["bytes_in"] for w in c.status()["workers"])
+
+
+def test_two_hosts(tessera, tmp_path, cluster):
+    places = addresses(cluster)
+    assert places["w0"].startswith(f"tcp://{SUBNET}.1:") and places["w1"].startswith(f"tcp://{SUBNET}.2:")
+    assert cluster.evaluate(LONG) == threads_answer(tessera.path, tmp_path, LONG)
+    assert all(w["tasks_done"] > 0 for w in cluster.status()["workers"])
+    out = tmp_path / "node.npy"
+    client = cluster.client("node", "ones((1000, 1000), chunks=100).sum(axis=0)", "-o", out, "-q", host=cluster.hosts[2])
+    assert client.wait(60) == 0, client.log()
+    assert out.read_bytes() == threads_answer(tessera.path, tmp_path, "ones((1000, 1000), chunks=100).sum(axis=0)")
+    cluster.stop()
+
+
+def test_a_host_without_the_secret_is_refused(tessera, tmp_path, cluster):
+    worker = Process(tessera.path, "worker", cluster.address, "--listen", "tcp://127.0.0.1:0", log=tmp_path / "stranger.log", host=cluster.hosts[2])
+    wait_until(lambda: "secret" in worker.log(), 15, "a line about the secret")
+    assert worker.end() == 0
+    assert cluster.names() == ["w0", "w1"]
+
+
+@pytest.mark.parametrize("seconds", [3, 12])
+def test_the_cable_is_pulled(tessera, tmp_path, cluster, seconds):
+    answer = threads_answer(tessera.path, tmp_path, LONG)
+    out = tmp_path / "long.npy"
+    client = cluster.client("long", LONG, "-o", out, "-q")
+    wait_until(lambda: any(0 < j["tasks_done"] < j["tasks_total"] for j in cluster.status()["jobs"]) or not client.running(), 30, "work")
+    assert client.running()
+    cluster.cables.plug(False)
+    time.sleep(seconds)
+    cluster.cables.plug(True)
+    assert client.wait(180) == 0, client.log()
+    client.end()
+    assert out.read_bytes() == answer
+    wait_until(lambda: cluster.names() == ["w0", "w1"], 60, "both workers")
+    cluster.stop()
+
+
+def test_a_host_is_gone_for_good(tessera, tmp_path, cluster):
+    """Longer than the half minute that a peer may be silent: the others take over."""
+    answer = threads_answer(tessera.path, tmp_path, LONG)
+    out = tmp_path / "long.npy"
+    client = cluster.client("long", LONG, "-o", out, "-q")
+    wait_until(lambda: any(0 < j["tasks_done"] < j["tasks_total"] for j in cluster.status()["jobs"]) or not client.running(), 30, "work")
+    cluster.cables.plug(False)
+    assert client.wait(180) == 0, client.log()
+    client.end()
+    assert out.read_bytes() == answer
+    assert cluster.names() == ["w0"]
+    cluster.workers[1].end(signal.SIGKILL)
+
+
+def test_data_behind_a_slow_link_stays_there(tessera, tmp_path, cluster):
+    """160 MB held half here, half there, behind 20 Mbit/s: moving a tenth of that half would take 3 s. Only means travel."""
+    cluster.cables.slow("20mbit")
+    keep = "x = persist(random.normal(0, 1, size=(20000, 1000), seed=8, chunks=(1000, 1000))); "
+    expression = keep + "y = x - x.mean(); z = (x - x.mean(axis=0)) / x.std(axis=0); (y * y).sum() + (z * z).sum() + x.max()"
+    answer = threads_answer(tessera.path, tmp_path, expression)
+    before = traffic(cluster)
+    start = time.monotonic()
+    assert cluster.evaluate(expression) == answer
+    assert time.monotonic() - start < 20
+    moved = traffic(cluster) - before
+    assert moved < 8e6, f"{moved} bytes moved of 160 MB"
+    assert all(w["tasks_done"] > 0 for w in cluster.status()["workers"])
+    cluster.stop()
+
+
+HELD = "m = persist(random.normal(0, 1, size=(8, 40000), seed=1, chunks=(1, 40000))); k = persist(m * m[::-1]); " \
+       "x = persist(random.normal(0, 1, size=(40, 1000000), seed=2, chunks=(1, 1000000))); y = sin(exp(sin(x + k.sum() + x.mean())))"
+HEAVY = HELD + " * arctan(cos(x)); z = log1p(abs(tanh(sin(y) + cos(y) * exp(y)))) + arctan(sinh(tanh(y)) * cosh(y)); " \
+               "(z * exp(sin(z)) + arctan(tanh(exp(sin(z + y)))) + log1p(abs(cos(z - y)))).sum(axis=1)"
+# What takes five times as long under a sanitizer may well be worth a minute's wait for a block: it gets less to do.
+WORTH_NO_MINUTE = HELD + "; y.sum(axis=1)" if "TESSERA_SANITIZED" in os.environ else HEAVY
+
+
+def slowed(process, until):
+    """The process gets a quarter of its time, until then."""
+    while not until.is_set():
+        process.send(signal.SIGSTOP)
+        time.sleep(0.06)
+        process.send(signal.SIGCONT)
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("rate", [None, "1mbit"])
+def test_units_go_to_an_idle_worker_if_that_is_cheaper_than_waiting(tessera, tmp_path, cluster, rate):
+    """Half of 320 MB lie with a worker that has become slow, the other is done with its own half. Over a fast cable it gets some of
+    what is left, over one on which a block of 8 MB takes a minute nothing. How fast the cable is was seen by a block before."""
+    expression = WORTH_NO_MINUTE if rate else HEAVY
+    answer = threads_answer(tessera.path, tmp_path, expression)
+    if rate:
+        cluster.cables.slow(rate)
+    before, is_over = traffic(cluster), threading.Event()
+    slow, out = threading.Thread(target=slowed, args=(cluster.workers[0], is_over)), tmp_path / "heavy.npy"
+    client = cluster.client("heavy", expression, "-o", out, "-q")
+    wait_until(lambda: any(j["bytes"] == 320_000_000 and j["tasks_done"] >= j["tasks_total"] for j in cluster.status()["jobs"]), 60, "all of x")
+    slow.start()
+    try:
+        assert client.wait(120) == 0, client.log()
+    finally:
+        is_over.set()
+        slow.join()
+        client.end()
+    assert out.read_bytes() == answer
+    moved = traffic(cluster) - before
+    has_given = "of its" in "".join(line for line in cluster.scheduler.log().splitlines() if " gets " in line)
+    if rate:
+        assert moved < 4e6 and not has_given, f"{moved} bytes moved behind a slow cable"
+    else:
+        assert moved > 8e6 and has_given, f"{moved} bytes moved, though it was cheap"
+    cluster.stop()

@@ -1,0 +1,273 @@
+"""Clusters of real processes for tests and for tools/soak: each scheduler, worker and client is a process that can be killed, stopped
+and started again, on this host or in network namespaces that stand for hosts."""
+import contextlib
+import json
+import os
+import pathlib
+import re
+import select
+import signal
+import socket
+import subprocess
+import time
+import uuid
+
+MARK = "TESSERA_TEST_MARK"  # in the environment of all that a test starts, so that what is left over is found
+# Seconds that anything may take on a busy machine: waiting costs nothing when all is well. A test that gives less gets these.
+PATIENCE = 180 if "TESSERA_SANITIZED" in os.environ else 60
+
+
+class Late(AssertionError):
+    """Something did not happen in time."""
+
+
+def wait_until(condition, seconds=PATIENCE, what="the condition"):
+    """Waits until condition() is true, and returns what it gave."""
+    seconds = max(seconds, PATIENCE)
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise Late(f"{what}: not within {seconds} s")
+        time.sleep(0.02)
+
+
+def free_port():
+    """A port that was free a moment ago."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Process:
+    """A run of the program; standard error goes to a file."""
+
+    def __init__(self, program, *arguments, log, env=None, host=None):
+        prefix = ["ip", "netns", "exec", host] if host else []
+        self.log_path = pathlib.Path(log)
+        self.is_told = False  # somebody sent it a signal that ends it
+        with open(self.log_path, "ab") as err:
+            self.popen = subprocess.Popen([*prefix, str(program), *map(str, arguments)], stdout=subprocess.PIPE, stderr=err, text=True,
+                                          stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})})
+        self.pid = self.popen.pid  # `ip netns exec` becomes the program
+
+    def first_line(self, seconds=PATIENCE):
+        """What it prints first: the address of a scheduler, worker or cluster."""
+        ready, _, _ = select.select([self.popen.stdout], [], [], seconds)
+        line = self.popen.stdout.readline().strip() if ready else ""
+        assert line, f"nothing printed (exit code {self.popen.poll()}): {self.log()}"
+        if os.environ.get("TESSERA_SANITIZED"):  # ThreadSanitizer loses signals that come while the line is still being written
+            time.sleep(0.3)
+        return line
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def send(self, number):
+        self.is_told |= number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+        os.kill(self.pid, number)
+
+    def running(self):
+        return self.popen.poll() is None
+
+    def wait(self, seconds=PATIENCE):
+        """The exit code."""
+        seconds = max(seconds, PATIENCE)
+        try:
+            return self.popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise Late(f"process {self.pid} has not ended within {seconds} s: {self.log()[-2000:]}") from None
+
+    def end(self, number=signal.SIGTERM, seconds=PATIENCE):
+        if self.running():
+            self.send(number)
+            if number != signal.SIGKILL:
+                with contextlib.suppress(ProcessLookupError):
+                    self.send(signal.SIGCONT)
+        code = self.wait(seconds)
+        self.popen.stdout.close()
+        return code
+
+
+def sockets_of(pid):
+    """Inodes of a process's sockets."""
+    found = set()
+    for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            match = re.fullmatch(r"socket:\[(\d+)\]", os.readlink(fd))
+            if match:
+                found.add(match[1])
+    return found
+
+
+def sockets_of_the_system():
+    found = set()
+    for name, column in (("unix", 6), ("tcp", 9), ("tcp6", 9)):
+        for line in pathlib.Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if len(fields) > column:
+                found.add(fields[column])
+    return found - {"0"}
+
+
+def marked(mark):
+    """Processes (not zombies) that carry the mark."""
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            if f"{MARK}={mark}".encode() in (entry / "environ").read_bytes().split(b"\0"):
+                found.append((int(entry.name), (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")))
+    return found
+
+
+class Cluster:
+    """A scheduler and workers. `hosts`: network namespaces, the scheduler's first, then one for each worker."""
+
+    def __init__(self, program, folder, n_workers=2, threads=1, memory="300M", journal=False, listen=None, options=(), hosts=None,
+                 worker_listen=None):
+        self.program, self.folder, self.options = program, pathlib.Path(folder), list(options)
+        self.threads, self.memory, self.hosts, self.worker_listen = threads, memory, hosts, worker_listen
+        self.scratch = self.folder / "scratch"
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        self.mark = uuid.uuid4().hex
+        self.env = {MARK: self.mark, "TMPDIR": str(self.scratch)}
+        self.shm_before = set(os.listdir("/dev/shm"))
+        self.sockets = set()
+        self.journal = ["--journal", self.folder / "journal"] if journal else []
+        self.address = None
+        self.started = []  # (name, process)
+        self.scheduler, self.workers, self.n_started = None, [], 0
+        try:
+            self.start_scheduler(listen or "tcp://127.0.0.1:0")
+            for i in range(n_workers):
+                self.start_worker(i)
+            if n_workers:
+                self.wait_for_workers(n_workers)
+        except BaseException:
+            self.kill_all()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill_all()
+
+    def start(self, name, *arguments, host=None):
+        process = Process(self.program, *arguments, log=self.folder / f"{name}.log", env=self.env, host=host)
+        self.started.append((name, process))
+        return process
+
+    def start_scheduler(self, listen=None):
+        """The first time at `listen`, later where it was."""
+        self.scheduler = self.start("scheduler", "scheduler", "--listen", listen or self.address, *self.journal, *self.options, "--log-level",
+                                    "debug", host=self.hosts and self.hosts[0])
+        self.address = self.scheduler.first_line()
+
+    def start_worker(self, i, *options):
+        """Worker i, for the first time or again."""
+        self.n_started += 1
+        listen = ["--listen", self.worker_listen[i]] if self.worker_listen else []
+        worker = self.start(f"worker-{i}", "worker", self.address, "--name", f"w{i}", "--threads", self.threads, "--memory", self.memory,
+                            "--scratch", self.scratch, *listen, *self.options, "--log-level", "debug", *options,
+                            host=self.hosts and self.hosts[i + 1])
+        if i < len(self.workers):
+            self.workers[i] = worker
+        else:
+            self.workers.append(worker)
+        return worker
+
+    def status(self, timeout=PATIENCE):
+        command = [str(self.program), "status", self.address, "--json", *map(str, self.options)]
+        if self.hosts:
+            command = ["ip", "netns", "exec", self.hosts[0], *command]
+        done = subprocess.run(command, text=True, timeout=timeout, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **self.env})
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def names(self):
+        return sorted(w["name"] for w in self.status()["workers"])
+
+    def wait_for_workers(self, n, seconds=PATIENCE):
+        wait_until(lambda: len(self.status()["workers"]) == n, seconds, f"{n} workers")
+
+    def client(self, name, expression, *arguments, host=None):
+        """An evaluation that runs beside the test."""
+        return self.start(name, "eval", "--cluster", self.address, *self.options, expression, *arguments,
+                          host=host or (self.hosts and self.hosts[0]))
+
+    def evaluate(self, expression, *files, seconds=120, name="client"):
+        """The bytes of the .npy that the cluster makes of an expression."""
+        out = self.folder / f"{name}-{uuid.uuid4().hex[:8]}.npy"
+        client = self.client(name, expression, *files, "-o", out, "-q")
+        try:
+            code = client.wait(seconds)
+        finally:
+            client.end(signal.SIGKILL)
+        assert code == 0, f"exit code {code}: {client.log()}"
+        data = out.read_bytes()
+        out.unlink()
+        return data
+
+    def note_sockets(self):
+        for process in self.everybody():
+            with contextlib.suppress(OSError):
+                self.sockets |= sockets_of(process.pid)
+
+    def everybody(self):
+        return [p for p in [self.scheduler, *self.workers] if p and p.running()]
+
+    def stop(self):
+        """As people do it; then nothing may be left."""
+        self.note_sockets()
+        command = [str(self.program), "stop", self.address, *map(str, self.options)]
+        if self.hosts:
+            command = ["ip", "netns", "exec", self.hosts[0], *command]
+        done = subprocess.run(command, text=True, timeout=PATIENCE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, **self.env})
+        assert done.returncode == 0, done.stdout
+        codes = [p.wait() for p in self.everybody()]
+        assert codes == [0] * len(codes), f"exit codes {codes}"
+        self.kill_all()
+        self.check_nothing_left()
+
+    def kill_all(self):
+        for process in [self.scheduler, *self.workers]:
+            if process:
+                process.end(signal.SIGKILL)
+        for pid, _ in marked(self.mark):  # children of `tessera cluster` and clients; they carry this cluster's mark only
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def check_everybody_was_well(self):
+        """Nobody crashed, or said what sanitizers say."""
+        for name, process in self.started:
+            code = process.popen.poll()
+            if not process.is_told:
+                well = code is None or code == 0 if name.startswith(("scheduler", "worker")) else code is None or code >= 0
+                assert well, f"{name} ended with {code}: {process.log()[-3000:]}"
+        for log in self.folder.glob("*.log"):
+            found = re.search(r"^.*(Sanitizer: |runtime error: )", log.read_text(errors="replace"), re.M)
+            assert not found, f"{log.name}: {log.read_text(errors='replace')[found.start():][:5000]}"
+
+    def check_nothing_left(self):
+        """Processes, shared memory, scratch files, sockets; and how everybody ended."""
+        self.check_everybody_was_well()
+        wait_until(lambda: not marked(self.mark), 10, f"the end of {marked(self.mark)}")
+        assert {n for n in set(os.listdir("/dev/shm")) - self.shm_before if "tessera" in n} == set()
+        assert list(self.scratch.iterdir()) == []
+        assert not self.sockets & sockets_of_the_system()
+
+
+def threads_answer(program, folder, expression, *files, seconds=300):
+    """The bytes of the .npy that this process's threads make: what every cluster must make too."""
+    out = pathlib.Path(folder) / f"threads-{uuid.uuid4().hex[:8]}.npy"
+    done = subprocess.run([str(program), "eval", expression, *map(str, files), "-o", str(out), "-q"], text=True, timeout=seconds,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.returncode == 0, done.stdout
+    data = out.read_bytes()
+    out.unlink()
+    return data
