@@ -9,8 +9,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
-PEERS = ("tessera", "python", "numpy", "dask", "xarray", "numexpr", "numba", "cdo", "ncra")
-TITLES = {"tessera": "Tessera", "python": "Tessera from Python", "numpy": "NumPy", "dask": "Dask", "xarray": "xarray + Dask", "numexpr": "numexpr", "numba": "numba",
+PEERS = ("tessera", "python", "numpy", "dask", "distributed", "xarray", "numexpr", "numba", "cdo", "ncra")
+TITLES = {"memcpy": "memcpy", "stream": "plain sockets", "distributed": "Dask distributed", "tessera": "Tessera", "python": "Tessera from Python", "numpy": "NumPy", "dask": "Dask", "xarray": "xarray + Dask", "numexpr": "numexpr", "numba": "numba",
           "cdo": "CDO", "ncra": "ncra"}
 
 
@@ -28,7 +28,7 @@ class Workload:
     title: str
     peers: tuple  # besides Tessera
     goals: tuple = ()
-    kind: str = "library"  # or "files", "start"; "python": Tessera is its Python package
+    kind: str = "library"  # or "files", "start"; "python": Tessera is its Python package; "cluster": two worker processes
     tolerance: float = 1e-9  # relative, between the peers' values (absolute where they are about 0)
     traffic: float = 0  # bytes that have to move to or from memory
     limit: str = ""  # "read" or "copy": the bandwidth that `traffic` is held against
@@ -87,6 +87,28 @@ WORKLOADS = (
     Workload("import", "Python: `import tessera`; the others: their imports", ("numpy", "dask"), kind="start",
              note="0.15 s beyond NumPy's import is the aim"),
     Workload("start", "start: `tessera eval '1+1'`; the others: their imports", ("numpy", "dask"), kind="start", seconds_goal=0.03),
+    Workload("cluster_start", "cluster: start to the first array, from Python", ("distributed",), kind="cluster", seconds_goal=0.4),
+    Workload("cluster_start_function", "cluster: start to the first result of a Python function", ("distributed",), kind="cluster", seconds_goal=0.4),
+    Workload("cluster_start_c", "cluster: start to the first result, from C", (), kind="cluster", seconds_goal=0.15),
+    Workload("cluster_element", "cluster, 0.5 GB persisted: `x[0, 0, 0].compute()`", ("distributed",), kind="cluster", seconds_goal=0.5e-3),
+    Workload("cluster_slab", "cluster: `x[0].compute()`, 2 MB", ("distributed",), kind="cluster", seconds_goal=2e-3),
+    Workload("cluster_mean", "cluster: `x.mean()`", ("distributed",), kind="cluster"),
+    Workload("cluster_mean_space", "cluster: `x.mean(axis=(1, 2))`", ("distributed",), kind="cluster"),
+    Workload("cluster_mean_time", "cluster: `x.mean(axis=0)`", ("distributed",), kind="cluster"),
+    Workload("cluster_z", "cluster: z-score over time, persisted", ("distributed",), (Goal("distributed", 12),), kind="cluster"),
+    Workload("cluster_centre", "cluster: `x - x.mean()`, persisted", ("distributed",), (Goal("distributed", 8),), kind="cluster"),
+    Workload("cluster_blocks", "cluster: `(ones(10000, chunks=1) + 1).sum()`", ("distributed",), kind="cluster", seconds_goal=0.1,
+             note="the goal is 10 microseconds a block"),
+    Workload("cluster_map", "cluster: `client.map` of a trivial Python function, 10 000", ("distributed",), kind="cluster", seconds_goal=0.5),
+    Workload("cluster_rechunk", "cluster: random 3.2 GB, rechunked from columns to rows and added up, 1 GB a worker", ("distributed",),
+             (Goal("distributed", 6),), kind="cluster", tolerance=1e-3),
+    Workload("cluster_share", "cluster: 8 blocks of 64 MB from worker to worker, on one host", ("memcpy",), (Goal("memcpy", 0.6),), kind="cluster",
+             tolerance=0.02, note="the values are the bytes moved; memcpy: one thread, to memory that was used before"),
+    Workload("cluster_wire", "cluster: the same between two hosts (network namespaces with a cable)", ("stream",), (Goal("stream", 0.9),), kind="cluster",
+             tolerance=0.02, note="plain sockets: a process on each host, the same bytes to memory that was used before"),
+    Workload("cluster_tasks", "the scheduler alone: 10 million tasks of functions, 1000 simulated workers", (), kind="cluster", seconds_goal=10,
+             note="processor time of the scheduler, for which the goal is a million tasks a second in less than 1 GB; the value: how busy workers are"),
+    Workload("cluster_jobs", "the same: 10 million blocks in jobs of 1000", (), kind="cluster", seconds_goal=10),
 )
 
 
@@ -134,6 +156,17 @@ def command(workload, peer, data, out, threads, scale):
                "import": ["env", f"PYTHONPATH={BUILD / 'python'}", python, "-c", "import tessera"]}
         return {"tessera": own[workload.name], "numpy": [python, "-c", "import numpy"],
                 "dask": [python, "-c", "import dask.array"]}[peer], False
+    if workload.name == "cluster_start_c":
+        return [str(BUILD / "bench/bench-cluster-start"), str(BUILD / "tessera")], True
+    tasks = str(max(1000, int(10_000_000 * scale)))
+    if workload.name == "cluster_tasks":
+        return [str(BUILD / "bench/bench-tasks"), "1000", tasks, "--json"], True
+    if workload.name == "cluster_jobs":
+        return [str(BUILD / "bench/bench-scheduler"), "1000", tasks, "1000"], True
+    if workload.name in ("cluster_share", "cluster_wire"):
+        return [python, str(ROOT / "bench/transfer.py"), workload.name, peer, "--scale", repr(scale)], True
+    if workload.kind == "cluster":
+        return [python, str(ROOT / "bench/cluster.py"), workload.name, peer, "--scale", repr(scale)], True
     if workload.kind == "files" and peer in ("tessera", "cdo", "ncra"):
         return file_command(workload, peer, data, out, threads), False
     flags = ["--threads", str(threads), "--scale", repr(scale)] + (["--cold"] if workload.cold else [])
