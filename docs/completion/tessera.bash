@@ -3,12 +3,12 @@ _tessera()
 {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]} options=
     if [ "$COMP_CWORD" -eq 1 ]; then
-        COMPREPLY=($(compgen -W 'eval info plot sample help completion --help --version' -- "$cur"))
+        COMPREPLY=($(compgen -W 'eval info plot sample cluster scheduler worker status stop cert help completion --help --version' -- "$cur"))
         return
     fi
     case $command in
     eval)
-        options='--output --format --deflate --plot --cmap --robust --min --max --title --width --threads --memory --scratch --chunks --udf --explain --visualize --graph --trace --json --progress --quiet --help '
+        options='--output --format --deflate --plot --cmap --robust --min --max --title --width --threads --memory --scratch --chunks --udf --explain --visualize --graph --trace --json --cluster --secret-file --ca --cert --key --progress --quiet --help '
         case $prev in
         --format) COMPREPLY=($(compgen -W 'nc nc4 npy' -- "$cur")); return ;;
         --deflate) return ;;
@@ -22,13 +22,14 @@ _tessera()
         --scratch) COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --chunks) return ;;
         --graph) COMPREPLY=($(compgen -W 'expression plan' -- "$cur")); return ;;
+        --cluster) return ;;
         esac ;;
     info)
         options='--json --help '
         case $prev in
         esac ;;
     plot)
-        options='--output --histogram --bins --cmap --robust --min --max --title --width --threads --memory --scratch --progress --quiet --help '
+        options='--output --histogram --bins --cmap --robust --min --max --title --width --threads --memory --scratch --cluster --secret-file --ca --cert --key --progress --quiet --help '
         case $prev in
         --bins) return ;;
         --cmap) COMPREPLY=($(compgen -W 'viridis magma cividis gray RdBu RdBu_r' -- "$cur")); return ;;
@@ -39,6 +40,7 @@ _tessera()
         --threads|-j) return ;;
         --memory|-m) return ;;
         --scratch) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --cluster) return ;;
         esac ;;
     sample)
         options='--days --start --format --deflate --dtype --grid --images --seed --threads --progress --quiet --help '
@@ -52,6 +54,54 @@ _tessera()
         --images) return ;;
         --seed) return ;;
         --threads|-j) return ;;
+        esac ;;
+    cluster)
+        options='--workers --threads --memory --scratch --listen --journal --scheduler-file --resources --libraries --python --secret-file --ca --cert --key --log-level --log-format --log-file --help '
+        case $prev in
+        --workers|-n) return ;;
+        --threads|-j) return ;;
+        --memory|-m) return ;;
+        --scratch) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --listen) return ;;
+        --resources) return ;;
+        --libraries) return ;;
+        --log-level) COMPREPLY=($(compgen -W 'debug info warning error' -- "$cur")); return ;;
+        --log-format) COMPREPLY=($(compgen -W 'text json' -- "$cur")); return ;;
+        esac ;;
+    scheduler)
+        options='--listen --journal --scheduler-file --secret-file --ca --cert --key --log-level --log-format --log-file --help '
+        case $prev in
+        --listen) return ;;
+        --log-level) COMPREPLY=($(compgen -W 'debug info warning error' -- "$cur")); return ;;
+        --log-format) COMPREPLY=($(compgen -W 'text json' -- "$cur")); return ;;
+        esac ;;
+    worker)
+        options='--threads --memory --scratch --name --scheduler-file --listen --resources --libraries --python --grace --secret-file --ca --cert --key --log-level --log-format --log-file --help '
+        case $prev in
+        --threads|-j) return ;;
+        --memory|-m) return ;;
+        --scratch) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --name) return ;;
+        --listen) return ;;
+        --resources) return ;;
+        --libraries) return ;;
+        --grace) return ;;
+        --log-level) COMPREPLY=($(compgen -W 'debug info warning error' -- "$cur")); return ;;
+        --log-format) COMPREPLY=($(compgen -W 'text json' -- "$cur")); return ;;
+        esac ;;
+    status)
+        options='--watch --json --secret-file --ca --cert --key --help '
+        case $prev in
+        esac ;;
+    stop)
+        options='--secret-file --ca --cert --key --help '
+        case $prev in
+        esac ;;
+    cert)
+        options='--name --days --help '
+        case $prev in
+        --name) return ;;
+        --days) return ;;
         esac ;;
     help)
         options='--help '
