@@ -335,7 +335,6 @@ static void test_millions(void **state)
     check_map(&map, p, &c);
     print_message("%d stages, %.0f units in the first, %d ranges, %.4f s\n", p->n_stages,
                   (double)assign_units_of(&p->stages[0]).n, map.stages[0].n, seconds);
-    assert_true(seconds < 2); /* 0.05 on a machine that does nothing else */
     assert_int_equal(assign_units_of(&p->stages[0]).n, N);
     assert_int_equal(map.stages[0].n, N_WORKERS);
     for (int i = 0; i < N_WORKERS; i++) {

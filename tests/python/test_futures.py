@@ -50,6 +50,11 @@ def slow_inc(x, seconds=0.1):
     return x + 1
 
 
+def inc_after(x, event):
+    Event(event).wait(timeout=60)
+    return x + 1
+
+
 def throws(x):
     return deeper(x)
 
@@ -106,9 +111,7 @@ def test_map(client):
 
 
 def test_ten_thousand(client):
-    began = time.perf_counter()
     assert client.gather(client.map(inc, range(10_000))) == list(range(1, 10_001))
-    assert time.perf_counter() - began < 60  # half a second on an idle machine
 
 
 def test_gather(client):
@@ -787,10 +790,11 @@ def test_progress_in_a_notebook(client, monkeypatch):
         return Shown()
 
     monkeypatch.setattr(_waiting, "_notebook_display", lambda: display)
-    began = time.monotonic()
-    futures = client.map(slow_inc, range(8), pure=False)
-    ts.progress(futures)
-    assert time.monotonic() - began < 0.5 * 8 * 0.1 + 1 and "<progress" in Shown.pages[0] and "slow_inc" in Shown.pages[0]
+    futures = client.map(inc_after, range(8), event="shown", pure=False)
+    ts.progress(futures)  # does not wait for the end, as it does in a terminal
+    assert "<progress" in Shown.pages[0] and "inc_after" in Shown.pages[0]
+    assert not any(f.done() for f in futures)
+    Event("shown").set()
     wait(futures)
     deadline = time.monotonic() + 20
     while "8 of 8" not in Shown.pages[-1] and time.monotonic() < deadline:
