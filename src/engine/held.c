@@ -1,6 +1,7 @@
-/* The keeper. One lock guards all cells, the cache and the counts; disk and compression happen outside it, with the block pinned.
+/* The keeper. One lock guards all blocks, the cache and the counts; disk and compression happen outside it, with the block
+ * pinned.
  *
- * Memory is counted in two sums: what is held between tasks (cells in memory and cached source blocks) and what running tasks
+ * Memory is counted in two sums: what is held between tasks (blocks in memory and cached source blocks) and what running tasks
  * have been admitted with. Their sum stays within the budget: blocks that are read back are not part of what a task was admitted
  * with, so others are spilled for them. Where all others are in use, each running task can exceed it by the blocks it reads back.
  * Memory counts as what its size class takes. Idle pool memory is given back to the system when it would exceed the budget. */
@@ -23,7 +24,7 @@ struct keeper {
     pthread_cond_t changed;
     pool *buffers;
     size_t budget_bytes;
-    size_t held_bytes;     /* cells in memory and the cache */
+    size_t held_bytes;     /* blocks in memory and the cache */
     size_t admitted_bytes; /* running tasks */
     int n_spilling;        /* threads that write a block to disk, and will free its memory */
     held_set *sets;
@@ -67,10 +68,65 @@ void keeper_free(keeper *k)
 
 int64_t keeper_spilled_bytes(const keeper *k) { return atomic_load(&k->spilled_bytes); }
 
+/* ---- Places ------------------------------------------------------------------------------------------------------ */
+
+/* The low two bits say what the others are: the address of a buffer, an offset in the scratch file, the address of a `twin`. */
+enum { NOWHERE, IN_MEMORY, ON_DISK, IN_BOTH, PLACE_KINDS };
+
+/* A block that was read back, and still is in the scratch file: it need not be written again. Few are, as they are in memory. */
+typedef struct twin {
+    buffer *buf;
+    int64_t spill_at;
+} twin;
+
+static int kind_of(place p) { return (int)(p % PLACE_KINDS); }
+static bool is_in_memory(place p) { return kind_of(p) == IN_MEMORY || kind_of(p) == IN_BOTH; }
+static place place_in_memory(buffer *buf) { return (place)(uintptr_t)buf + IN_MEMORY; }
+static place place_on_disk(int64_t spill_at) { return (place)spill_at + ON_DISK; }
+static place place_in_both(twin *t) { return (place)(uintptr_t)t + IN_BOTH; }
+/* Addresses come from malloc and offsets are of whole pages: both have these bits to spare. */
+static void *address_of(place p) { return (void *)(uintptr_t)(p - p % PLACE_KINDS); }
+
+static buffer *buffer_at(place p)
+{
+    if (kind_of(p) == IN_MEMORY) return address_of(p);
+    return kind_of(p) == IN_BOTH ? ((twin *)address_of(p))->buf : NULL;
+}
+
+static int64_t spill_at(place p)
+{
+    if (kind_of(p) == ON_DISK) return (int64_t)(p - ON_DISK);
+    return kind_of(p) == IN_BOTH ? ((twin *)address_of(p))->spill_at : -1;
+}
+
+static tsr_status twin_new(buffer *buf, int64_t at, place *out)
+{
+    twin *t = mem_alloc(sizeof *t);
+    if (!t) return TSR_ERR_MEMORY;
+    *t = (twin){buf, at};
+    *out = place_in_both(t);
+    return TSR_OK;
+}
+
 /* ---- Sets -------------------------------------------------------------------------------------------------------- */
 
 /* What a block counts as while it is in memory. */
 static size_t taken_bytes(const held_set *set, int64_t block) { return buffer_taken_bytes(held_block_bytes(set, block)); }
+
+/* Frees a block, wherever it lies. The lock is held. */
+static void free_block(held_set *set, int64_t block)
+{
+    keeper *k = set->owner;
+    place p = set->places[block];
+    if (kind_of(p) == NOWHERE) return;
+    if (is_in_memory(p)) {
+        k->held_bytes -= taken_bytes(set, block);
+        buffer_unref(buffer_at(p));
+    }
+    if (spill_at(p) >= 0) scratch_release(k->disk, spill_at(p));
+    if (kind_of(p) == IN_BOTH) mem_free(address_of(p));
+    set->places[block] = NOWHERE;
+}
 
 /* Nobody refers to the set any more; the lock is held. */
 static void set_free(held_set *set)
@@ -82,16 +138,10 @@ static void set_free(held_set *set)
         k->sets = set->next;
     }
     if (set->next) set->next->previous = set->previous;
-    for (int64_t i = 0; i < set->n_blocks; i++) {
-        cell *c = &set->cells[i];
-        if (c->buf) {
-            k->held_bytes -= taken_bytes(set, i);
-            buffer_unref(c->buf);
-        }
-        if (c->spill_at >= 0) scratch_release(k->disk, c->spill_at);
-    }
+    for (int64_t i = 0; i < set->n_blocks; i++) free_block(set, i);
     pthread_cond_broadcast(&k->changed);
-    mem_free(set->cells);
+    mem_free(set->places);
+    mem_free(set->interests);
     mem_free(set->edges);
     mem_free(set);
 }
@@ -138,15 +188,13 @@ tsr_status held_set_new(keeper *k, tsr_dtype dtype, const grid *blocks, bool per
     *set = (held_set){.base = {.ops = &set_ops}, .owner = k, .dtype = dtype, .blocks = *blocks, .persistent = persistent};
     atomic_store(&set->base.refs, 1);
     set->n_blocks = grid_n_blocks(blocks);
-    set->cells = mem_calloc((size_t)set->n_blocks, sizeof *set->cells);
-    if (!set->cells || copy_edges(set) != TSR_OK) {
-        mem_free(set->cells);
+    set->places = mem_calloc((size_t)set->n_blocks, sizeof *set->places);
+    set->interests = mem_calloc((size_t)set->n_blocks, sizeof *set->interests);
+    if (!set->places || !set->interests || copy_edges(set) != TSR_OK) {
+        mem_free(set->places);
+        mem_free(set->interests);
         mem_free(set);
         return TSR_ERR_MEMORY;
-    }
-    for (int64_t i = 0; i < set->n_blocks; i++) {
-        set->cells[i].spill_at = -1;
-        set->cells[i].uses = KEEP;
     }
     pthread_mutex_lock(&k->lock);
     set->next = k->sets;
@@ -167,10 +215,8 @@ void held_put(held_set *set, int64_t block, buffer *buf)
 {
     keeper *k = set->owner;
     pthread_mutex_lock(&k->lock);
-    cell *c = &set->cells[block];
-    if (c->state == CELL_EMPTY) {
-        c->buf = buf;
-        c->state = CELL_READY;
+    if (kind_of(set->places[block]) == NOWHERE) {
+        set->places[block] = place_in_memory(buf);
         k->held_bytes += taken_bytes(set, block);
     } else { /* two processes made it: the values are the same */
         buffer_unref(buf);
@@ -276,37 +322,31 @@ void keeper_cache_clear(keeper *k)
     pthread_mutex_unlock(&k->lock);
 }
 
-/* Frees the memory of a block that is in the scratch file. */
+/* Frees the memory of a block that is in the scratch file, too. */
 static void forget(held_set *set, int64_t block)
 {
-    cell *c = &set->cells[block];
-    buffer_unref(c->buf);
-    c->buf = NULL;
-    c->state = CELL_SPILLED;
+    twin *t = address_of(set->places[block]);
+    set->places[block] = place_on_disk(t->spill_at);
     set->owner->held_bytes -= taken_bytes(set, block);
+    buffer_unref(t->buf);
+    mem_free(t);
 }
 
-/* The lock is held. */
-static void free_cell(held_set *set, int64_t block)
+void held_count_use(held_set *set, int64_t block)
 {
-    keeper *k = set->owner;
-    cell *c = &set->cells[block];
-    if (c->buf) {
-        k->held_bytes -= taken_bytes(set, block);
-        buffer_unref(c->buf);
-        c->buf = NULL;
-    }
-    if (c->spill_at >= 0) scratch_release(k->disk, c->spill_at);
-    c->spill_at = -1;
-    c->state = CELL_EMPTY;
+    uint16_t *uses = &set->interests[block].uses;
+    *uses = (uint16_t)(*uses == 0 ? 2 : *uses == USES_MANY ? USES_MANY : *uses + 1);
 }
+
+static bool is_used_up(const interest *i) { return i->uses == 1; }
 
 void held_used(held_set *set, int64_t block)
 {
     keeper *k = set->owner;
     pthread_mutex_lock(&k->lock);
-    cell *c = &set->cells[block];
-    if (c->uses != KEEP && --c->uses == 0 && c->pins == 0) free_cell(set, block);
+    interest *i = &set->interests[block];
+    if (i->uses > 1 && i->uses != USES_MANY) i->uses--;
+    if (is_used_up(i) && i->pins == 0) free_block(set, block);
     pthread_cond_broadcast(&k->changed);
     pthread_mutex_unlock(&k->lock);
 }
@@ -314,21 +354,21 @@ void held_used(held_set *set, int64_t block)
 void held_hold(held_set *set, int64_t block)
 {
     pthread_mutex_lock(&set->owner->lock);
-    set->cells[block].pins++;
+    set->interests[block].pins++;
     pthread_mutex_unlock(&set->owner->lock);
 }
 
-static cell_state state_of(const held_set *set, int64_t block)
+static place place_of(const held_set *set, int64_t block)
 {
     pthread_mutex_lock(&set->owner->lock);
-    cell_state state = (cell_state)set->cells[block].state;
+    place p = set->places[block];
     pthread_mutex_unlock(&set->owner->lock);
-    return state;
+    return p;
 }
 
-bool held_is_empty(const held_set *set, int64_t block) { return state_of(set, block) == CELL_EMPTY; }
+bool held_is_empty(const held_set *set, int64_t block) { return kind_of(place_of(set, block)) == NOWHERE; }
 
-bool held_is_ready(const held_set *set, int64_t block) { return state_of(set, block) == CELL_READY; }
+bool held_is_ready(const held_set *set, int64_t block) { return is_in_memory(place_of(set, block)); }
 
 size_t keeper_held_bytes(keeper *k)
 {
@@ -342,8 +382,8 @@ bool held_drop(held_set *set, int64_t block)
 {
     keeper *k = set->owner;
     pthread_mutex_lock(&k->lock);
-    bool is_free = set->cells[block].pins == 0;
-    if (is_free) free_cell(set, block);
+    bool is_free = set->interests[block].pins == 0;
+    if (is_free) free_block(set, block);
     pthread_cond_broadcast(&k->changed);
     pthread_mutex_unlock(&k->lock);
     return is_free;
@@ -359,8 +399,7 @@ static bool find_victim(keeper *k, held_set **set_out, int64_t *block_out)
         for (int64_t i = 0; i < set->n_blocks; i++) {
             int64_t at = (set->cursor + i) % set->n_blocks;
             int64_t block = set->persistent ? set->n_blocks - 1 - at : at;
-            cell *c = &set->cells[block];
-            if (c->state != CELL_READY || c->pins > 0) continue;
+            if (!is_in_memory(set->places[block]) || set->interests[block].pins > 0) continue;
             set->cursor = at + 1 < set->n_blocks ? at : 0;
             *set_out = set;
             *block_out = block;
@@ -370,38 +409,53 @@ static bool find_victim(keeper *k, held_set **set_out, int64_t *block_out)
     return false;
 }
 
-/* Writes a block to the scratch file and frees its memory. Called with the lock, which is given up meanwhile. */
+/* Writes a block to the scratch file; the lock is given up meanwhile. The block is pinned. */
+static tsr_status write_out(keeper *k, held_set *set, int64_t block, int64_t *at)
+{
+    tsr_status status = TSR_OK;
+    const buffer *buf = buffer_at(set->places[block]);
+    const size_t bytes = held_block_bytes(set, block);
+    if (!k->disk) TRY(scratch_open(k->scratch_dir, &k->disk));
+    pthread_mutex_unlock(&k->lock);
+    status = scratch_write(k->disk, buf->data, bytes, at);
+    pthread_mutex_lock(&k->lock);
+    if (status == TSR_OK) atomic_fetch_add(&k->spilled_bytes, (int64_t)bytes);
+    return status;
+}
+
+/* Frees the memory of a block that is, or comes, into the scratch file. Called with the lock, which is given up meanwhile. */
 static tsr_status spill(keeper *k, held_set *set, int64_t block)
 {
-    cell *c = &set->cells[block];
+    interest *i = &set->interests[block];
     tsr_status status = TSR_OK;
-    if (c->spill_at < 0) {
-        size_t bytes = held_block_bytes(set, block);
+    if (kind_of(set->places[block]) == IN_MEMORY) {
         int64_t at = -1;
-        c->pins++;
+        place both = NOWHERE;
+        i->pins++;
         k->n_spilling++;
         atomic_fetch_add(&set->base.refs, 1);
-        if (!k->disk) status = scratch_open(k->scratch_dir, &k->disk);
-        pthread_mutex_unlock(&k->lock);
-        if (status == TSR_OK) status = scratch_write(k->disk, c->buf->data, bytes, &at);
-        pthread_mutex_lock(&k->lock);
+        status = write_out(k, set, block, &at);
+        if (status == TSR_OK) status = twin_new(buffer_at(set->places[block]), at, &both);
+        if (status == TSR_OK) {
+            set->places[block] = both;
+        } else if (at >= 0) {
+            scratch_release(k->disk, at);
+        }
         pthread_cond_broadcast(&k->changed);
-        c->pins--;
+        i->pins--;
         k->n_spilling--;
-        c->spill_at = at;
-        if (status == TSR_OK) atomic_fetch_add(&k->spilled_bytes, (int64_t)bytes);
         if (atomic_fetch_sub(&set->base.refs, 1) == 1) { /* everybody else let go while we wrote */
             set_free(set);
             return status;
         }
     }
-    if (status != TSR_OK || c->pins > 0 || c->state != CELL_READY) return status;
-    if (c->uses == 0) { /* its last reader was done while we wrote */
-        free_cell(set, block);
-        return TSR_OK;
+    if (i->pins > 0) return status;
+    if (is_used_up(i)) { /* its last reader was done while we wrote */
+        free_block(set, block);
+    } else if (kind_of(set->places[block]) == IN_BOTH) {
+        forget(set, block);
     }
-    forget(set, block);
-    return TSR_OK;
+    return status;
 }
 
 void keeper_hold(keeper *k, size_t bytes)
@@ -497,13 +551,13 @@ static tsr_status take_room(keeper *k, size_t bytes)
     return status;
 }
 
-/* Memory with n_bytes of a spilled block, from `first` on. It counts as held; the cell is pinned. */
+/* Memory with n_bytes of a spilled block, from `first` on. It counts as held; the block is pinned. */
 static tsr_status read_spilled(held_set *set, int64_t block, size_t first, size_t n_bytes, buffer **out)
 {
     keeper *k = set->owner;
     pthread_mutex_lock(&k->lock);
     tsr_status status = take_room(k, buffer_taken_bytes(n_bytes));
-    int64_t at = set->cells[block].spill_at;
+    int64_t at = spill_at(set->places[block]);
     pthread_mutex_unlock(&k->lock);
     *out = NULL;
     if (status != TSR_OK) return status;
@@ -525,31 +579,32 @@ void held_part_done(held_set *set, buffer *part)
 }
 
 /* Two tasks may read a block back at once: the second to come finds a buffer. */
-static tsr_status read_back(held_set *set, int64_t block)
+static tsr_status read_back(held_set *set, int64_t block, buffer **out)
 {
     buffer *buf;
+    place both;
     TRY(read_spilled(set, block, 0, held_block_bytes(set, block), &buf));
     pthread_mutex_lock(&set->owner->lock);
-    cell *c = &set->cells[block];
-    bool is_first = c->state == CELL_SPILLED;
-    if (is_first) {
-        c->buf = buf;
-        c->state = CELL_READY;
-    }
+    place *p = &set->places[block];
+    bool is_first = kind_of(*p) == ON_DISK;
+    tsr_status status = is_first ? twin_new(buf, spill_at(*p), &both) : TSR_OK;
+    bool is_taken = is_first && status == TSR_OK;
+    if (is_taken) *p = both;
+    *out = buffer_at(*p);
     pthread_mutex_unlock(&set->owner->lock);
-    if (!is_first) held_part_done(set, buf);
-    return TSR_OK;
+    if (!is_taken) held_part_done(set, buf);
+    return status;
 }
 
 void held_unpin(held_set *set, int64_t block)
 {
     keeper *k = set->owner;
-    cell *c = &set->cells[block];
+    interest *i = &set->interests[block];
     pthread_mutex_lock(&k->lock);
-    c->pins--;
+    i->pins--;
     /* What was read back for this reader goes at once where the budget is short. */
     bool is_short = k->held_bytes + k->admitted_bytes > k->budget_bytes;
-    if (is_short && c->pins == 0 && c->state == CELL_READY && c->spill_at >= 0) forget(set, block);
+    if (is_short && i->pins == 0 && kind_of(set->places[block]) == IN_BOTH) forget(set, block);
     pthread_cond_broadcast(&k->changed);
     pthread_mutex_unlock(&k->lock);
 }
@@ -557,30 +612,25 @@ void held_unpin(held_set *set, int64_t block)
 tsr_status held_pin(held_set *set, int64_t block, buffer **out)
 {
     keeper *k = set->owner;
-    cell *c = &set->cells[block];
     pthread_mutex_lock(&k->lock);
-    c->pins++;
-    bool spilled = c->state == CELL_SPILLED, empty = c->state == CELL_EMPTY;
+    set->interests[block].pins++;
+    int kind = kind_of(set->places[block]);
+    *out = buffer_at(set->places[block]); /* as long as it is pinned nobody changes it */
     pthread_mutex_unlock(&k->lock);
     tsr_status status = TSR_OK;
-    if (empty) status = error_set(TSR_ERR_INTERNAL, "engine: block %lld is read before it is made", (long long)block);
-    if (spilled) status = read_back(set, block);
-    if (status != TSR_OK) {
-        held_unpin(set, block);
-        return status;
-    }
-    *out = c->buf; /* pinned: nobody changes it */
-    return TSR_OK;
+    if (kind == NOWHERE) status = error_set(TSR_ERR_INTERNAL, "engine: block %lld is read before it is made", (long long)block);
+    if (kind == ON_DISK) status = read_back(set, block, out);
+    if (status != TSR_OK) held_unpin(set, block);
+    return status;
 }
 
 tsr_status held_read_part(held_set *set, int64_t block, size_t first, size_t n_bytes, buffer **out)
 {
     keeper *k = set->owner;
-    cell *c = &set->cells[block];
     *out = NULL;
     pthread_mutex_lock(&k->lock);
-    bool is_spilled = c->state == CELL_SPILLED;
-    c->pins += is_spilled;
+    bool is_spilled = kind_of(set->places[block]) == ON_DISK;
+    set->interests[block].pins += is_spilled;
     pthread_mutex_unlock(&k->lock);
     if (!is_spilled) return TSR_OK;
     tsr_status status = read_spilled(set, block, first, n_bytes, out);

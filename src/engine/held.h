@@ -5,21 +5,21 @@
 
 #include "array/node.h"
 
+#include <assert.h>
 #include <pthread.h>
 
 typedef struct keeper keeper;
 
-typedef enum cell_state { CELL_EMPTY, CELL_READY, CELL_SPILLED } cell_state;
-
-/* One block of a set: 24 bytes. */
-typedef struct cell {
-    buffer *buf;      /* READY */
-    int64_t spill_at; /* offset in the scratch file; -1 when there is no copy */
-    int32_t uses;     /* reads to come; KEEP: as long as the set lives */
-    uint16_t pins;    /* tasks that use buf now: it may not be spilled */
-    uint8_t state;
-} cell;
-enum { KEEP = INT32_MAX };
+/* What the keeper knows of a block, in 12 bytes, as there may be tens of millions: where it lies, and who wants it. All zeros is
+ * a block that is not there, and that stays, once it is, as long as the set lives. */
+typedef uint64_t place; /* 0: nowhere; else held.c */
+typedef struct interest {
+    uint16_t uses; /* 0: uncounted, the block is kept; else one more than the reads to come. USES_MANY: kept, too */
+    uint16_t pins; /* tasks that use it now: it may not be spilled */
+} interest;
+enum { USES_MANY = UINT16_MAX };
+static_assert(sizeof(place) + sizeof(interest) == 12,
+              "with the pointer in stage_run.blocks, a task with two outputs keeps 32 bytes");
 
 /* A grid of blocks, dense C order each. Counted by its base. */
 typedef struct held_set {
@@ -28,7 +28,8 @@ typedef struct held_set {
     tsr_dtype dtype;
     grid blocks; /* edges are copied into `edges` */
     int64_t n_blocks;
-    cell *cells;
+    place *places;
+    interest *interests;
     int64_t *edges;
     bool persistent;   /* outlives the run that made it */
     struct run *maker; /* of a shared run: makes blocks that are asked for; NULL after it was closed */
@@ -62,6 +63,8 @@ bool held_is_empty(const held_set *set, int64_t block);
 bool held_is_ready(const held_set *set, int64_t block); /* in memory */
 /* Frees a block, wherever it lies, unless somebody uses it (false). */
 bool held_drop(held_set *set, int64_t block);
+/* One more read to come, before the run begins: the block is freed with the last of them. */
+void held_count_use(held_set *set, int64_t block);
 /* One of the reads to come is done; with the last the block is freed. */
 void held_used(held_set *set, int64_t block);
 

@@ -219,9 +219,7 @@ static tsr_status count_use(void *context, const operand *o, int64_t block)
 {
     run *r = context;
     held_set *set = r->stages[o->stage].sets[o->output];
-    if (!set || set->persistent) return TSR_OK;
-    cell *c = &set->cells[block];
-    if (c->uses != KEEP - 1) c->uses = c->uses == KEEP ? 1 : c->uses + 1;
+    if (set && !set->persistent) held_count_use(set, block);
     return TSR_OK;
 }
 

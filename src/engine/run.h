@@ -59,7 +59,7 @@ typedef struct stage_run {
     bool reads_shared; /* blocks of shared runs, which may have to be asked for */
     held_set **sets;   /* one for each output that is read or held; NULL where the blocks go to memory or a file */
     buffer **whole;    /* one for each output that is read and small: all its blocks in one piece, and no set */
-    making **blocks;   /* 8 bytes a block: NULL, what is being made, or the run's `done`. NULL for roots that nothing waits for */
+    making **blocks;   /* 8 bytes a task: NULL, what is being made, or the run's `done`. NULL for roots that nothing waits for */
     buffer **carries;  /* SCAN: one for each chain of tiles */
     atomic_int_fast64_t next; /* roots: the next task to hand out */
     atomic_int_fast64_t tasks_done;
