@@ -51,8 +51,7 @@ def slow_inc(x, seconds=0.1):
 
 
 def inc_after(x, event):
-    Event(event).wait(timeout=60)
-    return x + 1
+    return x + 1 if Event(event).wait(timeout=60) else None
 
 
 def throws(x):
@@ -792,8 +791,7 @@ def test_progress_in_a_notebook(client, monkeypatch):
     monkeypatch.setattr(_waiting, "_notebook_display", lambda: display)
     futures = client.map(inc_after, range(8), event="shown", pure=False)
     ts.progress(futures)  # does not wait for the end, as it does in a terminal
-    assert "<progress" in Shown.pages[0] and "inc_after" in Shown.pages[0]
-    assert not any(f.done() for f in futures)
+    assert "<progress" in Shown.pages[0] and "inc_after" in Shown.pages[0] and not any(f.done() for f in futures)
     Event("shown").set()
     wait(futures)
     deadline = time.monotonic() + 20
