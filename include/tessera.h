@@ -57,6 +57,8 @@ TSR_API const char *tsr_status_name(tsr_status status);
  * The text is valid until the thread's next failing call. */
 TSR_API const char *tsr_error_message(void);
 TSR_API tsr_status tsr_error_code(void);
+/* The operating system's reason (ENOENT, EACCES ...) where TSR_ERR_IO has one, else 0. */
+TSR_API int tsr_error_errno(void);
 TSR_API void tsr_error_clear(void);
 
 /* Version of the library, "0.1.0". */

@@ -52,10 +52,15 @@ def _axis_error() -> type[Exception]:
 def failure(index_error: type[Exception] | None = None) -> Exception:
     """The library's last failure in this thread as an exception. `index_error` is for an index or axis out of range; default: AxisError."""
     code = lib.tsr_error_code()
+    reason = lib.tsr_error_errno()
     text = ffi.string(lib.tsr_error_message()).decode(errors="replace")
     lib.tsr_error_clear()
     if code == lib.TSR_OK:  # only a handle that was taken away gives NULL without a reason
         return RuntimeError("the session of this array is closed")
+    if code == lib.TSR_ERR_IO and reason:
+        error = type(OSError(reason, ""))(text)  # FileNotFoundError, PermissionError ...
+        error.errno = reason
+        return error
     return (index_error or _axis_error() if code == lib.TSR_ERR_INDEX else EXCEPTIONS[code])(text)
 
 

@@ -6,6 +6,7 @@
 #undef error_prefix
 #undef error_memory
 #undef error_errno
+#undef error_repeat
 #endif
 
 #include <assert.h>
@@ -39,6 +40,7 @@ enum { TEXT_SIZE = 1024 };
 
 static _Thread_local struct {
     tsr_status code;
+    int errnum;
     char text[TEXT_SIZE];
 } last;
 
@@ -52,9 +54,12 @@ const char *tsr_error_message(void) { return last.text; }
 
 tsr_status tsr_error_code(void) { return last.code; }
 
+int tsr_error_errno(void) { return last.errnum; }
+
 void tsr_error_clear(void)
 {
     last.code = TSR_OK;
+    last.errnum = 0;
     last.text[0] = '\0';
 }
 
@@ -67,6 +72,7 @@ tsr_status error_set(tsr_status code, const char *format, ...)
     va_end(args);
     memcpy(last.text, text, sizeof text);
     last.code = code;
+    last.errnum = 0;
     return code;
 }
 
@@ -109,5 +115,14 @@ tsr_status error_errno(int errnum, const char *format, ...)
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     if (strerror_r(errnum, reason, sizeof reason) != 0) snprintf(reason, sizeof reason, "error %d", errnum);
-    return error_set(TSR_ERR_IO, "%s: %s", text, reason);
+    error_set(TSR_ERR_IO, "%s: %s", text, reason);
+    last.errnum = errnum;
+    return TSR_ERR_IO;
+}
+
+tsr_status error_repeat(tsr_status code, int errnum, const char *text)
+{
+    error_set(code, "%s", text ? text : "out of memory");
+    last.errnum = errnum;
+    return code;
 }

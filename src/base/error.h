@@ -16,6 +16,8 @@ tsr_status error_prefix(const char *format, ...) __attribute__((format(printf, 1
 tsr_status error_memory(size_t size_bytes);
 /* The operating system's reason (errno) for failing to `what`, e.g. "cannot open 'x.nc': No such file or directory". */
 tsr_status error_errno(int errnum, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* What failed in another thread, as the failure of this one; text NULL: there was no memory for it. */
+tsr_status error_repeat(tsr_status code, int errnum, const char *text);
 
 #ifdef __clang_analyzer__
 /* The analyzer sees one file at a time: tell it that a function that records a failure never returns TSR_OK. */
@@ -23,6 +25,7 @@ tsr_status error_errno(int errnum, const char *format, ...) __attribute__((forma
 #define error_prefix(...) (error_prefix(__VA_ARGS__), TSR_ERR_VALUE)
 #define error_memory(size) (error_memory(size), TSR_ERR_MEMORY)
 #define error_errno(errnum, ...) (error_errno(errnum, __VA_ARGS__), TSR_ERR_IO)
+#define error_repeat(code, errnum, text) (error_repeat(code, errnum, text), (code))
 #endif
 
 /* Returns early on failure. Use only while the function owns nothing that must be released. */

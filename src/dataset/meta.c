@@ -146,6 +146,7 @@ typedef struct opening {
     pthread_mutex_t lock; /* guards what follows */
     int failed;           /* index of the first file that failed, n if none */
     tsr_status status;
+    int errnum;
     char text[1024];
 } opening;
 
@@ -162,6 +163,7 @@ static void *open_some(void *context)
         if (i < o->failed) {
             o->failed = i;
             o->status = status;
+            o->errnum = tsr_error_errno();
             snprintf(o->text, sizeof o->text, "%s", tsr_error_message());
         }
         pthread_mutex_unlock(&o->lock);
@@ -185,7 +187,7 @@ tsr_status meta_open_many(int n, const char *const *paths, bool as_stored, int n
     pthread_mutex_destroy(&o.lock);
     if (o.failed == n) return TSR_OK;
     for (int i = 0; i < n; i++) meta_close(&out[i]);
-    return error_set(o.status, "%s", o.text);
+    return error_repeat(o.status, o.errnum, o.text);
 }
 
 bool meta_time_units(const file_meta *m, int var, time_units *out)

@@ -2,6 +2,7 @@
 #include "dataset/paths.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <glob.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +57,7 @@ static tsr_status add_matches(path_list *list, const char *path)
     int code = glob(path, GLOB_NOSORT, NULL, &found);
     tsr_status status = TSR_OK;
     if (code == GLOB_NOMATCH)
-        status = error_set(TSR_ERR_IO, "no file matches '%s'", path);
+        status = error_errno(ENOENT, "no file matches '%s'", path);
     else if (code == GLOB_NOSPACE)
         status = error_memory(strlen(path));
     else if (code != 0)

@@ -27,6 +27,7 @@ static void run_fail(run *r, tsr_status status)
     pthread_mutex_lock(&r->crew->lock);
     if (r->status == TSR_OK) {
         r->status = status;
+        r->errnum = tsr_error_errno();
         r->message = mem_strdup(tsr_error_message());
     }
     atomic_store(&r->stop, true);
@@ -723,7 +724,7 @@ tsr_status run_plan(engine *e, const plan *p, sink *sinks, tsr_stats *stats)
     int64_t spilled_before = keeper_spilled_bytes(e->keeper);
     tsr_status status = run_init(&r, e, p, sinks, NULL);
     if (status == TSR_OK) status = start_and_wait(&r);
-    if (status == TSR_OK && r.status != TSR_OK) status = error_set(r.status, "%s", r.message ? r.message : "out of memory");
+    if (status == TSR_OK && r.status != TSR_OK) status = error_repeat(r.status, r.errnum, r.message);
     if (status == TSR_OK && r.traces) status = write_trace(&r);
     if (status == TSR_OK) report_progress(&r, true);
     *stats = (tsr_stats){.tasks = atomic_load(&r.tasks_done),

@@ -108,6 +108,7 @@ typedef struct run {
     pthread_cond_t ended; /* the thread that watches the run sleeps here, until it stops */
     bool over;
     tsr_status status;
+    int errnum;
     char *message;
     atomic_bool stop; /* no new tasks: failure, cancellation or the end. Set with the lock held */
     atomic_int_fast64_t tasks_done, roots_left;

@@ -117,8 +117,27 @@ def test_save(tmp_path):
         assert file["t"][:].sum() == 6 and file["u"].shape == (2,)
     with pytest.raises(ValueError, match="no format"):
         ts.save(tmp_path / "c.xyz", ts.ones(1))
-    with pytest.raises(OSError):
+    with pytest.raises(FileNotFoundError, match="cannot create the file: No such file"):
         ts.save(tmp_path / "nowhere" / "d.npy", ts.ones(1))
+
+
+def test_missing_files_are_pythons_own_error(tmp_path):
+    import errno
+    import os
+
+    with pytest.raises(FileNotFoundError) as caught:
+        ts.open_array(tmp_path / "none.npy")
+    assert caught.value.errno == errno.ENOENT and str(caught.value) == f"{tmp_path}/none.npy: cannot open the file: No such file or directory"
+    # Also what fails only while it is computed, on another thread.
+    from PIL import Image
+
+    for k in range(3):
+        Image.fromarray(np.zeros((4, 4), "u1")).save(tmp_path / f"{k}.png")
+    stack = ts.image.imread(str(tmp_path / "*.png"))
+    os.remove(tmp_path / "1.png")
+    with pytest.raises(FileNotFoundError, match="1.png") as caught:
+        stack.sum().compute()
+    assert caught.value.errno == errno.ENOENT
 
 
 def test_pickle_and_copy():
