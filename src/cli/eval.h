@@ -112,6 +112,9 @@ tsr_status value_take_array(tsr_array *a, value *out) MUST_CHECK;
 /* The same with the names of `like`, whose shape it has. */
 tsr_status value_take_like(tsr_variable *like, tsr_array *a, value *out) MUST_CHECK;
 
+/* Where `a` is not zero: a tuple of arrays without names, one for each dimension. */
+tsr_status value_take_nonzero(evaluator *e, tsr_array *a, value *out) MUST_CHECK;
+
 /* The same with these names (each may be NULL) and with the coordinates and units of `from` that still fit. */
 tsr_status value_take_dims(tsr_variable *from, tsr_array *a, const char *const *dims, value *out) MUST_CHECK;
 
@@ -151,7 +154,7 @@ struct function {
 
 /* Tables by subject, each ended by a NULL name. */
 extern const function create_functions[], random_functions[], shape_functions[], reduce_functions[], select_functions[],
-    math_functions[], numeric_functions[];
+    math_functions[], numeric_functions[], place_functions[];
 /* What all functions of the user's own source share. */
 extern const function udf_function;
 /* The function of that name; NULL. Elementwise functions of the library share one entry. */
@@ -179,6 +182,8 @@ tsr_status arg_dtype(fn_call *c, int i, tsr_dtype *out) MUST_CHECK;
 tsr_status arg_ints(fn_call *c, int i, int capacity, int *n, int64_t *out) MUST_CHECK;
 /* The lengths of an array: one number or a list. */
 tsr_status arg_shape(fn_call *c, int i, int *ndim, int64_t *shape) MUST_CHECK;
+/* Indices in the arena: a number, a list, or a lazy array, which is computed now. */
+tsr_status arg_indices(fn_call *c, int i, int64_t *n, int64_t **out) MUST_CHECK;
 tsr_status arg_doubles(fn_call *c, int i, int64_t *n, double **out) MUST_CHECK;
 /* A list of arrays. */
 tsr_status arg_variables(fn_call *c, int i, int *n, tsr_variable ***out) MUST_CHECK;

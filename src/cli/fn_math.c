@@ -126,9 +126,14 @@ static tsr_status run_where(fn_call *c, value *out)
         }
         return value_take(x, out);
     }
+    if (!c->given[1] && !c->given[2]) {
+        tsr_array *condition;
+        TRY(arg_array(c, 0, &condition));
+        return value_take_nonzero(c->e, condition, out);
+    }
     if (!c->given[1] || !c->given[2])
-        return error_set(TSR_ERR_VALUE,
-                         "where needs three arguments: where(condition, x, y); use where(condition, x, nan) to mask");
+        return error_set(TSR_ERR_VALUE, "where takes a condition alone, or three arguments: where(condition, x, y); use "
+                                        "where(condition, x, nan) to mask");
     for (int i = 0; i < 3; i++) TRY(arg_variable(c, i, &parts[i]));
     return value_take(tsr_variable_apply("where", 3, parts), out);
 }
@@ -143,7 +148,8 @@ static tsr_status run_fillna(fn_call *c, value *out)
 }
 
 const function math_functions[] = {
-    {"where", "condition, x=None, y=None", "x where the condition holds, else y; also x.where(condition, other=nan)", run_where},
+    {"where", "condition, x=None, y=None",
+     "x where the condition holds, else y; also x.where(condition, other=nan); where(condition): see nonzero", run_where},
     {"clip", "x, min|a_min=None, max|a_max=None", "values moved into the range", run_clip},
     {"round", "x, decimals=0", "to so many places, halves to even", run_round},
     {"around", "x, decimals=0", "the same", run_round},

@@ -252,8 +252,7 @@ static tsr_status run_pad(fn_call *c, value *out)
     return value_take_dims(x, tsr_pad(tsr_variable_array(x), widths, mode, fill.number), dims, out);
 }
 
-/* Indices as a list, or as a lazy array that is computed now. */
-static tsr_status read_indices(fn_call *c, int at, int64_t *n, int64_t **out)
+tsr_status arg_indices(fn_call *c, int at, int64_t *n, int64_t **out)
 {
     value v;
     TRY(arg_value(c, at, &v));
@@ -280,7 +279,7 @@ static tsr_status run_take(fn_call *c, value *out)
     dim_list dims;
     int64_t n, *indices;
     TRY(arg_variable(c, 0, &x));
-    TRY(fail_here(c->e, arg_place(c, 1), read_indices(c, 1, &n, &indices)));
+    TRY(fail_here(c->e, arg_place(c, 1), arg_indices(c, 1, &n, &indices)));
     TRY(arg_dims(c, 2, x, &dims));
     if (dims.n > 1) return error_set(TSR_ERR_VALUE, "take works along one dimension");
     if (dims.n == 1) return value_take(tsr_variable_take(x, dims.names[0], n, indices), out);
@@ -295,7 +294,7 @@ static tsr_status run_repeat(fn_call *c, value *out)
     int64_t n = 0, *repeats = NULL;
     const char *names[TSR_MAX_NDIM];
     TRY(arg_variable(c, 0, &x));
-    TRY(fail_here(c->e, arg_place(c, 1), read_indices(c, 1, &n, &repeats)));
+    TRY(fail_here(c->e, arg_place(c, 1), arg_indices(c, 1, &n, &repeats)));
     TRY(arg_dims(c, 2, x, &dims));
     if (dims.n > 1) return error_set(TSR_ERR_VALUE, "repeat works along one dimension");
     tsr_array *a = tsr_variable_array(x);

@@ -28,8 +28,8 @@ static tsr_status run_map(fn_call *c, value *out)
 
 static const function map_function = {"elementwise", "x", "", run_map};
 
-static const function *const tables[] = {math_functions,   reduce_functions, numeric_functions, shape_functions,
-                                         select_functions, create_functions, random_functions};
+static const function *const tables[] = {math_functions,  reduce_functions, numeric_functions, place_functions,
+                                         shape_functions, select_functions, create_functions,  random_functions};
 enum { N_TABLES = sizeof tables / sizeof *tables };
 
 const function *function_find(const char *name)
@@ -58,10 +58,14 @@ static void help_line(strbuf *out, bool roff, const char *name, const char *para
 
 void functions_help(strbuf *out, bool roff)
 {
-    static const char *const titles[] = {
-        "Elementwise",          "Reductions and statistics", "Products, searches, what runs along a dimension",
-        "Shapes and structure", "Names, labels and groups",  "Making arrays",
-        "Random numbers"};
+    static const char *const titles[] = {"Elementwise",
+                                         "Reductions and statistics",
+                                         "Products, searches, what runs along a dimension",
+                                         "Masks and places",
+                                         "Shapes and structure",
+                                         "Names, labels and groups",
+                                         "Making arrays",
+                                         "Random numbers"};
     static const char *const letters[] = {"", "x", "x, y", "x, y, z"};
     for (int t = 0; t < N_TABLES; t++) {
         strbuf_printf(out, roff ? ".SS \"%s\"\n" : "%s\n", titles[t]);

@@ -56,6 +56,8 @@ SAME = [
     ("median(t2m, time)[4]", lambda x: x.median("time")[4]),
     ("cumsum(t2m[:, 0, 0], time)", lambda x: x[:, 0, 0].cumsum("time")),
     ("topk(t2m[:3], 2, longitude)[0, 5]", lambda x: x[0, 5].sortby(x[0, 5], ascending=False)[:2].drop_vars("longitude")),
+    ("delete(t2m, [0, 2], time)[:, 9, 3]", lambda x: x.isel(time=[i for i in range(x.sizes["time"]) if i not in (0, 2)])[:, 9, 3]),
+    ("compress(t2m[:, 0, 0] > mean(t2m[:, 0, 0]), t2m, time)[:, 9, 3]", lambda x: x[x[:, 0, 0].values > x[:, 0, 0].values.mean(), 9, 3]),
     ("push(where(t2m > 273.15, t2m, nan), dim=time)[:, 9, 3]", lambda x: x.where(x > 273.15)[:, 9, 3].to_series().ffill().to_xarray()),
     ("norm(t2m, 2, time)[3]", lambda x: np.sqrt((x ** 2).sum("time"))[3]),
     ("diff(t2m[:, 0, 0], dim=time)", lambda x: x[:, 0, 0].diff("time")),
@@ -95,6 +97,13 @@ PRINTED = {
     "isin([1, 2, 3], [2, 3])": "[False  True  True]", "interp([1.5, 9], [1, 2], [3, 4], right=-1)": "[ 3.5 -1. ]", "bincount([1, 1, 3])": "[0 2 0 1]",
     "convolve([1, 2], [1, 1])": "[1 3 2]", "correlate([1, 2, 3], [1, 1])": "[3 5]", "polyval([1, 0], [5])": "[5]", "logspace(0, 2, 3)": "[  1.  10. 100.]",
     "geomspace(1, 100, 3)": "[  1.  10. 100.]", "kaiser(3, 0)": "[1. 1. 1.]", "bartlett(5)": "[0.  0.5 1.  0.5 0. ]", "diag([1, 2])": "[[1 0]\n [0 2]]",
+    "compress([True, False, True], [4, 5, 6])": "[4 6]", "compress([0, 1], [[1, 2], [3, 4]], 0)": "[[3 4]]", "compress([0, 1], [[1, 2], [3, 4]])": "[2]",
+    "array([4, 5, 6]).compress([0, 0, 1])": "[6]", "x = arange(6); extract(x % 2 == 0, x)": "[0 2 4]", "x = arange(4).reshape((2, 2)); extract(x > 9, x)": "[]",
+    "delete([0, 1, 2, 3], 1)": "[0 2 3]", "delete([0, 1, 2, 3], [0, -1])": "[1 2]", "delete(arange(6), slice(0, 6, 2))": "[1 3 5]", "delete(arange(3), 7:9)": "[0 1 2]",
+    "delete([[1, 2], [3, 4]], 0, axis=1)": "[[2]\n [4]]", "delete([[1, 2], [3, 4]], 0)": "[2 3 4]", "insert([1, 2, 3], 1, [8, 9])": "[1 8 9 2 3]",
+    "insert([[1, 2], [3, 4]], 1, 9, 1)": "[[1 9 2]\n [3 9 4]]", "insert([1, 2], [0, 2], [7, 8])": "[7 1 2 8]", "append([[1, 2]], [3])": "[1 2 3]",
+    "append([[1, 2]], [[3, 4]], axis=0)": "[[1 2]\n [3 4]]", "take_along_axis([[3, 1, 2]], [[1, 2, 0]], 1)": "[[1 2 3]]", "take_along_axis([3, 1], [-1])": "[1]",
+    "nonzero([[0, 7], [8, 0]])": "[0 1]\n[1 0]", "where([0, 3, 0, 4])": "[1 3]", "flatnonzero([[0, 7], [8, 0]])": "[1 2]", "argwhere([[0, 7], [8, 0]])": "[[0 1]\n [1 0]]",
     "indices((1, 2))": "[[[0 0]]\n\n [[0 1]]]", "bitwise_count(7)": "3", "round(i0(1.0), 6)": "1.266066", "complex_of(1, 2) * 1j": "(-2+1j)", "'é'": "é",
 }
 
