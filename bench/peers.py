@@ -275,6 +275,21 @@ reduce_climate("mean", None)
 reduce_climate("mean_space", (1, 2))
 reduce_climate("mean_time", 0)
 
+BEST = 10  # of each place
+
+
+@peer("topk", "numpy")
+def _(options):
+    x = climate(options)
+    return lambda: np.partition(x, -BEST, axis=0)[-BEST:].sum()
+
+
+@peer("topk", "dask")
+def _(options):
+    import dask.array as da
+    x = dask_of(climate(options), (4, *CLIMATE))
+    return lambda: da.topk(x, BEST, axis=0).compute().sum()
+
 
 @peer("z_persist", "numpy")
 def _(options):

@@ -200,6 +200,7 @@ static tsr_status run_matmul(bench *b, double *value)
 static tsr_status run_mean(bench *b, double *value) { return single(tsr_mean(b->x, 0, NULL, false), value); }
 static tsr_status run_mean_space(bench *b, double *value) { return total(tsr_mean(b->x, 2, (int[]){1, 2}, false), value); }
 static tsr_status run_mean_time(bench *b, double *value) { return total(tsr_mean(b->x, 1, (int[]){0}, false), value); }
+static tsr_status run_topk(bench *b, double *value) { return total(tsr_topk(b->x, 10, 0), value); }
 
 /* (x - mean) / std over time, kept in the session. */
 static tsr_status run_z_persist(bench *b, double *value)
@@ -286,6 +287,7 @@ static const workload workloads[] = {
     {"mean", prepare_climate, run_mean},
     {"mean_space", prepare_climate, run_mean_space},
     {"mean_time", prepare_climate, run_mean_time},
+    {"topk", prepare_climate, run_topk},
     {"z_persist", prepare_climate, run_z_persist, check_kept},
     {"blocks", NULL, run_blocks},
     {"stack_recentre", prepare_stack, run_stack_recentre, check_kept},

@@ -112,6 +112,12 @@ reduce_climate("mean_space", (1, 2))
 reduce_climate("mean_time", 0)
 
 
+@workload("topk")
+def _(options):
+    x = climate(options)
+    return lambda: ts.topk(x, peers.BEST, axis=0).compute().sum()
+
+
 @workload("z_persist")
 def _(options):
     x, kept = climate(options), {}

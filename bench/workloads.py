@@ -70,6 +70,8 @@ WORKLOADS = (
     Workload("mean_space", "in memory: `x.mean(axis=(1,2))`", ("numpy", "dask"), traffic=CLIMATE_BYTES, limit="read",
              limit_goal=0.75),
     Workload("mean_time", "in memory: `x.mean(axis=0)`", ("numpy", "dask"), traffic=CLIMATE_BYTES, limit="read", limit_goal=0.75),
+    Workload("topk", "in memory: the 10 greatest over time of each place", ("numpy", "dask"), (Goal("numpy", 1), Goal("dask", 1)),
+             note="NumPy leaves them unordered (`partition`)"),
     Workload("z_persist", "in memory: z-score over time, persisted", ("numpy", "dask"), (Goal("dask", 8),),
              traffic=CLIMATE_BYTES * 3, limit="copy", limit_goal=0.75, note="x is read twice and z written once"),
     Workload("deflate_mean", "NetCDF-4 deflate, 1 GB raw: mean over time", ("xarray", "cdo", "ncra"), (Goal("best", 4),), kind="files", tolerance=1e-6),

@@ -14,7 +14,7 @@
 typedef bool less_fn(const void *a, const void *b);
 
 #define DEFINE_LESS(name, type, nan_last)                                                                                        \
-    static bool name(const void *a, const void *b)                                                                               \
+    static inline bool name(const void *a, const void *b)                                                                        \
     {                                                                                                                            \
         type x = *(const type *)a, y = *(const type *)b;                                                                         \
         return x < y || (nan_last && x == x && y != y);                                                                          \
@@ -32,7 +32,7 @@ DEFINE_LESS(less_f64, double, true)
 
 /* Real parts first, then imaginary ones; a number with a NaN comes after all others. */
 #define DEFINE_COMPLEX_LESS(name, type)                                                                                          \
-    static bool name(const void *a, const void *b)                                                                               \
+    static inline bool name(const void *a, const void *b)                                                                        \
     {                                                                                                                            \
         const type *x = a, *y = b;                                                                                               \
         bool nan_x = x[0] != x[0] || x[1] != x[1], nan_y = y[0] != y[0] || y[1] != y[1];                                         \
@@ -42,37 +42,33 @@ DEFINE_LESS(less_f64, double, true)
 DEFINE_COMPLEX_LESS(less_c64, float)
 DEFINE_COMPLEX_LESS(less_c128, double)
 
-static less_fn *const less_of[] = {
-    [TSR_BOOL] = less_u8, [TSR_I8] = less_i8,   [TSR_I16] = less_i16,  [TSR_I32] = less_i32, [TSR_I64] = less_i64,
-    [TSR_U8] = less_u8,   [TSR_U16] = less_u16, [TSR_U32] = less_u32,  [TSR_U64] = less_u64, [TSR_F32] = less_f32,
-    [TSR_F64] = less_f64, [TSR_C64] = less_c64, [TSR_C128] = less_c128};
-_Static_assert(sizeof less_of / sizeof *less_of == TSR_N_DTYPES, "an order for each dtype");
-
 /* ---- One row -------------------------------------------------------------------------------------------------------- */
 
 /* The elements along the axis at one place of the others. */
 typedef struct row {
     const char *values;
     size_t step;
-    less_fn *less;
     bool least;
 } row;
 
+/* What follows is compiled for each dtype with its `less` inside: a call for each comparison took most of the time. */
+#define INLINE static inline __attribute__((always_inline))
+
 /* Does element p come before element q in the result? */
-static bool comes_before(const row *r, int64_t p, int64_t q)
+INLINE bool comes_before(const row *r, less_fn *less, int64_t p, int64_t q)
 {
     const void *x = r->values + (size_t)p * r->step, *y = r->values + (size_t)q * r->step;
     const void *first = r->least ? x : y, *second = r->least ? y : x;
-    if (r->less(first, second)) return true;
-    return p < q && !r->less(second, first);
+    if (less(first, second)) return true;
+    return p < q && !less(second, first);
 }
 
 /* Restores the heap, whose root is the element that comes last, below i. */
-static void sift_down(const row *r, int64_t *heap, int64_t n, int64_t i)
+INLINE void sift_down(const row *r, less_fn *less, int64_t *heap, int64_t n, int64_t i)
 {
     for (int64_t child; (child = 2 * i + 1) < n; i = child) {
-        if (child + 1 < n && comes_before(r, heap[child], heap[child + 1])) child++;
-        if (!comes_before(r, heap[i], heap[child])) return;
+        if (child + 1 < n && comes_before(r, less, heap[child], heap[child + 1])) child++;
+        if (!comes_before(r, less, heap[i], heap[child])) return;
         int64_t moved = heap[i];
         heap[i] = heap[child];
         heap[child] = moved;
@@ -80,22 +76,35 @@ static void sift_down(const row *r, int64_t *heap, int64_t n, int64_t i)
 }
 
 /* Writes the places of the first k of n elements in the result's order; k <= n. */
-static void find_best(const row *r, int64_t n, int64_t k, int64_t *best)
+INLINE void find_best(const row *r, less_fn *less, int64_t n, int64_t k, int64_t *best)
 {
     for (int64_t i = 0; i < k; i++) best[i] = i;
-    for (int64_t i = k / 2 - 1; i >= 0; i--) sift_down(r, best, k, i);
+    for (int64_t i = k / 2 - 1; i >= 0; i--) sift_down(r, less, best, k, i);
     for (int64_t i = k; k > 0 && i < n; i++) {
-        if (!comes_before(r, i, best[0])) continue;
+        if (!comes_before(r, less, i, best[0])) continue;
         best[0] = i;
-        sift_down(r, best, k, 0);
+        sift_down(r, less, best, k, 0);
     }
     for (int64_t m = k - 1; m > 0; m--) {
         int64_t last = best[0];
         best[0] = best[m];
         best[m] = last;
-        sift_down(r, best, m, 0);
+        sift_down(r, less, best, m, 0);
     }
 }
+
+typedef void find_fn(const row *r, int64_t n, int64_t k, int64_t *best);
+
+#define FINDERS(X) X(u8) X(i8) X(i16) X(i32) X(i64) X(u16) X(u32) X(u64) X(f32) X(f64) X(c64) X(c128)
+#define DEFINE_FINDER(t)                                                                                                         \
+    static void find_##t(const row *r, int64_t n, int64_t k, int64_t *best) { find_best(r, less_##t, n, k, best); }
+FINDERS(DEFINE_FINDER)
+
+static find_fn *const find_of[] = {
+    [TSR_BOOL] = find_u8, [TSR_I8] = find_i8,   [TSR_I16] = find_i16,  [TSR_I32] = find_i32, [TSR_I64] = find_i64,
+    [TSR_U8] = find_u8,   [TSR_U16] = find_u16, [TSR_U32] = find_u32,  [TSR_U64] = find_u64, [TSR_F32] = find_f32,
+    [TSR_F64] = find_f64, [TSR_C64] = find_c64, [TSR_C128] = find_c128};
+_Static_assert(sizeof find_of / sizeof *find_of == TSR_N_DTYPES, "an order for each dtype");
 
 /* ---- Blocks --------------------------------------------------------------------------------------------------------- */
 
@@ -116,8 +125,8 @@ tsr_status topk_block(void *context, int n_inputs, const tsr_block *inputs, cons
     size_t size = tsr_dtype_size(values->dtype);
     for (int64_t lane = 0; lane < outer * inner; lane++) {
         int64_t from = lane / inner * n * inner + lane % inner, to = lane / inner * k * inner + lane % inner;
-        row r = {(const char *)values->data + (size_t)from * size, (size_t)inner * size, less_of[values->dtype], o->least};
-        find_best(&r, n, k, best);
+        row r = {(const char *)values->data + (size_t)from * size, (size_t)inner * size, o->least};
+        find_of[values->dtype](&r, n, k, best);
         for (int64_t i = 0; i < k; i++, to += inner) {
             if (!o->indices)
                 memcpy((char *)output->data + (size_t)to * size, r.values + (size_t)best[i] * r.step, size);
@@ -189,6 +198,16 @@ static tsr_array *side_by_side(tsr_array *a, int axis)
     return array_using(result, a);
 }
 
+static int64_t longest_chunk(const tsr_array *a, int axis)
+{
+    int64_t most = 0;
+    for (int64_t i = 0; i < a->grid.axes[axis].n_blocks; i++) {
+        int64_t length = axis_grid_count(&a->grid.axes[axis], i);
+        if (length > most) most = length;
+    }
+    return most;
+}
+
 static tsr_array *best_along(const char *name, tsr_array *a, int64_t k, int axis, bool want_indices)
 {
     int64_t shape[TSR_MAX_NDIM];
@@ -202,6 +221,10 @@ static tsr_array *best_along(const char *name, tsr_array *a, int64_t k, int axis
     tsr_array *values = node_ref(a), *indices = NULL;
     while (values) {
         bool last = values->grid.axes[axis].n_blocks == 1;
+        if (!last && !indices && longest_chunk(values, axis) <= take_values.k) { /* blocks that would keep all they have */
+            values = side_by_side(values, axis);
+            continue;
+        }
         tsr_array *kept_indices = want_indices ? keep_best(values, indices, take_indices) : NULL,
                   *kept = last && want_indices ? NULL : keep_best(values, indices, take_values);
         node_unref(values);
