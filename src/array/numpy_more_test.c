@@ -92,6 +92,9 @@ static void test_running(void **state)
     check_reals(tsr_cummax(y, 0), 6, (double[]){NAN, NAN, NAN, NAN, NAN, NAN});
     check(tsr_push(x, 1, 0), 5, (int64_t[]){3, 1, 4, 1, 5});
     check_error(tsr_push(y, 1, 1), TSR_ERR_INDEX, "axis 1 is out of range");
+    check(tsr_cumprod(vector(5, (int64_t[]){1, 2, 3, 4, 5}), 0), 5, (int64_t[]){1, 2, 6, 24, 120});
+    check_reals(tsr_nancumsum(reals(5, (double[]){1, NAN, 3, 4, NAN}), 0), 5, (double[]){1, 1, 4, 8, 8});
+    check_reals(tsr_nancumprod(reals(5, (double[]){NAN, 2, 3, NAN, 5}), 0), 5, (double[]){1, 2, 6, 6, 30});
 }
 
 static void test_along(void **state)
@@ -167,6 +170,111 @@ static void test_composed(void **state)
     check_reals(tsr_hamming(session, 0, NULL), 0, NULL);
 }
 
+static void test_bits(void **state)
+{
+    tsr_array *x = vector(10, (int64_t[]){1, 0, 2, 0, 0, 3, 0, 4, 5, 0}), *packed = tsr_packbits(x, 0, false);
+    const int64_t ten = 10, but_four = -4, eighteen = 18, too_many = -17;
+    assert_int_equal(tsr_dtype_of(packed), TSR_U8);
+    check(tsr_astype(packed, TSR_I64), 2, (int64_t[]){165, 128});
+    check(tsr_astype(tsr_packbits(x, -1, true), TSR_I64), 2, (int64_t[]){165, 1});
+    check(tsr_astype(tsr_unpackbits(packed, 0, &ten, false), TSR_I64), 10, (int64_t[]){1, 0, 1, 0, 0, 1, 0, 1, 1, 0});
+    check(tsr_astype(tsr_unpackbits(packed, 0, &but_four, true), TSR_I64), 12, (int64_t[]){1, 0, 1, 0, 0, 1, 0, 1, 0, 0, 0, 0});
+    check(tsr_astype(tsr_unpackbits(packed, 0, &eighteen, false), TSR_I64), 18,
+          (int64_t[]){1, 0, 1, 0, 0, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0});
+    check(tsr_astype(tsr_packbits(vector(0, NULL), 0, false), TSR_I64), 0, NULL);
+    check(tsr_astype(tsr_packbits(integers(2, (int64_t[]){2, 2}, (int64_t[]){1, 0, 1, 1}), 0, false), TSR_I64), 2,
+          (int64_t[]){192, 64});
+    check_error(tsr_packbits(reals(1, (double[]){1}), 0, false), TSR_ERR_TYPE, "integer or boolean");
+    check_error(tsr_unpackbits(x, 0, NULL, false), TSR_ERR_TYPE, "unsigned byte");
+    check_error(tsr_unpackbits(packed, 0, &too_many, false), TSR_ERR_VALUE, "more than the 16 bits");
+    check_error(tsr_packbits(x, 1, false), TSR_ERR_INDEX, "axis 1 is out of range");
+}
+
+static void test_norms(void **state)
+{
+    tsr_array *m = integers(2, (int64_t[]){2, 3}, (int64_t[]){1, -2, 3, -4, 5, -6});
+    const double orders[] = {3, INFINITY, -INFINITY, 0, 1, 2}, want[] = {7.611662611020244, 6, 1, 6, 21, 9.539392014169456};
+    const char *names[] = {"1", "-1", "inf", "-inf", "fro"};
+    const double norms[] = {9, 5, 15, 6, 9.539392014169456};
+    for (int i = 0; i < 6; i++) check_reals(tsr_vector_norm(m, orders[i], 0, NULL, false), 1, &want[i]);
+    check_reals(tsr_vector_norm(m, 1, 1, (int[]){0}, true), 3, (double[]){5, 7, 9});
+    for (int i = 0; i < 5; i++) check_reals(tsr_matrix_norm(m, names[i], 0, 1, false), 1, &norms[i]);
+    tsr_array *z = tsr_complex_of(reals(2, (double[]){3, 0}), reals(2, (double[]){4, -12}));
+    check_reals(tsr_vector_norm(z, 2, 0, NULL, false), 1, (double[]){13});
+    check_reals(tsr_vector_norm(reals(0, NULL), 2, 0, NULL, false), 1, (double[]){0});
+    check_error(tsr_vector_norm(m, 2, 1, (int[]){2}, false), TSR_ERR_INDEX, "axis 2 is out of range");
+    check_error(tsr_matrix_norm(m, "nuc", 0, 1, false), TSR_ERR_UNSUPPORTED, "singular values");
+    check_error(tsr_matrix_norm(m, "three", 0, 1, false), TSR_ERR_VALUE, "three");
+}
+
+static void test_products_of_several(void **state)
+{
+    tsr_array *q = integers(2, (int64_t[]){2, 2}, (int64_t[]){1, 1, 1, 0});
+    tsr_array *wide = integers(2, (int64_t[]){2, 3}, (int64_t[]){0, 1, 2, 3, 4, 5}),
+              *tall = integers(2, (int64_t[]){3, 2}, (int64_t[]){0, 1, 2, 3, 4, 5});
+    check(tsr_matrix_power(q, 10), 4, (int64_t[]){89, 55, 55, 34});
+    check(tsr_matrix_power(q, 1), 4, (int64_t[]){1, 1, 1, 0});
+    check(tsr_matrix_power(q, 0), 4, (int64_t[]){1, 0, 0, 1});
+    check(tsr_multi_dot(3, (tsr_array *[]){vector(2, (int64_t[]){1, 2}), wide, tall}), 2, (int64_t[]){66, 93});
+    check(tsr_multi_dot(2, (tsr_array *[]){wide, tall}), 4, (int64_t[]){10, 13, 28, 40});
+    check_error(tsr_matrix_power(wide, 2), TSR_ERR_VALUE, "square");
+    assert_null(tsr_matrix_power(q, -1));
+    check_error(tsr_multi_dot(0, &q), TSR_ERR_VALUE, "0 arrays");
+    assert_null(tsr_multi_dot(2, (tsr_array *[]){wide, wide}));
+    assert_int_equal(tsr_error_code(), TSR_ERR_VALUE);
+    tsr_error_clear();
+}
+
+static void test_ranges_between_arrays(void **state)
+{
+    tsr_array *low = reals(2, (double[]){0, 10}), *high = reals(2, (double[]){8, 20});
+    check_reals(tsr_linspace_between(low, high, 5, true, TSR_F64, 1), 10, (double[]){0, 2, 4, 6, 8, 10, 12.5, 15, 17.5, 20});
+    check_reals(tsr_linspace_between(low, high, 4, false, TSR_F64, 0), 8, (double[]){0, 10, 2, 12.5, 4, 15, 6, 17.5});
+    check(tsr_linspace_between(low, high, 3, true, TSR_I64, -1), 6, (int64_t[]){0, 4, 8, 10, 15, 20});
+    check_reals(tsr_linspace_between(low, high, 0, true, TSR_F64, 0), 0, NULL);
+    check_reals(tsr_logspace_between(reals(2, (double[]){0, 1}), reals(2, (double[]){2, 3}), 3, true,
+                                     tsr_scalar_array(session, tsr_float(2)), TSR_F64, 0),
+                6, (double[]){1, 2, 2, 4, 4, 8});
+    tsr_array *signs = reals(2, (double[]){1, -2});
+    check_reals(tsr_geomspace_between(signs, reals(2, (double[]){1000, -2000}), 4, true, TSR_F64, -1), 8,
+                (double[]){1, 10, 100, 1000, -2, -20, -200, -2000});
+    check_error(tsr_geomspace_between(low, high, 4, true, TSR_F64, 0), TSR_ERR_VALUE, "cannot begin or end with zero");
+    check_error(tsr_linspace_between(low, reals(3, (double[]){1, 2, 3}), 4, true, TSR_F64, 0), TSR_ERR_VALUE, "(3,)");
+    check_error(tsr_linspace_between(low, high, -1, true, TSR_F64, 0), TSR_ERR_VALUE, "-1");
+    check_error(tsr_linspace_between(low, high, 2, true, TSR_F64, 2), TSR_ERR_INDEX, "axis 2 is out of range");
+}
+
+/* Chunks of 2 x 2 of a 3 x 4 array: each becomes a piece of the result, which NumPy's reshape would not do. */
+static void test_regrouped(void **state)
+{
+    tsr_array *x = integers(2, (int64_t[]){3, 4}, (int64_t[]){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11});
+    tsr_array *line = tsr_reshape_blocks(x, 1, (int64_t[]){12}, NULL);
+    check(line, 12, (int64_t[]){0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 10, 11});
+    check(tsr_reshape_blocks(line, 2, (int64_t[]){3, 4}, (tsr_chunks[]){{2, (int64_t[]){2, 1}}, {2, (int64_t[]){2, 2}}}), 12,
+          (int64_t[]){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11});
+    check(tsr_reshape_blocks(integers(2, (int64_t[]){0, 4}, NULL), 1, (int64_t[]){0}, NULL), 0, NULL);
+    check_error(tsr_reshape_blocks(x, 1, (int64_t[]){11}, NULL), TSR_ERR_VALUE, "12 elements");
+    check_error(tsr_reshape_blocks(x, 2, (int64_t[]){2, 6}, NULL), TSR_ERR_VALUE, "no neighbouring dimensions");
+}
+
+/* Each block keeps its own best: ties and NaN across the chunks of two. */
+static void test_best(void **state)
+{
+    tsr_array *x = vector(7, (int64_t[]){3, 9, 1, 9, 4, 9, 0}), *y = reals(4, (double[]){1, NAN, INFINITY, -1});
+    tsr_array *m = integers(2, (int64_t[]){2, 3}, (int64_t[]){1, 6, 3, 4, 5, 2});
+    check(tsr_topk(x, 4, 0), 4, (int64_t[]){9, 9, 9, 4});
+    check(tsr_argtopk(x, 4, -1), 4, (int64_t[]){1, 3, 5, 4});
+    check(tsr_topk(x, -2, 0), 2, (int64_t[]){0, 1});
+    check(tsr_argtopk(x, -2, 0), 2, (int64_t[]){6, 2});
+    check(tsr_topk(x, 9, 0), 7, (int64_t[]){9, 9, 9, 4, 3, 1, 0});
+    check(tsr_topk(x, 0, 0), 0, NULL);
+    check_reals(tsr_topk(y, 3, 0), 3, (double[]){NAN, INFINITY, 1});
+    check_reals(tsr_topk(y, -2, 0), 2, (double[]){-1, 1});
+    check(tsr_topk(m, 1, 0), 3, (int64_t[]){4, 6, 3});
+    check(tsr_argtopk(m, 2, 1), 4, (int64_t[]){1, 2, 1, 0});
+    check_error(tsr_topk(m, 1, 2), TSR_ERR_INDEX, "axis 2 is out of range");
+}
+
 static void test_normal_vectors(void **state)
 {
     enum { N = 20000 };
@@ -203,9 +311,18 @@ static void test_normal_vectors(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest all[] = {cmocka_unit_test(test_elementwise),   cmocka_unit_test(test_running),
-                                     cmocka_unit_test(test_along),         cmocka_unit_test(test_multi_index),
-                                     cmocka_unit_test(test_by_values),     cmocka_unit_test(test_composed),
+    const struct CMUnitTest all[] = {cmocka_unit_test(test_elementwise),
+                                     cmocka_unit_test(test_running),
+                                     cmocka_unit_test(test_along),
+                                     cmocka_unit_test(test_multi_index),
+                                     cmocka_unit_test(test_by_values),
+                                     cmocka_unit_test(test_composed),
+                                     cmocka_unit_test(test_bits),
+                                     cmocka_unit_test(test_norms),
+                                     cmocka_unit_test(test_products_of_several),
+                                     cmocka_unit_test(test_ranges_between_arrays),
+                                     cmocka_unit_test(test_regrouped),
+                                     cmocka_unit_test(test_best),
                                      cmocka_unit_test(test_normal_vectors)};
     session = tsr_session_open(NULL, NULL);
     int failed = session ? cmocka_run_group_tests(all, NULL, NULL) : 1;
