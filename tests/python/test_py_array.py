@@ -200,6 +200,8 @@ def test_pieces_of_work_together():
 
 
 def test_import_is_quick():
-    code = "import time, numpy; t = time.process_time(); import tessera; print(time.process_time() - t)"
-    seconds = min(float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout) for _ in range(5))
-    assert seconds < 0.15
+    """Beyond NumPy's import it takes less than that one, which is some 0.15 s; both by the processor's time of one process."""
+    code = ("import time; start = time.process_time(); import numpy; between = time.process_time(); import tessera; "
+            "print((time.process_time() - between) / (between - start))")
+    shares = [float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout) for _ in range(5)]
+    assert min(shares) < 1, shares
