@@ -256,12 +256,23 @@ static void bash_script(strbuf *out)
                "        COMPREPLY=($(compgen -f -- \"$cur\"))\n    fi\n}\ncomplete -o filenames -F _tessera tessera\n");
 }
 
-/* Text inside single quotes of zsh's _arguments: no quotes, brackets or colons. */
-static void add_plain(strbuf *out, const char *text)
+/* Text inside single quotes, as one line; `special` takes a backslash. A quote is written as `quote`. */
+static void add_quoted(strbuf *out, const char *text, const char *special, const char *quote)
 {
-    for (const char *p = text; *p; p++)
-        if (!strchr("'[]:", *p)) strbuf_addn(out, p, 1);
+    for (const char *p = text; *p; p++) {
+        if (*p == '\'') {
+            strbuf_add(out, quote);
+        } else {
+            if (strchr(special, *p)) strbuf_add(out, "\\");
+            strbuf_addn(out, *p == '\n' ? " " : p, 1);
+        }
+    }
 }
+
+/* A description of zsh's: it ends at a bracket, and the quotes of its shell know no escapes. */
+static void add_zsh(strbuf *out, const char *text) { add_quoted(out, text, "\\[]:", "'\\''"); }
+
+static void add_fish(strbuf *out, const char *text) { add_quoted(out, text, "\\", "\\'"); }
 
 static void zsh_script(strbuf *out)
 {
@@ -270,7 +281,7 @@ static void zsh_script(strbuf *out)
     for (int i = 0; commands[i]; i++) {
         if (commands[i]->is_hidden) continue;
         strbuf_printf(out, "        '%s:", commands[i]->name);
-        add_plain(out, commands[i]->summary);
+        add_zsh(out, commands[i]->summary);
         strbuf_add(out, "'\n");
     }
     strbuf_add(out, "    )\n    if (( CURRENT == 2 )); then\n        _describe command names\n        return\n    fi\n"
@@ -280,8 +291,12 @@ static void zsh_script(strbuf *out)
         strbuf_printf(out, "    %s) _arguments", commands[i]->name);
         for (const option *o = commands[i]->options; o->name; o++) {
             if (o->is_hidden) continue;
-            strbuf_printf(out, " \\\n        '--%s[", o->name);
-            add_plain(out, o->help);
+            strbuf_add(out, " \\\n        ");
+            if (o->letter)
+                strbuf_printf(out, "'(-%c --%s)'{-%c,--%s}'[", o->letter, o->name, o->letter, o->name);
+            else
+                strbuf_printf(out, "'--%s[", o->name);
+            add_zsh(out, o->help);
             strbuf_add(out, "]");
             if (o->choices)
                 strbuf_printf(out, ":%s:(%s)", o->argument, o->choices);
@@ -304,7 +319,7 @@ static void fish_script(strbuf *out)
         const command *c = commands[i];
         if (c->is_hidden) continue;
         strbuf_printf(out, "complete -c tessera -n __fish_use_subcommand -f -a %s -d '", c->name);
-        add_plain(out, c->summary);
+        add_fish(out, c->summary);
         strbuf_add(out, "'\n");
         for (const option *o = c->options; o->name; o++) {
             if (o->is_hidden) continue;
@@ -315,7 +330,7 @@ static void fish_script(strbuf *out)
             else if (option_takes_word(o))
                 strbuf_add(out, strcmp(o->argument, "FILE") == 0 || strcmp(o->argument, "DIR") == 0 ? " -r" : " -x");
             strbuf_add(out, " -d '");
-            add_plain(out, o->help);
+            add_fish(out, o->help);
             strbuf_add(out, "'\n");
         }
     }

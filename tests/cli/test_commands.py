@@ -181,6 +181,22 @@ def test_completion_scripts(tessera, tmp_path, shell, check):
     subprocess.run([*check, script], check=True)
 
 
+def test_completions_say_what_the_help_says(tessera):
+    """Word for word: in zsh the text of an option stands between brackets, in fish behind -d, each in its shell's quotes."""
+    zsh, fish = tessera.ok("completion", "zsh"), tessera.ok("completion", "fish")
+    shown = subprocess.run(["bash", "-c", "printf '%s\\n' " + re.search(r"eval\) _arguments (.*?) ;;", zsh, re.DOTALL)[1]], check=True, text=True,
+                           stdout=subprocess.PIPE).stdout
+    in_zsh = {m[1]: re.sub(r"\\(.)", r"\1", m[2]) for m in re.finditer(r"--([\w-]+)\[((?:[^\]\\]|\\.)*)\]", shown)}
+    in_fish = {m[1]: re.sub(r"\\(.)", r"\1", m[2]) for m in re.finditer(r"from eval' -l ([\w-]+).* -d '((?:[^'\\]|\\.)*)'$", fish, re.MULTILINE)}
+    help_text = " ".join(tessera.ok("eval", "--help").split())
+    for texts in (in_zsh, in_fish):
+        assert {"output", "trace", "ca", "title", "quiet"} <= set(texts) and "tls://" in texts["ca"] and "variable's" in texts["title"]
+        for name, text in texts.items():
+            assert text in help_text, name
+    assert in_zsh == in_fish
+    assert "files\\: dimensions" in zsh and "files: dimensions" in fish
+
+
 def test_the_completions_in_docs_are_these(tessera):
     for shell in ("bash", "zsh", "fish"):
         path = ROOT / "docs/completion" / f"tessera.{shell}"
