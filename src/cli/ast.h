@@ -2,7 +2,7 @@
  *
  *   program    = [ statement ] { ( ";" | newline ) [ statement ] }
  *   statement  = [ name { "," name } ( "=" | "+=" | "-=" ... ) ] expression { "," expression }
- *   expression = Python's operators:  **  unary + - ~  * / // %  + -  << >>  &  ^  |  comparisons (one at a time)
+ *   expression = Python's operators:  **  unary + - ~  * / // % @  + -  << >>  &  ^  |  comparisons (one at a time)
  *   primary    = number | string | name | "(" ... ")" | "[" ... "]" | primary "." name | primary "(" arguments ")" |
  *                primary "[" indices "]"
  *   index      = expression | slice | "..." | name "=" ( expression | slice )

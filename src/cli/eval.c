@@ -548,9 +548,11 @@ static tsr_status evaluate_operator(evaluator *e, const ast *node, value *out)
     value operands[2] = {{0}};
     tsr_variable *variables[2] = {NULL};
     bool all_numbers = true, all_strings = true;
-    if (strcmp(node->text, "matmul") == 0)
-        return fail_here(e, node->token_at,
-                         error_set(TSR_ERR_UNSUPPORTED, "there is no matrix product; multiply and sum: sum(a * b, axis)"));
+    if (strcmp(node->text, "matmul") ==
+        0) { /* a @ b is a.matmul(b): the function of that name, as it is no elementwise operation */
+        TRY(evaluate(e, node->items[0], &operands[0]));
+        return function_call(e, evaluator_function(e, "matmul"), "matmul", node, &operands[0], out);
+    }
     for (int i = 0; i < node->n_items; i++) {
         TRY(evaluate(e, node->items[i], &operands[i]));
         all_numbers = all_numbers && operands[i].kind == VALUE_NUMBER;

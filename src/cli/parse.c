@@ -377,9 +377,9 @@ done:
 static const char *find_update(const parser *p)
 {
     static const char *const updates[][2] = {
-        {"+=", "add"},           {"-=", "subtract"},    {"*=", "multiply"},    {"/=", "divide"},
-        {"//=", "floor_divide"}, {"%=", "remainder"},   {"**=", "power"},      {"&=", "bitwise_and"},
-        {"|=", "bitwise_or"},    {"^=", "bitwise_xor"}, {"<<=", "left_shift"}, {">>=", "right_shift"},
+        {"+=", "add"},       {"-=", "subtract"},    {"*=", "multiply"},     {"/=", "divide"},     {"//=", "floor_divide"},
+        {"%=", "remainder"}, {"**=", "power"},      {"&=", "bitwise_and"},  {"|=", "bitwise_or"}, {"^=", "bitwise_xor"},
+        {"@=", "matmul"},    {"<<=", "left_shift"}, {">>=", "right_shift"},
     };
     for (size_t i = 0; p->current.kind == TOKEN_OPERATOR && i < sizeof updates / sizeof *updates; i++)
         if (strcmp(p->current.text, updates[i][0]) == 0) return updates[i][1];

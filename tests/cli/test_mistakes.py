@@ -68,7 +68,7 @@ EXPRESSIONS = [
     ("a, b = ones(3)", "2 names stand before '='", "a, b = ones(3)"),
     ("1 if 2 else 3", "use where(condition, a, b)", "if"),
     ("lambda x: x", "functions cannot be defined here", "lambda"),
-    ("t2m @ t2m", "there is no matrix product", "@"),
+    ("t2m @ t2m", "matmul", "t2m @ t2m"),
     ("[[1, 2], [3]]", "the list is ragged", "[[1, 2], [3]]"),
     ("zeros(0).max()", "zero-size", "zeros(0).max()"),
     ("zeros(-1)", "a dimension cannot have the length -1", "-1"),
