@@ -116,7 +116,7 @@ static tsr_status pick_variable(tsr_dataset *d, const char *path, const char *va
         return error_set(TSR_ERR_VALUE, "'%s' holds %d data variables; name one: %s:%s", path, tsr_dataset_n_data(d), path,
                          tsr_dataset_n_data(d) ? tsr_dataset_name(d, 0) : "variable");
     *out = tsr_dataset_get(d, variable ? variable : tsr_dataset_name(d, 0));
-    return *out ? TSR_OK : error_prefix("%s", path);
+    return *out ? TSR_OK : tsr_error_code(); /* which names the files */
 }
 
 static tsr_status open_source(evaluator *e, const char *text)

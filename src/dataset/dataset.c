@@ -143,7 +143,8 @@ static tsr_status no_such_variable(const tsr_dataset *ds, const char *name)
     size_t n = strlen(name);
     for (int i = 0; i < ds->n_texts; i++)
         if (!strncmp(ds->texts[i], name, n) && (ds->texts[i][n] == '(' || !ds->texts[i][n]))
-            return error_set(TSR_ERR_TYPE, "variable '%s' holds text, which cannot be computed with", name);
+            return error_set(TSR_ERR_TYPE, "%s%svariable '%s' holds text, which cannot be computed with",
+                             ds->title ? ds->title : "", ds->title ? ": " : "", name);
     char hint[600];
     const char **names = mem_alloc((size_t)ds->n_vars * sizeof *names);
     if (!names) return TSR_ERR_MEMORY;

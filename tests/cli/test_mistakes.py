@@ -167,7 +167,8 @@ def test_the_file_that_differs_is_named(mistake, tessera, era, tmp_path):
 
 
 def test_sources(mistake, pattern):
-    assert "did you mean 't2m'?" in mistake("eval", "a", f"a={pattern}:t3m").text
+    text = mistake("eval", "a", f"a={pattern}:t3m").text
+    assert "did you mean 't2m'?" in text and text.count("2014-01-01.nc") == 1
     assert "no file matches" in mistake("eval", "a", "a=/nonexistent/*.nc:x").text
 
 
