@@ -12,6 +12,8 @@
  */
 #include "kernel/acc_fold.h"
 
+#include <math.h>
+
 enum { PIECE = 512, SUB_BINS = 1024, N_SUBS = 4 };
 
 typedef void (*widen_piece)(double *out, const void *in, int64_t n);
@@ -36,8 +38,8 @@ static ALWAYS_INLINE vf64 truncate_small(vf64 x)
     return nearest - (vf64)((vi64)vf64_set(1.0) & (vi64)(nearest > x));
 }
 
-/* Bins of n <= PIECE values, n rounded up to whole vectors; n_bins for those left out. */
-static ALWAYS_INLINE void uniform_bins(int32_t *bin, const double *x, int64_t n, const acc_params *p, bool narrow)
+/* Bins of n <= PIECE values, n rounded up to whole vectors: 1 ... n_bins; 0 or n_bins + 1 for those left out. */
+static ALWAYS_INLINE void uniform_bins(uint32_t *bin, const double *x, int64_t n, const acc_params *p, bool narrow)
 {
     const double step_scalar = (p->high - p->low) / (double)p->n_bins;
     const double low_scalar = narrow ? (double)(float)p->low : p->low, high_scalar = narrow ? (double)(float)p->high : p->high;
@@ -55,49 +57,47 @@ static ALWAYS_INLINE void uniform_bins(int32_t *bin, const double *x, int64_t n,
         if (narrow) next_edge = round_to_f32(next_edge);
         k += (vf64)((vi64)one & (vi64)(v >= next_edge) & (vi64)(k < last));
         k = vf64_select(inside, k, outside);
-        const hi32 number = __builtin_convertvector(k, hi32);
+        const hi32 number = __builtin_convertvector(k + one, hi32);
         memcpy(bin + i, &number, sizeof number);
     }
 }
 
 /* The same where no value is so near to an edge that rounding decides; false where one is. `doubt`, in bins, bounds the errors of
- * the position computed here and of NumPy's edges: a few roundings of numbers up to n_bins and up to the edges' size. */
-static ALWAYS_INLINE bool quick_bins(int32_t *bin, const double *x, int64_t n, const acc_params *p, bool narrow)
+ * the position computed here and of NumPy's edges: a few roundings of numbers up to n_bins and up to the edges' size. Values
+ * beyond the edges and NaN are moved to the middle of a bin before the first or behind the last one. */
+static ALWAYS_INLINE bool quick_bins(uint32_t *bin, const double *x, int64_t n, const acc_params *p, bool narrow)
 {
     const double n_bins = (double)p->n_bins, per_value = n_bins / (p->high - p->low);
     const double magnitude = __builtin_fmax(__builtin_fabs(p->low), __builtin_fabs(p->high));
-    const double doubt_scalar = 8 * (n_bins + magnitude * per_value) * (narrow ? 0x1p-23 : 0x1p-52);
-    if (!(doubt_scalar < 0.125)) return false;
-    const vf64 low = vf64_set(narrow ? (double)(float)p->low : p->low),
-               high = vf64_set(narrow ? (double)(float)p->high : p->high);
-    const vf64 start = vf64_set(p->low), scale = vf64_set(per_value), outside = vf64_set(n_bins), zero = vf64_set(0.0);
-    const vf64 doubt = vf64_set(doubt_scalar), beyond = vf64_set(1 - doubt_scalar);
-    vi64 doubtful = {0};
+    const double doubt = 8 * (n_bins + magnitude * per_value) * (narrow ? 0x1p-23 : 0x1p-52);
+    if (!(doubt < 0.125)) return false;
+    const vf64 scale = vf64_set(per_value), middle = vf64_set(p->low * per_value - 0.5);
+    const vf64 before = vf64_set(0.0), behind = vf64_set(n_bins + 1), to_integer = vf64_set(0x1.8p52), no_sign = vf64_set(-0.0);
+    vf64 farthest = vf64_set(0.0);
     for (int64_t i = 0; i < n; i += LANES64) {
-        const vf64 v = vf64_load(x + i);
-        const vi64 inside = (vi64)(v >= low) & (vi64)(v <= high);
-        const vf64 position = vf64_select(inside, vf64_max(zero, vf64_min((v - start) * scale, outside)), outside);
-        const hi32 number = __builtin_convertvector(position, hi32);
-        const vf64 part = position - __builtin_convertvector(number, vf64);
-        doubtful |= inside & ((vi64)(part < doubt) | (vi64)(part > beyond));
+        const vf64 position =
+            vf64_max(vf64_min(vf64_load(x + i) * scale - middle, behind), before); /* bin k has k in its middle */
+        const vf64 shifted = position + to_integer, distance = position - (shifted - to_integer);
+        const hi32 number = __builtin_convertvector((vi64)shifted, hi32);
+        farthest = vf64_max(farthest, (vf64)((vi64)distance & ~(vi64)no_sign));
         memcpy(bin + i, &number, sizeof number);
     }
-    return !vi64_any(doubtful);
+    return !vi64_any((vi64)(farthest > vf64_set(0.5 - doubt)));
 }
 
 /* The same for any edges: the number of edges <= x, minus 1, by halving; all PIECE values take the same steps. */
-static void edge_bins(int32_t *bin, const double *x, int64_t n, const acc_params *p)
+static void edge_bins(uint32_t *bin, const double *x, int64_t n, const acc_params *p)
 {
     const int64_t n_bins = p->n_bins;
     const double *edges = p->edges, low = edges[0], high = edges[n_bins];
-    for (int64_t i = 0; i < n; i++) bin[i] = 0;
+    for (int64_t i = 0; i < n; i++) bin[i] = 0; /* one less, until the end */
     for (int64_t length = n_bins; length > 1;) {
         const int64_t half = length / 2;
         const double *middle = edges + half;
-        for (int64_t i = 0; i < n; i++) bin[i] += middle[bin[i]] <= x[i] ? (int32_t)half : 0;
+        for (int64_t i = 0; i < n; i++) bin[i] += middle[bin[i]] <= x[i] ? (uint32_t)half : 0;
         length -= half;
     }
-    for (int64_t i = 0; i < n; i++) bin[i] = ((x[i] >= low) & (x[i] <= high)) ? bin[i] : (int32_t)n_bins;
+    for (int64_t i = 0; i < n; i++) bin[i] = ((x[i] >= low) & (x[i] <= high)) ? bin[i] + 1 : 0;
 }
 
 static void widen_f32(double *out, const void *in, int64_t n) { copy_f64(out, in, n, true); }
@@ -106,13 +106,14 @@ static void widen_f64(double *out, const void *in, int64_t n) { copy_f64(out, in
 /* ---- Counting ---------------------------------------------------------------------------------------------------- */
 
 /* The bins of one row, piece by piece; values are widened first. `narrow` values are floats and have float edges. */
-static ALWAYS_INLINE int64_t next_piece(double *room, int32_t *bin, const acc_patch *p, int64_t r, int64_t c,
+static ALWAYS_INLINE int64_t next_piece(double *room, uint32_t *bin, const acc_patch *p, int64_t r, int64_t c,
                                         const acc_params *params, widen_piece widen, int64_t bytes, bool narrow)
 {
     const int64_t n = p->cols - c < PIECE ? p->cols - c : PIECE;
     const double *values = (const double *)p->x + r * p->pitch + c;
     if (widen != widen_f64 || n < PIECE) { /* whole vectors are read */
         widen(room, (const char *)p->x + (r * p->pitch + c) * bytes, n);
+        for (int64_t i = n; i % LANES64 != 0; i++) room[i] = (double)NAN;
         values = room;
     }
     if (params->edges)
@@ -125,14 +126,13 @@ static ALWAYS_INLINE int64_t next_piece(double *room, int32_t *bin, const acc_pa
 static ALWAYS_INLINE void count_rows(acc_state s, const acc_patch *p, const acc_params *params, widen_piece widen, int64_t bytes,
                                      bool narrow)
 {
-    double room[PIECE + LANES64] = {0};
-    int32_t bin[PIECE + LANES64];
-    uint32_t sub[N_SUBS][SUB_BINS + 1];
+    double room[PIECE + LANES64];
+    uint32_t bin[PIECE + LANES64], sub[N_SUBS][1 + SUB_BINS + 1];
     int64_t *count = (int64_t *)(void *)s.field[0];
     const int64_t n_bins = params->n_bins;
     const bool use_subs = n_bins <= SUB_BINS && n_bins < p->rows * p->cols && p->rows * p->cols < INT32_MAX;
     if (use_subs)
-        for (int k = 0; k < N_SUBS; k++) memset(sub[k], 0, (size_t)(n_bins + 1) * sizeof **sub);
+        for (int k = 0; k < N_SUBS; k++) memset(sub[k], 0, (size_t)(n_bins + 2) * sizeof **sub);
     for (int64_t r = 0; r < p->rows; r++) {
         for (int64_t c = 0; c < p->cols; c += PIECE) {
             const int64_t n = next_piece(room, bin, p, r, c, params, widen, bytes, narrow);
@@ -143,26 +143,26 @@ static ALWAYS_INLINE void count_rows(acc_state s, const acc_patch *p, const acc_
                 for (; i < n; i++) sub[0][bin[i]]++;
             } else {
                 for (; i < n; i++)
-                    if (bin[i] < n_bins) count[bin[i]]++;
+                    if (bin[i] - 1 < n_bins) count[bin[i] - 1]++;
             }
         }
     }
     if (use_subs)
-        for (int64_t b = 0; b < n_bins; b++) count[b] += (int64_t)sub[0][b] + sub[1][b] + sub[2][b] + sub[3][b];
+        for (int64_t b = 0; b < n_bins; b++) count[b] += (int64_t)sub[0][1 + b] + sub[1][1 + b] + sub[2][1 + b] + sub[3][1 + b];
 }
 
 static ALWAYS_INLINE void weigh_rows(acc_state s, const acc_patch *p, const acc_params *params, widen_piece widen, int64_t bytes,
                                      bool narrow)
 {
-    double room[PIECE + LANES64] = {0};
-    int32_t bin[PIECE + LANES64];
+    double room[PIECE + LANES64];
+    uint32_t bin[PIECE + LANES64];
     double *total = (double *)(void *)s.field[0];
     for (int64_t r = 0; r < p->rows; r++) {
         for (int64_t c = 0; c < p->cols; c += PIECE) {
             const double *weight = (const double *)p->weight + r * p->pitch + c;
             const int64_t n = next_piece(room, bin, p, r, c, params, widen, bytes, narrow);
             for (int64_t i = 0; i < n; i++)
-                if (bin[i] < params->n_bins) total[bin[i]] += weight[i];
+                if (bin[i] - 1 < params->n_bins) total[bin[i] - 1] += weight[i];
         }
     }
 }
