@@ -16,10 +16,19 @@ typedef enum chain_sink { SINK_STORE, SINK_STREAM, SINK_SUM } chain_sink;
 
 static_assert((int)SUM_LANES == (int)FOLD_LANES, "sums of chains are sums of rows");
 
-/* Asks for so much memory that is used soon. */
-static ALWAYS_INLINE void ask(const char *ahead, ptrdiff_t offset, int n_bytes)
+/* Asks for the memory ahead that belongs to n_bytes of a strip, each line once. */
+static ALWAYS_INLINE void ask(const memory_ahead *ahead, ptrdiff_t offset, const int n_bytes)
 {
-    for (int at = 0; at < n_bytes; at += CACHE_LINE) __builtin_prefetch(ahead + offset + at, 0, 3);
+    if (ahead->n_places == 1) {
+        for (int at = 0; at < n_bytes; at += CACHE_LINE) __builtin_prefetch(ahead->place[0] + offset + at, 0, 3);
+        return;
+    }
+    if (n_bytes < AHEAD_PLACES * CACHE_LINE && offset % (AHEAD_PLACES * CACHE_LINE) != 0) return;
+    SIMD_UNROLL
+    for (int p = 0; p < AHEAD_PLACES; p++) {
+        const char *from = ahead->place[p] + offset / AHEAD_PLACES;
+        for (int at = 0; at < n_bytes / AHEAD_PLACES; at += CACHE_LINE) __builtin_prefetch(from + at, 0, 3);
+    }
 }
 
 static ALWAYS_INLINE void stream(void *out, const void *vector)

@@ -217,7 +217,7 @@ static void NAME(run_rest)(chain_sink sink, void *out, const NAME(bound_link) * 
 
 /* Runs the links on blocks of `size` vectors as long as there are so many. Returns the element that comes next. */
 static ALWAYS_INLINE size_t NAME(run_blocks)(chain_sink sink, void *out, const NAME(bound_link) * links, int n_links,
-                                             const char *const *ahead, int n_ahead, const int size, size_t i, size_t n)
+                                             const memory_ahead *const *ahead, int n_ahead, const int size, size_t i, size_t n)
 {
     const size_t n_block = (size_t)size * LANES;
     V acc[LONG_BLOCK] = {{0}}, pushed[LONG_BLOCK] = {{0}};
@@ -234,7 +234,7 @@ static ALWAYS_INLINE size_t NAME(run_blocks)(chain_sink sink, void *out, const N
 static ALWAYS_INLINE void NAME(run)(chain_sink sink, void *out, const chain_link *links, int n_links, size_t n)
 {
     NAME(bound_link) bound[CHAIN_MAX_LINKS];
-    const char *ahead[CHAIN_MAX_LINKS];
+    const memory_ahead *ahead[CHAIN_MAX_LINKS];
     int n_ahead = 0;
     for (int k = 0; k < n_links; k++) {
         bound[k] = NAME(bind_link)(&links[k]);

@@ -41,11 +41,18 @@ typedef enum chain_op {
 /* Where y is: element i of a strip; element -i, for strips that run backwards; one value; what was pushed. Unary: FROM_STRIP. */
 typedef enum chain_from { FROM_STRIP, FROM_REVERSED, FROM_ONE, FROM_PUSHED, N_CHAIN_FROM } chain_from;
 enum { CHAIN_MAX_LINKS = 24, SUM_LANES = 32 };
+/* Memory that later calls read, at one place or at several: while a strip is computed, as many bytes are asked for, shared
+ * equally between the places. */
+enum { AHEAD_PLACES = 4 };
+typedef struct memory_ahead {
+    int n_places; /* 1 or AHEAD_PLACES */
+    const char *place[AHEAD_PLACES];
+} memory_ahead;
 typedef struct chain_link {
     chain_op op;
     chain_from from;
     const void *operand; /* NULL: none */
-    const char *ahead;   /* memory of the next call, as long as the strip: asked for. NULL: nothing */
+    memory_ahead *ahead; /* NULL: nothing */
 } chain_link;
 typedef void (*chain_kernel)(void *out, const chain_link *links, int n_links, size_t n);
 typedef struct chain_kernels {

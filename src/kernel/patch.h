@@ -57,9 +57,9 @@ static_assert(sizeof(value) + sizeof(step) + 2 * sizeof(chain_part) <= PROGRAM_I
 
 enum { MAX_AHEAD = 4 };
 
-/* Memory that the next patch will read. */
+/* Memory that the next patches will read. */
 typedef struct ahead {
-    const char *row;
+    memory_ahead memory;                     /* the first row, at each place */
     int64_t row_stride, row_bytes, rows, at; /* `at`: bytes of the first row that are asked for already */
 } ahead;
 
@@ -71,10 +71,14 @@ typedef struct runner {
     step *steps;
     chain_part *parts;
     int n_parts;
-    bool hoists;                  /* something is worked out once for a plane */
-    int64_t rows, cols;           /* of the current patch */
-    int64_t at[TSR_MAX_NDIM];     /* first index of the patch in the box */
-    int64_t next_rows, next_cols; /* from this patch to the next, both 0 at the end of a plane */
+    bool hoists;              /* something is worked out once for a plane */
+    int64_t rows, cols;       /* of the current patch */
+    int64_t at[TSR_MAX_NDIM]; /* first index of the patch in the box */
+    /* From this patch to the next ones of the plane. */
+    int n_next;
+    struct {
+        int64_t rows, cols;
+    } next[AHEAD_PLACES];
     ahead ahead[MAX_AHEAD];
     int n_ahead;
     int n_calls;    /* instructions of a patch that do something, between which the memory ahead is asked for */

@@ -49,7 +49,7 @@ static void bind_chain(runner *r, const step *s, bool by_rows, bound_chain *c)
         link->operand = v->data;
         c->row_steps[m] = value_row_step(v, s->size);
         if (v->ahead > 0 && v->ahead <= r->n_ahead && r->ahead[v->ahead - 1].rows > 0 && r->ahead[v->ahead - 1].at == 0) {
-            link->ahead = r->ahead[v->ahead - 1].row;
+            link->ahead = &r->ahead[v->ahead - 1].memory;
             r->ahead[v->ahead - 1].rows = 0;
         }
     }
@@ -60,7 +60,7 @@ static void next_row(bound_chain *c)
     for (int m = 0; m < c->n; m++) {
         if (c->row_steps[m] == 0) continue;
         c->links[m].operand = (const char *)c->links[m].operand + c->row_steps[m];
-        if (c->links[m].ahead) c->links[m].ahead += c->row_steps[m];
+        if (c->links[m].ahead) c->links[m].ahead->place[0] += c->row_steps[m];
     }
 }
 

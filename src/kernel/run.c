@@ -131,6 +131,32 @@ static void choose_patch(const runner *r, int64_t *rows, int64_t *cols)
     *rows = least(n_rows, room / *cols);
 }
 
+/* The order of the patches of a plane: dimension 0 counts rows, 1 columns. */
+typedef struct walk {
+    int64_t count[2], size[2];
+    int inner;
+} walk;
+
+/* From the patch at `at` to the next; false at the end of the plane. */
+static bool advance(const walk *w, int64_t at[2])
+{
+    const int inner = w->inner, outer = !inner;
+    at[inner] += w->size[inner];
+    if (at[inner] < w->count[inner]) return true;
+    at[inner] = 0;
+    at[outer] += w->size[outer];
+    return at[outer] < w->count[outer];
+}
+
+/* Down the columns, where rows share an operand, as maps of many times do the means that are subtracted from them: it is still in
+ * the first-level cache, then. The order of what is folded is not changed for that. */
+static bool goes_down(const program *p, const program_binding *b)
+{
+    for (int i = 0; i < p->n_operands && p->n_accumulators == 0; i++)
+        if (b->operands[i].strides[b->ndim - 2] == 0 && b->operands[i].strides[b->ndim - 1] != 0) return true;
+    return false;
+}
+
 void program_run(const program *p, program_binding *b, void *scratch, unsigned *faults)
 {
     for (int d = 0; d < b->ndim; d++)
@@ -142,22 +168,23 @@ void program_run(const program *p, program_binding *b, void *scratch, unsigned *
     r.parts = (chain_part *)(void *)(r.values + p->n_instrs);
     patch_prepare(&r);
     int row_dim = b->ndim - 2, col_dim = b->ndim - 1;
-    int64_t rows, cols;
-    choose_patch(&r, &rows, &cols);
+    walk w = {.count = {b->count[row_dim], b->count[col_dim]}, .inner = !goes_down(p, b)};
+    choose_patch(&r, &w.size[0], &w.size[1]);
     for (;;) {
         patch_hoist(&r);
-        for (int64_t i = 0; i < b->count[row_dim]; i += rows) {
-            for (int64_t j = 0; j < b->count[col_dim]; j += cols) {
-                r.at[row_dim] = i;
-                r.at[col_dim] = j;
-                r.rows = least(rows, b->count[row_dim] - i);
-                r.cols = least(cols, b->count[col_dim] - j);
-                bool more_cols = j + cols < b->count[col_dim], more_rows = i + rows < b->count[row_dim];
-                r.next_rows = !more_cols && more_rows ? rows : 0;
-                r.next_cols = more_cols ? cols : more_rows ? -j : 0;
-                patch_run(&r);
+        int64_t at[2] = {0, 0};
+        do {
+            r.at[row_dim] = at[0];
+            r.at[col_dim] = at[1];
+            r.rows = least(w.size[0], w.count[0] - at[0]);
+            r.cols = least(w.size[1], w.count[1] - at[1]);
+            r.n_next = 0;
+            for (int64_t to[2] = {at[0], at[1]}; r.n_next < (r.rows == 1 ? AHEAD_PLACES : 1) && advance(&w, to); r.n_next++) {
+                r.next[r.n_next].rows = to[0] - at[0];
+                r.next[r.n_next].cols = to[1] - at[1];
             }
-        }
+            patch_run(&r);
+        } while (advance(&w, at));
         int d = row_dim - 1;
         for (; d >= 0; d--) {
             if (++r.at[d] < b->count[d]) break;
