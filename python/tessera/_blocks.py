@@ -10,7 +10,7 @@ from . import _chunks
 from ._callbacks import BLOCK, BlockFunction, hold, let_go
 from ._compiled import CFunction
 from ._core import Node, asnode, make
-from ._lib import dtype_code, ffi, lib
+from ._lib import dense, dtype_code, ffi, lib
 from ._session import current
 
 _BLOCK_ARGUMENTS = ("block_id", "block_info")
@@ -253,7 +253,7 @@ def from_futures(futures, shape=None, dtype=None, axis=0, meta=None):
 
 def _facts(block) -> tuple:
     """Of the result of a future, on its worker."""
-    block = np.asarray(block)
+    block = dense(block)
     return block.shape, block.dtype
 
 

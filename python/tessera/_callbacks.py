@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from ._base import address as _address, hold, let_go
-from ._lib import DTYPES, ffi, lib
+from ._lib import DTYPES, dense, ffi, lib
 
 # The first exception of the computation that runs in a session, by the session's address.
 _raised: dict[int, BaseException] = {}
@@ -28,18 +28,17 @@ def take_exception(session, text: str) -> BaseException | None:
 
 
 class Source:
-    """Something that is read by slices."""
+    """Something that is read by slices, which give arrays of `dtype`."""
 
-    def __init__(self, value, session) -> None:
+    def __init__(self, value, dtype, session) -> None:
         self.value, self.session = value, session
-        self.ndim, self.dtype = len(value.shape), np.dtype(value.dtype)
+        self.ndim, self.dtype = len(value.shape), np.dtype(dtype)
 
     def read(self, start, shape, out) -> None:
         start, shape = ffi.unpack(start, self.ndim) if self.ndim else [], ffi.unpack(shape, self.ndim) if self.ndim else []
         region = tuple(slice(s, s + n) for s, n in zip(start, shape))
         target = view(out, self.dtype.newbyteorder("="), tuple(shape))
-        values = np.ma.filled(self.value[region]) if region else self.value[()]
-        np.copyto(target, values, casting="unsafe")
+        np.copyto(target, dense(self.value[region if region else ()]), casting="same_kind")
 
 
 def view(data, dtype: np.dtype, shape: tuple) -> np.ndarray:
@@ -79,7 +78,7 @@ class BlockFunction:
             options["block_id"] = infos()[None]["chunk-location"]
         if "block_info" in self.wants:
             options["block_info"] = infos()
-        result = np.asarray(self.function(*arguments, **options))
+        result = dense(self.function(*arguments, **options))
         if result.shape != output.shape and not _fits(result.shape, output.shape):
             raise ValueError(f"the function returned a block of shape {result.shape} where {output.shape} was expected")
         output[...] = result

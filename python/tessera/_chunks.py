@@ -2,9 +2,8 @@
 all chunks) for each axis, or a dict by axis."""
 from __future__ import annotations
 
-import operator
 
-from ._lib import ffi, lib
+from ._lib import ffi, lib, whole
 
 AUTO, WHOLE = 0, -1
 
@@ -18,8 +17,8 @@ def _one(item):
             raise ValueError(f"chunks: '{item}' is neither a number nor 'auto'")
         return AUTO
     if isinstance(item, (tuple, list)):
-        return tuple(operator.index(length) for length in item)
-    length = operator.index(item)
+        return tuple(map(whole, item))
+    length = whole(item)
     if length == 0 or length < -1:
         raise ValueError(f"chunks: the length must be positive, -1 or 'auto', not {length}")
     return length

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.exceptions import AxisError
 
-from ._lib import CODES, DTYPES, dtype_code, failure, ffi, lib
+from ._lib import CODES, DTYPES, dense, dtype_code, failure, ffi, lib
 from ._session import Session, current
 
 _release = lib.tsr_release
@@ -79,7 +79,7 @@ def asnode(value, session: Session | None = None):
         from ._creation import from_array
 
         return from_array(value)
-    return from_numpy(np.asarray(value), session=session)
+    return from_numpy(dense(value), session=session)
 
 
 def is_array_like(value) -> bool:
@@ -113,7 +113,7 @@ def operand(value, like: Node):
     if is_number(value):
         return scalar_like(like, value)
     if isinstance(value, (np.ndarray, np.generic, list, tuple)):
-        return from_numpy(np.asarray(value), session=like._s)
+        return from_numpy(dense(value), session=like._s)
     if is_array_like(value):
         return asnode(value, like._s)
     return None

@@ -7,7 +7,7 @@ import numpy as np
 
 from . import _chunks
 from ._core import Node, asnode, common, from_numpy, is_array_like, is_number, make
-from ._lib import dtype_code, ffi, lib
+from ._lib import dense, dtype_code, ffi, lib, whole
 from ._session import current
 
 
@@ -19,6 +19,11 @@ def shape_of(shape) -> tuple[int, ...]:
         return tuple(operator.index(length) for length in shape)
 
 
+def lengths_of(shape) -> tuple[int, ...]:
+    """The shape of a new array, whose lengths may be floats that are whole."""
+    return tuple(map(whole, shape)) if np.ndim(shape) else (whole(shape),)
+
+
 def created(p, session, items):
     """A new array; chunks of different lengths are applied now."""
     array = make(p, session)
@@ -26,7 +31,7 @@ def created(p, session, items):
 
 
 def _filled(value, dtype, shape, chunks):
-    shape, session = shape_of(shape), current()
+    shape, session = lengths_of(shape), current()
     items = _chunks.parse(chunks, len(shape))
     return created(lib.tsr_full(session.handle(), value, dtype_code(dtype), len(shape), shape, _chunks.regular(items)), session, items)
 
@@ -72,7 +77,7 @@ def full(shape, fill_value, dtype=None, *, chunks="auto"):
     value = asnode(fill_value)
     if dtype is not None:
         value = make(lib.tsr_astype(value._p, dtype_code(dtype)), value._s)
-    shape = shape_of(shape)
+    shape = lengths_of(shape)
     array = make(lib.tsr_broadcast_to(value._p, len(shape), shape), value._s)
     return make(_chunks.rechunk(array._p, _chunks.parse(chunks, len(shape))), value._s)
 
@@ -211,6 +216,8 @@ def from_array(x, chunks="auto", name=None, lock=True, asarray=None, **ignored):
     """An array that reads `x`: a NumPy array (without a copy: do not change it afterwards), or anything with `shape`, `dtype` and
     `__getitem__`, such as a variable of h5py, zarr or netCDF4, which is read block by block when needed.
 
+    Values that a masked array masks are NaN; TypeError where its dtype has none.
+
     Parameters
     ----------
     x : array_like
@@ -232,7 +239,7 @@ def from_array(x, chunks="auto", name=None, lock=True, asarray=None, **ignored):
         from ._source import from_slices
 
         return from_slices(x, chunks, lock)
-    values = np.asarray(x)
+    values = dense(x)
     items = _chunks.parse(chunks, values.ndim)
     array = from_numpy(values, _chunks.regular(items) if items else None)
     return created(lib.tsr_retain(array._p), array._s, items)
@@ -257,7 +264,7 @@ def array(object, dtype=None, *, copy=True, order=None, ndmin=0, chunks="auto", 
     (1, 1, 2)
     """
     if not isinstance(object, Node) and not is_array_like(object):
-        object = np.array(object, dtype, copy=True, ndmin=ndmin)
+        object = np.array(dense(object), dtype, copy=True, ndmin=ndmin)
     made = asarray(object, dtype, chunks=chunks)
     return made if made.ndim >= ndmin else made[(None,) * (ndmin - made.ndim)]
 

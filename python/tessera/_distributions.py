@@ -10,7 +10,7 @@ from numpy.exceptions import AxisError
 
 from . import _chunks, _elementwise
 from ._core import Node, asnode, make
-from ._creation import created, shape_of
+from ._creation import created, lengths_of
 from ._lib import CODES, dtype_code, failure, ffi, lib
 from ._manipulation import take
 from ._session import current
@@ -105,7 +105,7 @@ class Distributions:
         """An array of a named distribution."""
         session = next((p._s for p in parameters if isinstance(p, Node)), None) or current()
         nodes = [parameter(p, session) for p in parameters]
-        shape = np.broadcast_shapes(*(n.shape for n in nodes)) if size is None else shape_of(size)
+        shape = np.broadcast_shapes(*(n.shape for n in nodes)) if size is None else lengths_of(size)
         items = _chunks.parse(chunks, len(shape))
         p = lib.tsr_random(session.handle(), self._key(), name.encode(), len(nodes), [n._p for n in nodes], dtype, len(shape), shape,
                            _chunks.regular(items))
@@ -119,7 +119,7 @@ class Distributions:
 
     def _rows(self, function, head: tuple, tail: tuple, size, chunks, session):
         """An array with one row for each element of the size."""
-        shape = () if size is None else shape_of(size)
+        shape = () if size is None else lengths_of(size)
         items = _chunks.parse(chunks, len(shape))
         array = make(function(*head, self._key(), *tail, len(shape), shape, _chunks.regular(items)), session)
         irregular = items and any(isinstance(i, tuple) for i in items)
@@ -345,7 +345,7 @@ class Distributions:
     # ---- Choices and orders -----------------------------------------------------------------------------------------------
 
     def _indices(self, n: int, size, replace, p, chunks, session):
-        shape = () if size is None else shape_of(size)
+        shape = () if size is None else lengths_of(size)
         items = _chunks.parse(chunks, len(shape))
         weights = None if p is None else asnode(p, session)
         result = lib.tsr_random_choice(session.handle(), self._key(), n, ffi.NULL if p is None else weights._p, bool(replace), len(shape), shape,
@@ -365,7 +365,7 @@ class Distributions:
         if a.ndim == 0:
             raise ValueError("a must be a sequence or an integer")
         if a.ndim == 1:
-            shape = () if size is None else shape_of(size)
+            shape = () if size is None else lengths_of(size)
             if a.shape[0] == 0 and math.prod(shape) > 0:
                 raise ValueError("a cannot be empty unless no samples are taken")
             items = _chunks.parse(chunks, len(shape))
@@ -375,7 +375,7 @@ class Distributions:
             return created(result, a._s, items)
         if not -a.ndim <= axis < a.ndim:
             raise AxisError(axis, a.ndim)
-        if a.shape[axis] == 0 and (size is None or math.prod(shape_of(size)) > 0):
+        if a.shape[axis] == 0 and (size is None or math.prod(lengths_of(size)) > 0):
             raise ValueError("a cannot be empty unless no samples are taken")
         return take(a, self._indices(a.shape[axis], size, replace, p, "auto", a._s).compute(), axis=axis)
 
@@ -435,7 +435,7 @@ class Distributions:
             upper, lower = (self._between(0, 2**32, size, np.dtype(np.uint64), chunks) for _ in range(2))
             return (upper << np.uint64(32) | lower).astype(dtype)
         beyond = max(high - (2**63 - 1), 0)  # the library counts in int64
-        shape, session = shape_of(size), current()
+        shape, session = lengths_of(size), current()
         items = _chunks.parse(chunks, len(shape))
         wide = dtype if not beyond and dtype.kind != "b" else np.dtype(np.int64)
         array = created(lib.tsr_random_integers(session.handle(), self._key(), low - beyond, high - beyond, dtype_code(wide), len(shape), shape,

@@ -9,8 +9,15 @@ import numpy as np
 from . import _chunks
 from ._callbacks import Source, hold, let_go
 from ._creation import created
-from ._lib import DTYPES, dtype_code, ffi, lib
+from ._lib import DTYPES, dense, dtype_code, ffi, lib
 from ._session import current
+
+
+def _dtype(value) -> np.dtype:
+    """Of what slices give: netCDF4's variables tell how they are stored, and are read as what that means."""
+    if not hasattr(value, "set_auto_maskandscale"):
+        return np.dtype(value.dtype)
+    return dense(value[(slice(0, 0),) * len(value.shape)]).dtype
 
 
 def from_slices(value, chunks, lock=True):
@@ -22,11 +29,12 @@ def from_slices(value, chunks, lock=True):
     items = _chunks.parse(chunks, len(shape))
     own = getattr(value, "chunks", None)
     regular = isinstance(own, tuple) and len(own) == len(shape) and all(isinstance(c, (int, np.integer)) for c in own)
-    handle = hold(Source(value, session.handle()))
+    dtype = _dtype(value)
+    handle = hold(Source(value, dtype, session.handle()))
     kept = [ffi.new("int64_t[]", shape or [0]), ffi.new("int64_t[]", list(map(int, own)) or [0]) if regular else ffi.NULL,
             ffi.new("char[]", type(value).__name__.encode())]
     source = ffi.new("tsr_source *", {"read": lib.glue_read, "context": handle, "release": lib.glue_drop, "name": kept[2], "serial": bool(lock),
-                                      "dtype": dtype_code(value.dtype), "ndim": len(shape), "shape": kept[0], "chunk": kept[1]})
+                                      "dtype": dtype_code(dtype), "ndim": len(shape), "shape": kept[0], "chunk": kept[1]})
     p = lib.tsr_from_source(session.handle(), source, _chunks.regular(items))
     if not p:
         let_go(handle)
@@ -38,7 +46,7 @@ def _from_workers(value, chunks, lock, session):
     from ._blocks import _from_blocks
     from ._creation import zeros
 
-    dtype = DTYPES[dtype_code(value.dtype)]
+    dtype = DTYPES[dtype_code(_dtype(value))]
     lengths = zeros(tuple(int(n) for n in value.shape), dtype=dtype, chunks=chunks).chunks
     return _from_blocks(Reader(value, bool(lock)), (), {}, dtype, lengths, session)
 
@@ -54,7 +62,7 @@ class Reader:
     def __call__(self, block_info):
         region = tuple(slice(start, stop) for start, stop in block_info[None]["array-location"])
         with self.lock if self.serial else contextlib.nullcontext():
-            return np.ma.filled(self.value[region] if region else self.value[()])
+            return dense(self.value[region if region else ()])
 
     def __reduce__(self):
         return Reader, (self.value, self.serial)
