@@ -1426,6 +1426,15 @@ TSR_API tsr_status tsr_futures_replicate(int n, tsr_future *const *futures, int 
 /* Moves results between workers until their memory is about equally full; n 0: all results. */
 TSR_API tsr_status tsr_futures_rebalance(tsr_session *session, int n, tsr_future *const *futures);
 
+/* One array of results, whose blocks stay on the workers until it is computed: block b of it, in C order of the blocks' numbers,
+ * is the result of futures[b]; chunks has one entry, n >= 1, for each axis. A result is the elements of its block, dense, in C
+ * order and native byte order; or `decode` (NULL: none) fills the block from it: a block function whose one input is the result's
+ * bytes, as a 1-d block of TSR_U8, and which travels by the session's codec. Results need not be there yet; where those are that
+ * are is where the workers make the blocks. A task that failed fails the computation, with its own reason. The array keeps the
+ * futures, so they may be released at once; all belong to `session`, which has to be one on a cluster. */
+TSR_API tsr_array *tsr_from_futures(tsr_session *session, tsr_future *const *futures, tsr_dtype dtype, int ndim,
+                                    const tsr_chunks *chunks, const tsr_function *decode);
+
 /* What the scheduler knows, as JSON text; free it with tsr_free. NULL on failure. Keys are 32 hexadecimal digits.
  * "who_has": {key: [addresses]}, of n futures, or of all results (n 0). "has_what": {address: [keys]}. "nbytes": {key: bytes}.
  * "processing": {address: [keys]}. "tasks": {"waiting": n, "ready": n, "running": n, "finished": n, "error": n, "functions":

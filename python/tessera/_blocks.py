@@ -8,6 +8,7 @@ import numpy as np
 
 from . import _chunks
 from ._callbacks import BLOCK, BlockFunction, hold, let_go
+from ._c_tasks import CFuture
 from ._compiled import CFunction
 from ._core import Node, asnode, make
 from ._lib import dense, dtype_code, ffi, lib
@@ -228,14 +229,14 @@ def from_futures(futures, shape=None, dtype=None, axis=0, meta=None):
     ...     x.shape, x.sum(axis=1).compute()
     ((2, 2), array([10, 14]))
     """
-    from ._futures import blocks_of
-
     futures = list(futures)
     if not futures:
         raise ValueError("from_futures: no futures")
     client = futures[0].client
     dtype = np.asarray(meta).dtype if dtype is None and meta is not None else dtype
-    if shape is None or dtype is None:
+    if any(isinstance(future, CFuture) for future in futures):
+        shape, dtype = _c_facts(futures, shape, dtype)
+    elif shape is None or dtype is None:
         facts = client.gather(client.map(_facts, futures))
         shape = [fact[0] for fact in facts] if shape is None else shape
         dtype = np.result_type(*{fact[1] for fact in facts}) if dtype is None else dtype
@@ -248,7 +249,32 @@ def from_futures(futures, shape=None, dtype=None, axis=0, meta=None):
         if len(s) != ndim or any(n != m for d, (n, m) in enumerate(zip(s, shapes[0])) if d != axis):
             raise ValueError(f"from_futures: block {i} has the shape {s}, the first {shapes[0]}; they may differ along axis {axis} only")
     chunks = tuple(tuple(s[axis] for s in shapes) if d == axis else (n,) for d, n in enumerate(shapes[0]))
-    return _from_blocks(blocks_of(futures, axis), (), {}, dtype, chunks, client)
+    handles = ffi.new("tsr_future *[]", [future._handle() for future in futures])
+    structs, lists = _chunk_structs([tuple(map(int, item)) for item in chunks])
+    if isinstance(futures[0], CFuture):  # its elements
+        return make(lib.tsr_from_futures(client.handle(), handles, dtype_code(dtype), ndim, structs, ffi.NULL), client)
+    call = Call(_value, (BLOCK,), {}, client, "from_futures")
+    return call.make(lib.tsr_from_futures(client.handle(), handles, dtype_code(dtype), ndim, structs, call.struct), client)
+
+
+def _value(message):
+    """What a Python function returned, of the bytes that it travels as."""
+    from ._pickling import read
+
+    return read(memoryview(message))
+
+
+def _c_facts(futures: list, shape, dtype) -> tuple:
+    """The same of results of C functions, which are bytes."""
+    if not all(isinstance(future, CFuture) for future in futures):
+        raise TypeError("from_futures: results of C functions and of Python functions do not make one array")
+    dtype = futures[0].dtype if dtype is None else np.dtype(dtype)
+    if dtype is None:
+        raise ValueError("from_futures: dtype= is needed for the results of C functions, which are bytes")
+    if shape is None:
+        futures[0].client.wait_for(futures)
+        shape = [(max(lib.tsr_future_size(future._handle()), 0) // dtype.itemsize,) for future in futures]
+    return shape, dtype
 
 
 def _facts(block) -> tuple:

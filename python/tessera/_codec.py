@@ -8,16 +8,13 @@ from __future__ import annotations
 import pickle
 import re
 import sys
-import traceback
 
 from ._callbacks import BlockFunction, hold
 from ._compiled import CFunction, by_address
+from ._futures import REMOTE, describe
 from ._lib import ffi, lib
 from ._numba import by_address as numba_by_address, numba_function
 from ._pickling import dump_function
-
-MOST_TEXT = 600  # bytes of a traceback that are told; the library's own words come before them
-_REMOTE = "Traceback in the worker:"
 
 
 class RemoteFunction(BlockFunction):
@@ -27,21 +24,9 @@ class RemoteFunction(BlockFunction):
         return lib.tsr_fail(lib.TSR_ERR_VALUE, describe(error, skip=2).encode(errors="replace"))
 
 
-def describe(error: BaseException, skip: int = 0) -> str:
-    """An exception as text: its type, what it says, and where it was raised, without the first `skip` calls."""
-    kind = type(error)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    calls = traceback.extract_tb(error.__traceback__)
-    lines = [f"  {call.filename}:{call.lineno} in {call.name}" + (f": {call.line}" if call.line else "") for call in (calls[skip:] or calls[-1:])]
-    while len(lines) > 1 and sum(map(len, lines)) > MOST_TEXT:
-        del lines[0]
-    said = error.args[0] if len(error.args) == 1 and isinstance(error.args[0], str) else str(error)  # KeyError would quote it
-    return f"{name}: {said[:MOST_TEXT // 4]}\n{_REMOTE}\n" + "\n".join(lines)
-
-
 def remote_exception(text: str, otherwise: Exception) -> BaseException:
     """The exception that a failure tells of: of the type that it was raised as, if that exists here, else `otherwise`."""
-    head, found, _ = text.partition(f"\n{_REMOTE}\n")
+    head, found, _ = text.partition(f"\n{REMOTE}\n")
     for match in re.finditer(r"(?:^|(?<=: )|(?<=\n))([\w.]+): ", head if found else ""):
         module, _, name = match[1].rpartition(".")
         kind = getattr(sys.modules.get(module or "builtins"), name, None)

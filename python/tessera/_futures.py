@@ -15,6 +15,8 @@ from ._base import CancelledError, check, failure, ffi, hold, let_go, lib, secon
 
 STATES = {lib.TSR_FUTURE_PENDING: "pending", lib.TSR_FUTURE_FINISHED: "finished", lib.TSR_FUTURE_ERROR: "error",
           lib.TSR_FUTURE_CANCELLED: "cancelled", lib.TSR_FUTURE_LOST: "lost"}
+MOST_TEXT = 600  # bytes of a traceback that are told; the library's own words come before them
+REMOTE = "Traceback in the worker:"
 SLICE = 0.2  # seconds between looks at signals, while the main thread waits
 
 
@@ -237,6 +239,20 @@ def value_of(bytes_) -> Any:
 
 
 # ---- Exceptions -------------------------------------------------------------------------------------------------------------
+
+
+def describe(error: BaseException, skip: int = 0) -> str:
+    """An exception as text: its type, what it says, and where it was raised, without the first `skip` calls."""
+    import traceback
+
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    calls = traceback.extract_tb(error.__traceback__)
+    lines = [f"  {call.filename}:{call.lineno} in {call.name}" + (f": {call.line}" if call.line else "") for call in (calls[skip:] or calls[-1:])]
+    while len(lines) > 1 and sum(map(len, lines)) > MOST_TEXT:
+        del lines[0]
+    said = error.args[0] if len(error.args) == 1 and isinstance(error.args[0], str) else str(error)  # KeyError would quote it
+    return f"{name}: {said[:MOST_TEXT // 4]}\n{REMOTE}\n" + "\n".join(lines)
 
 
 def dump_exception(error: BaseException, skip: int) -> bytes:
@@ -524,15 +540,3 @@ def fire_and_forget(obj) -> None:
     for future in futures_of(obj):
         _forgotten.add(future)
         on_done(future, _forgotten.discard)
-
-
-class blocks_of:
-    """Gives the block of an array that is made of futures: a block function."""
-
-    __name__ = "from_futures"
-
-    def __init__(self, futures: list, axis: int) -> None:
-        self.futures, self.axis = futures, axis
-
-    def __call__(self, block_id):
-        return self.futures[block_id[self.axis]].result()

@@ -289,9 +289,17 @@ static tsr_status pack_function(packer *p, const call_spec *spec, Tessera__Call 
 {
     const tsr_function *f = &spec->function;
     const builtin_function *known = builtin_of_call(f->call);
+    packed_function cluster = {0};
     const void *bytes = NULL;
     size_t n = 0;
-    if (known) {
+    if (p->sets && p->sets->save_function) TRY(p->sets->save_function(p->sets->context, f, &p->memory, &cluster));
+    if (cluster.name) {
+        c->builtin = (char *)(uintptr_t)cluster.name;
+        c->context.data = cluster.bytes;
+        c->context.len = cluster.size;
+        if (!cluster.inner) return TSR_OK;
+        f = cluster.inner;
+    } else if (known) {
         c->builtin = (char *)(uintptr_t)known->name;
         uint64_t *number = ARENA_NEW(&p->memory, uint64_t);
         if (!number) return TSR_ERR_MEMORY;

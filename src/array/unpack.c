@@ -312,32 +312,30 @@ static tsr_status unpack_call_axis(const Tessera__CallAxis *from, bool of_result
 
 static void free_context(void *context) { mem_free(context); }
 
-static tsr_status find_function(unpacker *u, const Tessera__Call *c, const tsr_array *a, tsr_function *f)
+static tsr_status find_builtin(const Tessera__Call *c, const tsr_array *a, tsr_function *f)
 {
-    if (c->builtin[0]) {
-        const builtin_function *known = builtin_find(c->builtin);
-        uint64_t number = 0;
-        if (!known) return error_set(TSR_ERR_FORMAT, "unpack: no function '%.30s'", c->builtin);
-        size_t bytes = known->context_size ? c->context.len : known->context_bytes;
-        if (c->context.len != (bytes ? bytes : sizeof number) ||
-            (known->context_size && !known->context_fits(c->context.data, bytes)) ||
-            !known->accepts(a->n_inputs, a->inputs, a->dtype))
-            return error_set(TSR_ERR_FORMAT, "unpack: '%s' is not called so", known->name);
-        *f = (tsr_function){.call = known->call, .name = known->name};
-        memcpy(&number, c->context.data, sizeof number <= c->context.len ? sizeof number : 0);
-        f->context = (void *)(uintptr_t)number;
-        if (bytes) {
-            f->context = mem_alloc(bytes);
-            if (!f->context) return TSR_ERR_MEMORY;
-            memcpy(f->context, c->context.data, bytes);
-            f->release = free_context;
-        }
-        return TSR_OK;
+    const builtin_function *known = builtin_find(c->builtin);
+    uint64_t number = 0;
+    if (!known) return error_set(TSR_ERR_FORMAT, "unpack: no function '%.30s'", c->builtin);
+    size_t bytes = known->context_size ? c->context.len : known->context_bytes;
+    if (c->context.len != (bytes ? bytes : sizeof number) ||
+        (known->context_size && !known->context_fits(c->context.data, bytes)) ||
+        !known->accepts(a->n_inputs, a->inputs, a->dtype))
+        return error_set(TSR_ERR_FORMAT, "unpack: '%s' is not called so", known->name);
+    *f = (tsr_function){.call = known->call, .name = known->name};
+    memcpy(&number, c->context.data, sizeof number <= c->context.len ? sizeof number : 0);
+    f->context = (void *)(uintptr_t)number;
+    if (bytes) {
+        f->context = mem_alloc(bytes);
+        if (!f->context) return TSR_ERR_MEMORY;
+        memcpy(f->context, c->context.data, bytes);
+        f->release = free_context;
     }
-    if (c->function.len == 0) { /* the part of the only input is the result */
-        *f = (tsr_function){.name = "copy"};
-        return a->n_inputs == 1 && a->inputs[0]->dtype == a->dtype ? TSR_OK : bad("a copy has not its one input");
-    }
+    return TSR_OK;
+}
+
+static tsr_status load_function(unpacker *u, const Tessera__Call *c, tsr_function *f)
+{
     if (!u->codec || !u->codec->load)
         return error_set(TSR_ERR_UNSUPPORTED, "unpack: a function cannot be made: nobody here knows what it was packed as");
     tsr_error_clear();
@@ -345,6 +343,28 @@ static tsr_status find_function(unpacker *u, const Tessera__Call *c, const tsr_a
     if (status != TSR_OK && tsr_error_code() == TSR_OK) return error_set(status, "unpack: a function cannot be made");
     if (status == TSR_OK && !f->call) return bad("a function has no address");
     return status;
+}
+
+/* One of a cluster's own, which may call one of the user's. */
+static tsr_status load_cluster_function(unpacker *u, const Tessera__Call *c, const tsr_array *a, tsr_function *f)
+{
+    tsr_function inner = {0};
+    if (a->n_inputs != 0) return bad("a function of a cluster's own has inputs");
+    if (c->function.len > 0) TRY(load_function(u, c, &inner));
+    const tsr_status status = u->sets->load_function(u->sets->context, c->builtin, c->context.data, c->context.len, &inner, f);
+    if (status != TSR_OK && inner.release) inner.release(inner.context);
+    return status;
+}
+
+static tsr_status find_function(unpacker *u, const Tessera__Call *c, const tsr_array *a, tsr_function *f)
+{
+    if (c->builtin[0] && u->sets && u->sets->load_function && !builtin_find(c->builtin)) return load_cluster_function(u, c, a, f);
+    if (c->builtin[0]) return find_builtin(c, a, f);
+    if (c->function.len == 0) { /* the part of the only input is the result */
+        *f = (tsr_function){.name = "copy"};
+        return a->n_inputs == 1 && a->inputs[0]->dtype == a->dtype ? TSR_OK : bad("a copy has not its one input");
+    }
+    return load_function(u, c, f);
 }
 
 /* Which blocks the result's blocks get. */
@@ -373,6 +393,7 @@ static tsr_status unpack_call(unpacker *u, const Tessera__Call *c, tsr_array *a)
     tsr_function f = {0};
     call_owner *owner = NULL;
     call_spec *spec = NULL;
+    const builtin_function *known = c->builtin[0] ? builtin_find(c->builtin) : NULL;
     int *ndims = mem_calloc(c->n_inputs, sizeof *ndims);
     tsr_status status = ndims ? TSR_OK : TSR_ERR_MEMORY;
     a->op = NODE_CALL;
@@ -392,8 +413,7 @@ static tsr_status unpack_call(unpacker *u, const Tessera__Call *c, tsr_array *a)
         for (int d = 0; d < ndims[i]; d++) GUARD(unpack_call_axis(c->inputs[i]->axes[d], false, &spec->inputs[i][d]));
     for (int d = 0; d < a->ndim; d++) GUARD(unpack_call_axis(c->result[d], true, &spec->result[d]));
     GUARD(unpack_picks(c, spec));
-    if (c->builtin[0] && builtin_find(c->builtin)->fits && !builtin_find(c->builtin)->fits(a))
-        status = bad("a call is not what its name says");
+    if (known && known->fits && !known->fits(a)) status = bad("a call is not what its name says");
 done:
     if (status != TSR_OK && !spec && f.release) f.release(f.context);
     call_owner_end(owner, spec ? &f : NULL);

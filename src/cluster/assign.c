@@ -4,6 +4,7 @@
 #include "cluster/assign.h"
 
 #include "base/vec.h"
+#include "cluster/future_blocks.h"
 
 #include <stdlib.h>
 
@@ -172,8 +173,16 @@ static bool reads_blocks(const body *t)
     return false;
 }
 
+/* The function that a stage calls, or NULL. */
+static const tsr_function *called(const stage *s)
+{
+    return s->kind == STAGE_CALL ? &s->body->operands[0].node->p.call.spec->function : NULL;
+}
+
 static void vote_unit(votes *v, const stage *s, int64_t unit)
 {
+    const uint64_t holder = called(s) ? future_blocks_holder(called(s), unit) : 0;
+    if (holder) vote(v, find_worker(v->c, holder), 1);
     if (!stage_folds(s)) {
         box tile = stage_tile(s, unit);
         region domain = region_of_box(&tile);
@@ -257,7 +266,8 @@ static tsr_status add_piece(pieces *p, int64_t first, int64_t end, int worker)
 static tsr_status find_preferences(const grouping *g, votes *v, pieces *out)
 {
     int64_t n = g->n < MOST_SAMPLES ? g->n : MOST_SAMPLES, before = 0, begun = 0;
-    if (!reads_blocks(g->stage->body)) return add_piece(out, 0, g->n, NOBODY);
+    if (!reads_blocks(g->stage->body) && !(called(g->stage) && future_blocks_are(called(g->stage)->name)))
+        return add_piece(out, 0, g->n, NOBODY);
     int last = prefer(g, v, 0);
     for (int64_t i = 1; i < n; i++) {
         int64_t at = g->n <= MOST_SAMPLES ? i : (int64_t)((double)i * (double)g->n / (double)n), low = before, high = at;

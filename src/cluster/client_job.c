@@ -3,6 +3,7 @@
  * The cluster keeps a job as long as it has users here: arrays that read it, or its computation. The client itself remembers it
  * longer where a persisted job reads it: a scheduler that has forgotten everything is told all jobs again, in their order. */
 #include "cluster/client_parts.h"
+#include "cluster/future_blocks.h"
 
 #include <errno.h>
 #include <sys/random.h>
@@ -110,6 +111,15 @@ static block_set *load_set(void *context, uint64_t number, uint32_t root, tsr_dt
     return found;
 }
 
+static tsr_status load_function(void *context, const char *name, const void *bytes, size_t size, const tsr_function *inner,
+                                tsr_function *out)
+{
+    if (!future_blocks_are(name)) return error_set(TSR_ERR_FORMAT, "unpack: no function '%.30s'", name);
+    return future_blocks_load(((packing *)context)->c->session, NULL, bytes, size, inner, out);
+}
+
+static set_codec codec_of(packing *k) { return (set_codec){k, save_set, load_set, future_blocks_save, load_function}; }
+
 static bool is_dense(const tsr_array *a)
 {
     int64_t dense[TSR_MAX_NDIM];
@@ -133,7 +143,7 @@ static bool reads_dense(const body *b)
 static tsr_status make_plan(packing *k, const tsr_function_codec *codec, int n, tsr_array *const *arrays, const plan_hint *hints,
                             const void *packed, size_t size, plan **out)
 {
-    const set_codec sets = {k, save_set, load_set};
+    const set_codec sets = codec_of(k);
     plan *p;
     TRY(plan_build(n, arrays, hints, &p));
     bool dense = true;
@@ -243,7 +253,7 @@ static tsr_status hold_reads(job *j)
 tsr_status job_new(client *c, int n, tsr_array *const *arrays, const plan_hint *hints, bool is_persistent, job **out, plan **p)
 {
     packing k = {.c = c};
-    const set_codec sets = {&k, save_set, load_set};
+    const set_codec sets = codec_of(&k);
     const tsr_function_codec *codec = c->has_codec ? &c->codec : NULL;
     void *packed = NULL;
     size_t size = 0;

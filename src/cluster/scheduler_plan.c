@@ -3,6 +3,7 @@
  */
 #include "array/pack.h"
 #include "base/utf8.h"
+#include "cluster/future_blocks.h"
 #include "cluster/scheduler.h"
 #include "plan/plan.h"
 
@@ -181,6 +182,14 @@ static tsr_status load_function(void *context, tsr_session *session, const void 
     return TSR_OK;
 }
 
+/* Of these it is known where their blocks come from. */
+static tsr_status load_cluster_function(void *context, const char *name, const void *bytes, size_t size,
+                                        const tsr_function *inner, tsr_function *out)
+{
+    if (!future_blocks_are(name)) return error_set(TSR_ERR_FORMAT, "unpack: no function '%.30s'", name);
+    return future_blocks_load(NULL, NULL, bytes, size, inner, out);
+}
+
 /* ---- Shapes --------------------------------------------------------------------------------------------------------------- */
 
 static tsr_status copy_grid(const grid *from, grid *out)
@@ -305,7 +314,7 @@ done:
 static tsr_status plan_arrays(tsr_session *session, scheduler_planning *r, int n, tsr_array **arrays)
 {
     const tsr_function_codec codec = {.load = load_function};
-    const set_codec sets = {.context = r, .load = load_set};
+    const set_codec sets = {.context = r, .load = load_set, .load_function = load_cluster_function};
     const Tessera__Cluster__Submit *m = r->order->submit;
     plan_hint *hints = NULL;
     plan *p = NULL;

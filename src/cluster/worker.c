@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TICK_MS = 50, LEAST_SHARED_BYTES = 64 << 20 };
+enum { TICK_MS = 50, LEAST_SHARED_BYTES = 64 << 20, RESULTS_BYTES = 64 << 20, RESULTS_SECONDS = 15 };
 
 void worker_log(const tsr_worker *w, int level, const char *format, ...)
 {
@@ -281,6 +281,12 @@ static tsr_status start_net(tsr_worker *w, const tsr_worker_options *o)
     return net_timer_start(w->net, TICK_MS, tick, w, &w->tick);
 }
 
+static tsr_status copy_text(const char *text, char **out)
+{
+    *out = text ? mem_strdup(text) : NULL;
+    return !text || *out ? TSR_OK : TSR_ERR_MEMORY;
+}
+
 static tsr_status copy_options(tsr_worker *w, const tsr_worker_options *o)
 {
     char host[200] = "", name[256];
@@ -299,8 +305,26 @@ static tsr_status copy_options(tsr_worker *w, const tsr_worker_options *o)
     w->log_context = o->log_context;
     if (o->codec) w->codec = *o->codec;
     w->has_codec = o->codec != NULL;
+    TRY(copy_text(o->security.secret_file, &w->secret_file));
+    TRY(copy_text(o->security.ca_file, &w->ca_file));
+    TRY(copy_text(o->security.cert_file, &w->cert_file));
+    TRY(copy_text(o->security.key_file, &w->key_file));
     while (w->id == 0) TRY(secret_random(&w->id, sizeof w->id));
     return TSR_OK;
+}
+
+/* Fetched results lie in its shared memory and go as soon as they were used, so it needs no budget. */
+tsr_session *worker_open_results(tsr_worker *w)
+{
+    const tsr_options o = {.n_threads = 1,
+                           .memory_bytes = RESULTS_BYTES,
+                           .name = w->name,
+                           .secret_file = w->secret_file,
+                           .ca_file = w->ca_file,
+                           .cert_file = w->cert_file,
+                           .key_file = w->key_file,
+                           .connect_seconds = RESULTS_SECONDS};
+    return tsr_session_open(w->scheduler_address, &o);
 }
 
 static void dial_first(void *context)
@@ -418,6 +442,11 @@ void tsr_worker_stop(tsr_worker *w)
     do_told(w);
     free_tables(w);
     tsr_session_close(w->session);
+    tsr_session_close(w->results); /* the expressions above had futures of it */
+    mem_free(w->secret_file);
+    mem_free(w->ca_file);
+    mem_free(w->cert_file);
+    mem_free(w->key_file);
     mem_free(w->scheduler_address);
     mem_free(w->name);
     mem_free(w->runs);

@@ -174,6 +174,7 @@ struct tsr_worker {
     char *runs; /* what runs functions of tasks that are no C functions, or NULL */
     char address[ADDRESS_TEXT_BYTES];
     char *scheduler_address, *name, *resources;
+    char *secret_file, *ca_file, *cert_file, *key_file;
     tsr_function_codec codec;
     bool has_codec, is_serving;
     int n_threads;
@@ -210,6 +211,7 @@ struct tsr_worker {
     uint64_t tasks_done, bytes_read;
     /* The planning lane's. */
     id_table opened;
+    tsr_session *results; /* on the cluster, for results of tasks that expressions read; NULL: none did */
 };
 
 /* ---- worker.c ---- */
@@ -226,6 +228,9 @@ void worker_conn_unref(conn *c);
 void worker_conn_refuse(conn *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Dials. */
 tsr_status worker_conn_dial(tsr_worker *w, conn_kind kind, const char *where, conn **out) MUST_CHECK;
+
+/* A session of the worker's own on its cluster. NULL with the error set. Not on the I/O thread. */
+tsr_session *worker_open_results(tsr_worker *w);
 
 /* ---- worker_address.c ---- */
 /* Where to listen: what was asked for, or any port of the address that faces the scheduler. */

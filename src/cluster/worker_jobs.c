@@ -2,6 +2,7 @@
  * planning lane, in the order in which the jobs came, so that a job finds those that it reads. */
 #include "array/pack.h"
 #include "base/mem.h"
+#include "cluster/future_blocks.h"
 #include "cluster/worker.h"
 
 #include <stdio.h>
@@ -134,10 +135,19 @@ static tsr_status make_hints(const Tessera__Cluster__Job *said, int n, tsr_array
     return TSR_OK;
 }
 
+static tsr_status load_function(void *context, const char *name, const void *bytes, size_t size, const tsr_function *inner,
+                                tsr_function *out)
+{
+    tsr_worker *w = context;
+    if (!future_blocks_are(name)) return error_set(TSR_ERR_FORMAT, "unpack: no function '%.30s'", name);
+    if (!w->results) w->results = worker_open_results(w);
+    return w->results ? future_blocks_load(w->results, &w->stopping, bytes, size, inner, out) : tsr_error_code();
+}
+
 static tsr_status make_plan(job *j, plan **out)
 {
     tsr_worker *w = j->w;
-    const set_codec sets = {.context = w, .load = load_set};
+    const set_codec sets = {.context = w, .load = load_set, .load_function = load_function};
     plan_hint *hints = NULL;
     if (!j->packed) return error_memory(0);
     const int n = tsr_packed_count(j->packed->data, j->packed->size_bytes);

@@ -151,6 +151,31 @@ def test_climate_on_a_cluster(compiled, tessera, era, t2m, tmp_path):
         assert cluster.wait(30) in (0, 128 + 15)
 
 
+def test_data_of_one_machine_on_a_cluster(compiled, tessera, era, t2m):
+    """Workflow 3: files are read here, and scattered; in C, and as far as the shell goes, where the workers read."""
+    run, files = compiled(ROOT / "examples/scatter.c", "scatter"), sorted(map(str, era.glob("*.nc")))
+    cluster = subprocess.Popen([tessera.path, "cluster", "--workers=2", "--threads=1", "--memory=200M", "--listen=tcp://127.0.0.1:0"],
+                               stdout=subprocess.PIPE, text=True)
+    try:
+        address = re.search(r"tcp://\S+", cluster.stdout.readline())[0]
+        done = run(address, "t2m", *files)
+        assert done.returncode == 0, done.stderr
+        title, *lines = done.stdout.splitlines()
+        assert title == f"{len(t2m)} times, {t2m.size * 8 / 1e6:.1f} MB"
+        found = {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines}
+        values = t2m.values.astype(float)
+        expected = {"sum": values.sum(), "warmest time": values.mean(axis=(1, 2)).max(), "coldest place": values.mean(axis=0).min(),
+                    "largest difference": (values - values.mean()).max()}
+        assert found == pytest.approx(expected, rel=1e-5)
+        text = tessera.ok("eval", "--cluster", address, "x = persist(t2m); y = persist(x - mean(x)); max(y)", *files, "-q")
+        assert float(text) == pytest.approx(found["largest difference"], rel=1e-5)
+        failed = run(address, "t2n", *files)
+        assert failed.returncode == 1 and "no variable 't2n'" in failed.stderr and "t2m" in failed.stderr
+    finally:
+        cluster.terminate()
+        assert cluster.wait(30) in (0, 128 + 15)
+
+
 def test_the_shell_examples_in_the_readme(tessera, tmp_path):
     text = (ROOT / "README.md").read_text()
     examples = re.findall(r"^    (tessera [a-z]+ .*)$", text, re.M)
