@@ -22,7 +22,6 @@ extern "Python" tsr_status glue_save(void *context, const tsr_function *function
 extern "Python" tsr_status glue_load(void *context, tsr_session *session, const void *bytes, size_t size, tsr_function *function);
 extern "Python" tsr_status glue_task(void *context, const void *function, size_t size, int n_args, const tsr_bytes *args, tsr_task_result *result);
 extern "Python" void glue_future_done(void *context, tsr_future *future);
-extern "Python" void glue_log(void *context, int level, const char *text);
 """
 
 

@@ -1,8 +1,13 @@
-/* The extension's own C: numbers beside arrays without an object for each, and Ctrl-C while the library computes.
+/* The extension's own C: numbers beside arrays without an object for each, Ctrl-C while the library computes, and logs.
  * The handler of SIGINT is installed by the main thread only, so its state needs no lock. A function that a computation calls on
  * that thread may compute in another session. */
+#include "base/log.h"
+#include "cluster/leave.h"
+
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 static tsr_array *apply(glue_binary op, tsr_array *a, tsr_scalar value, bool reflected)
@@ -84,6 +89,32 @@ void glue_interrupts_end(tsr_session *outer)
     interrupted = outer;
 }
 
-tsr_status worker_leave(tsr_worker *w); /* of src/cluster/leave.h */
-
 tsr_status glue_worker_leave(tsr_worker *worker) { return worker_leave(worker); }
+
+/* ---- Logs ---------------------------------------------------------------------------------------------------------- */
+
+struct glue_logger {
+    log_file *file;
+    atomic_bool is_silent;
+};
+
+glue_logger *glue_logger_new(const char *role, const char *path, int level, bool is_json)
+{
+    glue_logger *l = calloc(1, sizeof *l);
+    if (!l) return NULL;
+    atomic_init(&l->is_silent, false);
+    if (log_open(&(log_options){.role = role, .path = path, .level = (log_level)level, .is_json = is_json}, &l->file) == TSR_OK)
+        return l;
+    free(l);
+    return NULL;
+}
+
+void glue_log(void *context, int level, const char *text)
+{
+    glue_logger *l = context;
+    if (!atomic_load(&l->is_silent)) log_callback(l->file, level, text);
+}
+
+void glue_logger_write(glue_logger *logger, int level, const char *text) { glue_log(logger, level, text); }
+
+void glue_logger_silence(glue_logger *logger) { atomic_store(&logger->is_silent, true); }

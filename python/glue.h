@@ -20,3 +20,14 @@ void glue_interrupts_end(tsr_session *outer);
 
 /* worker_leave of src/cluster/leave.h: others take over what only this worker has; tsr_worker_wait tells when. */
 tsr_status glue_worker_leave(tsr_worker *worker);
+
+/* Logs of schedulers and workers in this process: src/base/log.h. The library writes lines from its own threads, which must not
+ * wait for Python's lock: somebody may hold it for long. level: as in tsr_log_callback. NULL on failure, with the error set. Nobody
+ * closes them: they are as many as there are schedulers and workers. */
+typedef struct glue_logger glue_logger;
+glue_logger *glue_logger_new(const char *role, const char *path, int level, bool is_json);
+void glue_logger_write(glue_logger *logger, int level, const char *text);
+/* Nothing is written any more. */
+void glue_logger_silence(glue_logger *logger);
+/* A tsr_log_callback, whose context is a logger. */
+void glue_log(void *context, int level, const char *text);

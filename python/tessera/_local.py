@@ -121,8 +121,9 @@ class LocalCluster:
 
         log = Log("scheduler", self._settings["log_level"], False, None)
         options = ffi.new("tsr_scheduler_options *")
-        self._kept = [_config.c_text(listen), _config.c_text(journal), self.security.fill(options.security), log, ffi.new_handle(log)]
-        options.listen, options.journal, options.log, options.log_context = self._kept[0], self._kept[1], lib.glue_log, self._kept[4]
+        self._kept = [_config.c_text(listen), _config.c_text(journal), self.security.fill(options.security), log]
+        options.listen, options.journal = self._kept[0], self._kept[1]
+        log.fill(options)
         out = ffi.new("tsr_scheduler **")
         if lib.tsr_scheduler_start(options, out) != lib.TSR_OK:
             raise failure()

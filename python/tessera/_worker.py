@@ -37,33 +37,22 @@ ffi, lib = _extension().ffi, _extension().lib
 
 
 class Log:
-    """Lines as the program `tessera` writes them; see src/base/log.h."""
+    """The log of a scheduler or a worker in this process, as the program `tessera` writes it. The library writes lines without Python's lock."""
 
     def __init__(self, role: str, level: str, is_json: bool, path: str | None) -> None:
-        self.role, self.level, self.is_json = role, LEVELS.index(level), is_json
-        self.file = open(path, "a", encoding="utf-8", buffering=1) if path else sys.stderr
+        self.handle = lib.glue_logger_new(role.encode(), _text(path), LEVELS.index(level), is_json)
+        if not self.handle:
+            raise OSError(ffi.string(lib.tsr_error_message()).decode(errors="replace"))
 
     def write(self, level: int, text: str) -> None:
-        if level < self.level:
-            return
-        now = time.time()
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
-        if self.is_json:
-            import json
+        lib.glue_logger_write(self.handle, level, text.encode(errors="replace"))
 
-            line = json.dumps({"time": stamp, "level": LEVELS[level], "role": self.role, "pid": os.getpid(), "text": text})
-        else:
-            line = f"{stamp} {LEVELS[level]} {self.role}[{os.getpid()}]: {text}"
-        try:
-            self.file.write(line + "\n")
-            self.file.flush()
-        except (OSError, ValueError):  # nobody reads it any more
-            pass
+    def silence(self) -> None:
+        lib.glue_logger_silence(self.handle)
 
-
-@ffi.def_extern()
-def glue_log(context, level, text):
-    ffi.from_handle(context).write(min(max(level, 0), 3), ffi.string(text).decode(errors="replace"))
+    def fill(self, settings) -> None:
+        """Options of a scheduler or a worker."""
+        settings.log, settings.log_context = ffi.addressof(lib, "glue_log"), self.handle
 
 
 # What the library calls imports the rest of the package when it is needed; the imported modules put their own functions here.
@@ -257,7 +246,7 @@ def _serve(name: str, log: Log, signals: _Signals, wait, stop, address: str, qui
     if not asked and leave is not None:
         _leave(log, signals, leave, wait, grace)
     log.write(1, f"ending, by signal {signals.came}" if signals.came else "ending, since it was asked for")
-    log.level = len(LEVELS)  # connections that end now are no news
+    log.silence()  # connections that end now are no news
     stopping = threading.Thread(target=_end, args=(stop,), daemon=True)
     stopping.start()
     stopping.join(PATIENCE_SECONDS)
@@ -270,8 +259,8 @@ def _serve(name: str, log: Log, signals: _Signals, wait, stop, address: str, qui
 
 def _scheduler(options, log: Log, signals: _Signals) -> int:
     settings = ffi.new("tsr_scheduler_options *")
-    kept = _fill(settings, {"listen": options.listen, "journal": options.journal}), _fill(settings.security, _security(options)), ffi.new_handle(log)
-    settings.log, settings.log_context = lib.glue_log, kept[-1]
+    kept = _fill(settings, {"listen": options.listen, "journal": options.journal}), _fill(settings.security, _security(options))
+    log.fill(settings)
     out = ffi.new("tsr_scheduler **")
     if lib.tsr_scheduler_start(settings, out) != lib.TSR_OK:
         return _fail()
@@ -291,8 +280,7 @@ def start_worker(scheduler: str, *, threads: int = 0, memory: int = 0, listen=No
     kept.append(ffi.new("tsr_task_runner *", {"call": lib.glue_task, "runs": kept[-1]}))
     settings.codec, settings.runner = kept[3], kept[5]
     if log is not None:
-        kept.append(ffi.new_handle(log))
-        settings.log, settings.log_context = lib.glue_log, kept[-1]
+        log.fill(settings)
     out = ffi.new("tsr_worker **")
     return (out[0], kept) if lib.tsr_worker_start(settings, out) == lib.TSR_OK else None
 
@@ -369,4 +357,8 @@ def child(**given) -> int:
 def _run(role: str, options) -> int:
     _follow(options.parent_pipe)
     signals = _Signals()
-    return (_worker if role == "worker" else _scheduler)(options, Log(role, options.log_level, options.log_format == "json", options.log_file), signals)
+    try:
+        log = Log(role, options.log_level, options.log_format == "json", options.log_file)
+    except OSError:
+        return _fail()
+    return (_worker if role == "worker" else _scheduler)(options, log, signals)

@@ -745,3 +745,26 @@ def test_functions_of_masks_that_fail(client, where, use):
         assert "fails" in "".join(raised.value.__notes__) and "block (" in "".join(raised.value.__notes__)
         with pytest.raises(ZeroDivisionError):  # an exception is told once
             ts.map_blocks(lambda b: 1 // 0, x, dtype=float).compute()
+
+
+HOLDER = """
+import ctypes, subprocess, sys
+import tessera as ts
+
+class Descriptor(ctypes.Structure):
+    _fields_ = [("fd", ctypes.c_int), ("events", ctypes.c_short), ("found", ctypes.c_short)]
+
+with ts.LocalCluster(n_workers=1, threads_per_worker=1, log_level="debug") as cluster:
+    program = "import sys, tessera as ts; client = ts.Client(sys.argv[1]); print(ts.ones(3).sum().compute(), flush=True)"
+    other = subprocess.Popen([sys.executable, "-c", program, cluster.scheduler_address], stdout=subprocess.PIPE, text=True)
+    said = Descriptor(other.stdout.fileno(), 1, 0)
+    print(ctypes.PyDLL(None).poll(ctypes.byref(said), 1, 60_000), other.stdout.readline())  # PyDLL keeps Python's lock
+    other.wait()
+"""
+
+
+def test_a_program_that_holds_the_lock_of_python():
+    """Its scheduler goes on, and writes its log: another program connects and computes meanwhile."""
+    done = subprocess.run([sys.executable, "-c", HOLDER], capture_output=True, text=True, timeout=200)
+    assert done.stdout.split() == ["1", "3.0"], done.stderr
+    assert " debug scheduler[" in done.stderr
