@@ -17,6 +17,7 @@ from . import _config, _session
 from ._client_tasks import TaskMethods, check_array_options
 from ._codec import codec, remote_exception
 from ._core import Node, asnode, make
+from ._inspection import InspectionMethods
 from ._lib import check, ffi, lib, take_text
 from ._base import seconds_of
 from ._futures import SLICE, KilledWorker
@@ -34,7 +35,7 @@ _NO_DEFAULT = object()
 _open: "weakref.WeakSet[Client]" = weakref.WeakSet()
 
 
-class Client(TaskMethods, Session):
+class Client(TaskMethods, InspectionMethods, Session):
     """A session on a cluster: arrays that are made while it is open are computed by the workers.
 
     From its opening to its `close` (or in its `with`) it is the session of new arrays, whose methods stay what they are: `x.compute()` brings

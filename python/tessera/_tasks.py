@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from . import _pickling
 from ._base import ffi, hold, let_go, lib
-from ._futures import dump_exception, memory_of
+from ._futures import describe, dump_exception, memory_of
 
 if TYPE_CHECKING:
     from ._cluster import Client
@@ -20,6 +20,7 @@ MOST_KEPT = 256  # functions
 OUR_CALLS = 2    # of a traceback: _called and _run
 
 _functions: dict[bytes, object] = {}
+_running: dict[int, tuple[int, int]] = {}  # keys of tasks by the thread that runs them
 _lock = threading.Lock()
 worker: "Worker | None" = None  # of this process
 
@@ -228,6 +229,8 @@ def _put(value, result) -> None:
 
 def run(context, function, size, n_args, args, result) -> int:
     """Runs a task: tsr_task_runner.call."""
+    thread, current = threading.get_ident(), lib.tsr_task_current()
+    _running[thread] = current.high, current.low
     try:
         code = ffi.buffer(function, size)[:]
         if n_args == 1:  # what is read of it is copied by unpickling
@@ -238,11 +241,25 @@ def run(context, function, size, n_args, args, result) -> int:
     except BaseException as error:
         if isinstance(error, SystemExit):
             error = RuntimeError(f"the function wanted to end the process (SystemExit: {error})").with_traceback(error.__traceback__)
-        text = f"{type(error).__name__}: {error}".encode(errors="replace")
+        text = describe(error, OUR_CALLS).encode(errors="replace")
         details = dump_exception(error, OUR_CALLS)
         lib.tsr_task_result_error(result, text, ffi.from_buffer(details), len(details))
         return lib.TSR_ERR_VALUE
+    finally:
+        del _running[thread]
     return lib.TSR_OK
+
+
+def call_stacks() -> dict:
+    """Where the other functions of this worker are: lines by key, in hexadecimal digits."""
+    import traceback
+
+    frames, found = sys._current_frames(), {}
+    for thread, (high, low) in list(_running.items()):
+        if thread != threading.get_ident() and thread in frames:
+            lines = traceback.format_stack(frames[thread])
+            found[f"{high:016x}{low:016x}"] = lines[OUR_CALLS:] or lines
+    return found
 
 
 ffi.def_extern(name="glue_task", error=lib.TSR_ERR_INTERNAL)(run)

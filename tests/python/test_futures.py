@@ -572,18 +572,6 @@ def test_executor(client):
         executor.submit(inc, 1)
 
 
-def test_datasets_of_futures_as_arrays(client):
-    futures = client.map(lambda i: np.full((2, 3), i), range(4))
-    x = ts.from_futures(futures)
-    del futures
-    assert x.shape == (8, 3)
-    np.testing.assert_array_equal(x.compute(), np.repeat(np.arange(4), 2)[:, None] * np.ones((1, 3), int))
-    y = ts.from_futures(client.map(np.zeros, [(3, 2), (3, 5)]), axis=1)
-    assert y.chunks == ((3,), (2, 5)) and y.compute().sum() == 0
-    with pytest.raises(ValueError, match="block 1 has the shape"):
-        ts.from_futures(client.map(np.zeros, [(3, 2), (4, 2)]), axis=1)
-
-
 def test_published_futures(client, cluster):
     futures = client.map(inc, range(3))
     client.publish_dataset(numbers={"all": futures, "why": "because"}, settings=[1, 2])
