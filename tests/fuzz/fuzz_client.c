@@ -4,7 +4,8 @@
  *
  * The input is a list of records: what (a byte), the type of the message (a byte), length of the head (a byte), the head, and for
  * blocks the length of the payload in elements (a byte). `what` is the scheduler's or the worker's message, or a proper one: the
- * list of workers, a map of the computation, a block (its number is the type) of the last request, or the worker's end. */
+ * list of workers, a map of the computation, a block (its number is the type) of the last request, or the worker's end; or the
+ * client asks something (to wait for its jobs, or what the lower bits of the type say), and the question stays open. */
 #include "cluster/client_parts.h"
 #include "cluster/link.h"
 
@@ -15,8 +16,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { WORKER = 7, N = 20, CHUNK = 5, N_WHAT = 7 };
-enum { FROM_SCHEDULER, FROM_WORKER, PROPER_WORKERS, PROPER_MAP, PROPER_BLOCK, LOSE_WORKER, PERSIST };
+enum { WORKER = 7, N = 20, CHUNK = 5, N_WHAT = 8, N_QUESTIONS = 4 };
+enum { FROM_SCHEDULER, FROM_WORKER, PROPER_WORKERS, PROPER_MAP, PROPER_BLOCK, LOSE_WORKER, PERSIST, ASK };
 
 static tsr_session *session;
 static client *c;
@@ -28,6 +29,7 @@ typedef struct input {
     tsr_array *arrays[2], *held;
     double values[N], guard;
     int64_t counts[N];
+    query questions[N_QUESTIONS]; /* their numbers are 1, 2, ... */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool done;
@@ -129,6 +131,34 @@ static void send_block(input *in, unsigned number)
     take_packed(in->links[FROM_WORKER], TYPE(BLOCK), &m.base, number & 8 ? bytes + 8 : bytes);
 }
 
+/* An open question has no answer; one that is done has one, or says why not. */
+static void close_question(query *q)
+{
+    const bool has_answer = q->answer != NULL, has_reason = q->status != TSR_OK;
+    if (q->request == 0) return;
+    if (q->is_done ? has_answer == has_reason : has_answer || has_reason) abort();
+    query **at = &c->queries;
+    while (*at != q) at = &(*at)->next;
+    *at = q->next;
+    mem_free(q->message);
+    mem_free(q->answer);
+    *q = (query){0};
+}
+
+/* As those who wait ask, each in a thread of its own. */
+static void open_question(input *in, unsigned which)
+{
+    static const uint32_t types[] = {TYPE(WAIT), TYPE(CONTROL), TYPE(LOOKUP), TYPE(WAIT)};
+    const unsigned number = which % N_QUESTIONS;
+    query *q = &in->questions[number];
+    pthread_mutex_lock(&c->lock);
+    close_question(q);
+    *q = (query){.next = c->queries, .request = number + 1, .type = types[which / N_QUESTIONS % 4]};
+    c->queries = q;
+    queries_send(c);
+    pthread_mutex_unlock(&c->lock);
+}
+
 static void take_records(input *in, const fetching *f)
 {
     while (in->size >= 3) {
@@ -152,6 +182,7 @@ static void take_records(input *in, const fetching *f)
         case PERSIST:
             if (!in->held) (void)!tsr_persist(1, in->arrays, &in->held);
             break;
+        case ASK: open_question(in, type); break;
         case LOSE_WORKER:
             if (in->links[FROM_WORKER]->state == LINK_OPEN) {
                 link_fail(in->links[FROM_WORKER], "it is lost");
@@ -185,6 +216,7 @@ static void run_input(void *context)
     c->is_closing = true; /* the scheduler is not dialled again */
     fetch_stop(f);
     if (f->n_requests != 0 || f->n_placed != 0) abort();
+    for (int i = 0; i < N_QUESTIONS; i++) close_question(&in->questions[i]);
     pthread_mutex_unlock(&c->lock);
     fetch_free(f);
     pthread_mutex_lock(&c->lock);

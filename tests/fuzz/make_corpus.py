@@ -627,7 +627,7 @@ def scheduler():
 @corpus
 def client():
     """Messages to a client that fetches blocks: (what, type, head). docs: fuzz_client.c"""
-    scheduler, worker, workers, a_map, block, lose, persist = range(7)
+    scheduler, worker, workers, a_map, block, lose, persist, ask = range(8)
 
     def record(what, kind=0, head=b"", payload=None):
         return bytes([what, kind, len(head)]) + head + (bytes([payload]) if payload is not None else b"")
@@ -645,6 +645,12 @@ def client():
     yield "progress", begin + record(scheduler, 20, Wire.message(f1=5, _2=3, _3=4, _4=1)) + blocks
     yield "answers", record(scheduler, 17, Wire.message(_1=b"x", f2=3, f3=1)) + record(scheduler, 18, Wire.message(f1=1)) + record(
         scheduler, 19, Wire.message(f1=1, _2=b"done"))
+    waits, done = record(ask, 0), record(scheduler, 19, Wire.message(f1=1))
+    yield "waits", record(persist) + waits + done + done
+    yield "waits_and_is_refused", record(persist) + waits + record(scheduler, 16, Wire.message(f2=1, _3=9, _4=b"no")) + done
+    yield "waits_twice", waits + record(ask, 1) + record(scheduler, 19, Wire.message(f1=2)) + waits + done
+    yield "asks", b"".join(record(ask, i) + record(scheduler, 19, Wire.message(f1=i % 4 + 1, _2=b"done")) for i in range(16))
+    yield "waits_with_progress", record(persist) + waits + record(scheduler, 20, Wire.message(f1=5, _2=3, _3=4, _4=1)) + done
     yield "others", record(scheduler, 65, Wire.message(_1=Wire.message(f1=9, _2=b"tcp://127.0.0.1:1"))) + begin + blocks
     yield "made_up", begin + record(worker, 96, Wire.message(f1=65536, _2=1, _3=0, _4=1), 5) + blocks
     yield "wrong_side", record(worker, 64) + record(scheduler, 96, b"", 1) + record(scheduler, 80)
