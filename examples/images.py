@@ -76,15 +76,20 @@ def draw(images, path):
 
         matplotlib.use("Agg")
         import matplotlib.pyplot as plt
+        from matplotlib.ticker import MaxNLocator
     except ImportError:
         print("no pictures: matplotlib is not installed")
         return
     figure, axes = plt.subplots(1, len(images), figsize=(12, 4), layout="constrained")
     for ax, (name, image) in zip(axes, images.items()):
         ax.imshow(image, cmap="magma", aspect="auto")
-        ax.set_title(name)
+        rows, columns = {"front": ("row", "column"), "side": ("frame", "column"), "top": ("frame", "row")}[name]
+        ax.set(title=name, xlabel=columns, ylabel=rows)
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     figure.savefig(path, dpi=80)
 
 
 if __name__ == "__main__":
+    if not 2 <= len(sys.argv) <= 4:
+        sys.exit(__doc__)
     main(*sys.argv[1:4])

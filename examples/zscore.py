@@ -29,10 +29,10 @@ def main(pattern, name, folder):
     print("largest |z|:", round(float(np.abs(z).max()), 3))
     profile = z.isel(time=0).mean("longitude").compute()
     print("latitude profile:", np.array2string(profile[:: max(len(profile) // 5, 1)], precision=3))
-    draw(picture(0), profile, folder)
+    draw(picture(0), profile, x.coords, folder)
 
 
-def draw(values, profile, folder):
+def draw(values, profile, coords, folder):
     try:
         import matplotlib
 
@@ -41,12 +41,19 @@ def draw(values, profile, folder):
     except ImportError:
         print("no pictures: matplotlib is not installed")
         return
-    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4), width_ratios=(3, 1))
-    figure.colorbar(left.imshow(values, cmap="RdBu_r"), ax=left, label="z")
-    right.plot(profile, range(len(profile)))
-    right.invert_yaxis()
+    latitude, longitude = (coords[name].compute() for name in ("latitude", "longitude"))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.2), width_ratios=(4, 1), sharey=True, layout="constrained")
+    most = np.abs(values).max()  # white is the mean
+    map_ = left.pcolormesh(longitude, latitude, values, cmap="RdBu_r", vmin=-most, vmax=most, shading="nearest", rasterized=True)
+    left.set(title="the first time step", xlabel="longitude", ylabel="latitude")
+    right.axvline(0, color="0.7", linewidth=1)
+    right.plot(profile, latitude)
+    right.set(title="mean over longitude", xlabel="z")
+    figure.colorbar(map_, ax=left, label="z", pad=0.02)
     figure.savefig(folder / "z.png", dpi=120)
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
     main(*sys.argv[1:4])

@@ -74,7 +74,9 @@ inf: Final[float]
 nan: Final[float]
 pi: Final[float]
 UFUNCS: Any
+mgrid: Any
 newaxis: Any
+ogrid: Any
 abs: Final[Ufunc]
 absolute: Final[Ufunc]
 acos: Final[Ufunc]

@@ -7,13 +7,13 @@ import numpy as np
 
 from . import _chunks
 from ._core import asnode, is_number, make, strong
-from ._creation import arange, are_plain, created, ends_of, range_between, shape_of
+from ._creation import arange, are_plain, created, ends_of, full, linspace, range_between, shape_of
 from ._lib import dtype_code, ffi, lib
-from ._manipulation import ravel, reshape
+from ._manipulation import ravel, reshape, stack
 from ._session import current
 
 
-__all__ = ["indices", "meshgrid", "diag", "diagflat", "tri", "logspace", "geomspace", "bartlett", "blackman", "hamming", "hanning", "kaiser", "vander", "tril_indices", "triu_indices", "tril_indices_from", "triu_indices_from"]
+__all__ = ["indices", "meshgrid", "mgrid", "ogrid", "diag", "diagflat", "tri", "logspace", "geomspace", "bartlett", "blackman", "hamming", "hanning", "kaiser", "vander", "tril_indices", "triu_indices", "tril_indices_from", "triu_indices_from"]
 
 
 def _thin(vector, axis: int, ndim: int):
@@ -54,6 +54,50 @@ def meshgrid(*xi, sparse=False, indexing="xy", **ignored):
     results = ffi.new("tsr_array *[]", len(nodes))
     nodes[0]._s.check(lib.tsr_meshgrid(len(nodes), [x._p for x in nodes], indexing == "ij", results))
     return tuple(make(p, nodes[0]._s) for p in results)
+
+
+def _line(part: slice):
+    """What one slice in mgrid[...] stands for: an imaginary step says how many numbers, the last among them."""
+    if not isinstance(part, slice) or part.stop is None:
+        raise TypeError(f"a grid is indexed by slices that have a stop, mgrid[0:3, 0:1:5j], not by {part!r}")
+    start, step = (0 if part.start is None else part.start), (1 if part.step is None else part.step)
+    if isinstance(step, (complex, np.complexfloating)):
+        return linspace(start, part.stop, int(abs(step)))
+    return arange(start, part.stop, step)
+
+
+class Grid:
+    """`ts.mgrid` and `ts.ogrid`: grids of numbers, written as slices.
+
+    >>> import tessera as ts
+    >>> ts.mgrid[0:2, 0:1:3j].compute()
+    array([[[0. , 0. , 0. ],
+            [1. , 1. , 1. ]],
+    <BLANKLINE>
+           [[0. , 0.5, 1. ],
+            [0. , 0.5, 1. ]]])
+    >>> [x.shape for x in ts.ogrid[0:2, 0:3]]
+    [(2, 1), (1, 3)]
+    """
+
+    def __init__(self, sparse: bool) -> None:
+        self._sparse = sparse
+
+    def __repr__(self) -> str:
+        return f"<tessera.{'ogrid' if self._sparse else 'mgrid'}>"
+
+    def __getitem__(self, parts):
+        if not isinstance(parts, tuple):
+            return _line(parts)
+        lines = [_line(part) for part in parts]
+        dtype = np.result_type(*(line.dtype for line in lines)) if lines else float
+        lines = [line.astype(dtype) for line in lines]
+        if self._sparse:
+            return meshgrid(*lines, indexing="ij", sparse=True)
+        return stack(meshgrid(*lines, indexing="ij")) if lines else full((0,), 0.0)
+
+
+mgrid, ogrid = Grid(sparse=False), Grid(sparse=True)
 
 
 def diag(v, k=0):

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import html
+import math
 import json
 import os
 import tempfile
@@ -110,7 +111,7 @@ class Profiler(Listener):
             mine = [task for task in self.tasks if task.stage == stage]
             ax.barh([t.thread for t in mine], [t.end - t.start for t in mine], left=[t.start for t in mine], color=colour, label=stage)
         ax.set(xlabel="seconds", ylabel="thread", yticks=sorted({task.thread for task in self.tasks}))
-        ax.legend(loc="upper right", fontsize="small")
+        ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=6, frameon=False, fontsize="small", borderaxespad=0)  # beside the lanes, never on them
         return ax
 
     def to_html(self, path=None) -> str:
@@ -197,27 +198,56 @@ def _resident_bytes() -> int:
         return 0
 
 
+WIDTH, LANE, MEMORY_HEIGHT = 1000, 26, 100
+
+
+def _ticks(span: float) -> list[float]:
+    """Some five to ten round numbers from 0 to `span`."""
+    step = 10.0 ** math.floor(math.log10(span))
+    for part in (0.1, 0.2, 0.5, 1):
+        if span / (step * part) <= 10:
+            break
+    return [k * step * part for k in range(int(span / (step * part)) + 1)]
+
+
+def _axis(span: float, y: float) -> str:
+    """The seconds, below a drawing that ends at y."""
+    marks = []
+    for t in _ticks(span):
+        x = t / span * WIDTH
+        anchor = "start" if x < 20 else "end" if x > WIDTH - 20 else "middle"
+        marks.append(f'<path d="M{x:.1f} {y}v4" stroke="currentColor"/><text x="{x:.1f}" y="{y + 16}" text-anchor="{anchor}">{t:.4g}</text>')
+    return f'<g fill="currentColor" font-size="11" opacity="0.75"><path d="M0 {y}H{WIDTH}" stroke="currentColor"/>{"".join(marks)}</g>'
+
+
+def _drawing(content: str, height: float) -> str:
+    return f'<svg viewBox="0 0 {WIDTH} {height}" style="width:100%;max-width:{WIDTH}px">{content}</svg>'
+
+
 def _figure(profile: Profiler) -> str:
-    """The lanes and the memory as one SVG in the colours of the page."""
-    width, lane = 1000, 26
+    """The lanes and the memory, one above the other over the same seconds, as SVG in the colours of the page."""
     threads = sorted({task.thread for task in profile.tasks})
-    span = max((task.end for task in profile.tasks), default=0) or 1
+    last = max((task.end for task in profile.tasks), default=0)
+    span = max([last] + [t for t, _ in profile.memory]) or 1
     colours = profile._colours()
     rows = []
     for task in sorted(profile.tasks, key=lambda t: t.start - t.end)[:MOST_SHOWN]:  # the longest, if there are too many
-        x, y = task.start / span * width, threads.index(task.thread) * lane
+        x, y = task.start / span * WIDTH, threads.index(task.thread) * LANE
         text = f"{task.stage}, block {task.block}, {task.bytes} bytes, {(task.end - task.start) * 1e3:.3f} ms"
-        rows.append(f'<rect x="{x:.2f}" y="{y}" width="{max((task.end - task.start) / span * width, 0.3):.2f}" height="{lane - 4}" '
+        rows.append(f'<rect x="{x:.2f}" y="{y}" width="{max((task.end - task.start) / span * WIDTH, 0.3):.2f}" height="{LANE - 4}" '
                     f'fill="{colours[task.stage]}"><title>{html.escape(text)}</title></rect>')
-    height = len(threads) * lane
-    legend = " ".join(f'<span style="color:{colour}">&#9632;</span> {html.escape(stage)}' for stage, colour in colours.items())
-    parts = [f'<svg viewBox="0 0 {width} {height + 4}" style="width:100%;max-width:{width}px">{"".join(rows)}</svg>',
-             f"<p>{legend}</p><p>{len(profile.tasks)} tasks on {len(threads)} threads, {span:.3f} s</p>"]
+    height = len(threads) * LANE
+    legend = " ".join(f'<span style="white-space:nowrap"><span style="color:{colour}">&#9632;</span> {html.escape(stage)}</span>'
+                      for stage, colour in colours.items())
+    parts = [f"<p>{len(profile.tasks)} tasks on {len(threads)} threads, {last:.3f} s</p>",
+             _drawing("".join(rows) + _axis(span, height), height + 20), f"<p>{legend}</p>"]
     if len(profile.memory) > 1:
-        end, most = profile.memory[-1][0] or 1, max(size for _, size in profile.memory) or 1
-        points = " ".join(f"{t / end * width:.1f},{100 - size / most * 95:.1f}" for t, size in profile.memory)
-        parts.append(f'<svg viewBox="0 0 {width} 104" style="width:100%;max-width:{width}px"><polyline points="{points}" fill="none" '
-                     f'stroke="#4477aa" stroke-width="1.5"/></svg><p>memory of the process, at most {most / 2**20:.0f} MiB</p>')
+        most = max(size for _, size in profile.memory) or 1
+        points = " ".join(f"{t / span * WIDTH:.1f},{MEMORY_HEIGHT - size / most * (MEMORY_HEIGHT - 5):.1f}" for t, size in profile.memory)
+        first, end = (profile.memory[k][0] / span * WIDTH for k in (0, -1))
+        area = (f'<polygon points="{first:.1f},{MEMORY_HEIGHT} {points} {end:.1f},{MEMORY_HEIGHT}" fill="#4477aa" fill-opacity="0.25"/>'
+                f'<polyline points="{points}" fill="none" stroke="#4477aa" stroke-width="1.5"/>')
+        parts += [f"<p>memory of the process, at most {most / 2**20:.0f} MiB</p>", _drawing(area + _axis(span, MEMORY_HEIGHT), MEMORY_HEIGHT + 20)]
     return "<div>" + "".join(parts) + "</div>"
 
 

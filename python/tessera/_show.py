@@ -154,7 +154,8 @@ def _html(self) -> str:
         chunk_bytes *= length
     rows = (("", "Array", "Chunk"), ("Bytes", format_bytes(self.nbytes), format_bytes(chunk_bytes)), ("Shape", self.shape, self.chunksize),
             ("Count", "", f"{self.npartitions} chunk{'s' * (self.npartitions != 1)}"), ("Type", self.dtype, ""))
-    cells = "".join(f"<tr><th style='text-align:left'>{a}</th><td style='text-align:left'>{b}</td><td style='text-align:left'>{c}</td></tr>"
+    style = "style='text-align:left;padding-right:1em'"
+    cells = "".join(f"<tr><th {style}>{a}</th><td {style}>{b}</td><td {style}>{c}</td></tr>"
                     for a, b, c in rows)
     return (f"<table style='border:none;background:none'><tr><td><table>{cells}</table></td>"
             f"<td style='padding-left:2em'>{chunks_svg(self.shape, self.chunks)}</td></tr></table>")

@@ -94,3 +94,18 @@ def test_grids():
     same(ts.tri(4, 3, -1, int), np.tri(4, 3, -1, int))
     for ours, expected in zip(ts.meshgrid(np.arange(2), 5.0, np.arange(3), indexing="ij"), np.meshgrid(np.arange(2), 5.0, np.arange(3), indexing="ij")):
         same(ours, expected)
+
+
+@pytest.mark.parametrize("name", ["mgrid", "ogrid"])
+def test_grids_written_as_slices(name):
+    ours, theirs = getattr(ts, name), getattr(np, name)
+    for parts in ((slice(0, 3), slice(0, 2)), (slice(2, 9, 3), slice(0, 1, 5j), slice(4)), (slice(5, 0, -2),), slice(7), slice(-1, 1, 5j), slice(0, 1, 0.25),
+                  (slice(0, 1, 0.5), slice(3)), (slice(3, 3), slice(2)), (slice(1, 5, 1j),)):
+        got, want = ours[parts], theirs[parts]
+        assert isinstance(got, tuple) == isinstance(want, tuple), parts
+        for a, b in zip(got, want) if isinstance(want, tuple) else [(got, want)]:
+            assert a.shape == b.shape and a.dtype == b.dtype, parts
+            np.testing.assert_allclose(a.compute(), b, rtol=1e-15, err_msg=str(parts))
+    for wrong in (3, slice(None), (slice(3), 2), slice(0, None)):
+        with pytest.raises(TypeError, match="slices that have a stop"):
+            ours[wrong]
