@@ -498,6 +498,9 @@ def apply_gufunc(func, signature, *args, axes=None, axis=None, keepdims=False, o
         whole = node.rechunk({n + i: -1 for i in range(len(core))}) if core else node
         pieces += [whole, (*range(loop - n, loop), *core)]
         sizes.update(zip(core, node.shape[n:]))
+    unknown = sorted({c for core in outputs for c in core} - set(sizes))
+    if unknown:
+        raise ValueError(f"apply_gufunc: no input has the dimension {unknown[0]!r}; say how long it is: output_sizes={{{unknown[0]!r}: ...}}")
     if len(outputs) != 1:
         results = _several_outputs(func, outputs, pieces, loop, sizes, output_dtypes, kwargs)
         return tuple(places.move_out(i, result) for i, result in enumerate(results))
@@ -580,7 +583,9 @@ def apply_along_axis(func1d, axis, arr, *args, dtype=None, shape=None, **kwargs)
     array([3, 1])
     """
     arr = asnode(arr)
-    axis = axis % arr.ndim if -arr.ndim <= axis < arr.ndim else arr[(slice(None),) * axis]  # fails with the reason
+    if not -arr.ndim <= axis < arr.ndim:
+        raise np.exceptions.AxisError(axis, arr.ndim)
+    axis %= arr.ndim
     probe = np.asarray(func1d(np.ones(arr.shape[axis], arr.dtype), *args, **kwargs))
     dtype, shape = dtype or probe.dtype, probe.shape if shape is None else shape
     whole = arr.rechunk({axis: -1})

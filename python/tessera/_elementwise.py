@@ -73,6 +73,10 @@ class Ufunc:
                     if result is not NotImplemented:
                         return result
         if len(args) > self.nin:  # outputs by position
+            if len(args) > self.nin + self.nout:
+                raise TypeError(f"{self.__name__}() takes from {self.nin} to {self.nin + self.nout} positional arguments but {len(args)} were given")
+            if out is not None:
+                raise TypeError("cannot specify 'out' as both a positional and keyword argument")
             args, out = args[: self.nin], args[self.nin:]
         if len(args) < self.nin:
             raise TypeError(f"{self.__name__}() takes {self.nin} argument{'s' * (self.nin > 1)}, {len(args)} given")

@@ -129,9 +129,14 @@ tsr_array *tsr_choose(tsr_array *a, int n, tsr_array *const *choices, const char
         node_unref(number);
         node_unref(here);
     }
-    if (n == 1 && result) { /* nothing was compared: the numbers are checked, and the shapes meet */
-        tsr_array *all = array_map(OP_EQUAL, 2, (tsr_array *[]){numbers, numbers});
-        result = all ? array_using(choose_between(all, choices[0], result), all) : array_using(NULL, result);
+    if (n == 1 && result) { /* nothing was compared: the numbers are checked, which have to be 0, and the shapes meet */
+        tsr_array *zero = array_full_like(a, scalar_int(0), TSR_I64),
+                  *other = array_full_like(result, scalar_int(0), result->dtype);
+        tsr_array *all = zero ? array_map(OP_EQUAL, 2, (tsr_array *[]){numbers, zero}) : NULL;
+        node_unref(result);
+        result = all && other ? choose_between(all, choices[0], other) : array_using(NULL, other);
+        node_unref(zero);
+        node_unref(all);
     }
     if (result && broadcast_shapes("choose", 2, (tsr_array *[]){result, a}, &ndim, shape) == TSR_OK)
         result = array_using(tsr_broadcast_to(result, ndim, shape), result);

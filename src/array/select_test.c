@@ -50,6 +50,10 @@ static void test_choose(void **state)
     tsr_array *raises = tsr_choose(x, 3, choices, "raise");
     assert_int_equal(tsr_compute_into(raises, out, sizeof out), TSR_ERR_VALUE);
     assert_non_null(strstr(tsr_error_message(), "invalid entry in choice array"));
+    raises = tsr_choose(x, 1, choices, "raise"); /* with one choice there is nothing to compare, and yet something to check */
+    assert_int_equal(tsr_compute_into(raises, out, sizeof out), TSR_ERR_VALUE);
+    assert_non_null(strstr(tsr_error_message(), "invalid entry in choice array"));
+    check(tsr_choose(x, 1, choices, "clip"), 4, (int64_t[]){10, 10, 10, 10});
     check_error(tsr_choose(x, 3, choices, "nearest"), TSR_ERR_VALUE, "clipmode");
     check_error(tsr_choose(x, 0, choices, "clip"), TSR_ERR_VALUE, "no choices");
 }

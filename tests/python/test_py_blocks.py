@@ -357,3 +357,18 @@ def test_gufuncs():
         ts.apply_gufunc(np.matmul, "(i,j),(j,k)->(i,k)", np.ones((2, 2)), np.ones((2, 2)), keepdims=True, output_dtypes=float)
     with pytest.raises(ValueError):
         ts.gufunc(_minmax)
+
+
+def test_mistakes_have_the_errors_of_numpy():
+    x = ts.from_array(np.arange(12.0).reshape(3, 4), chunks=2)
+    with pytest.raises(np.exceptions.AxisError, match="axis 9 is out of bounds for array of dimension 2"):
+        ts.apply_along_axis(lambda v: v, 9, x)
+    with pytest.raises(ValueError, match="no input has the dimension 'j'.*output_sizes"):
+        ts.apply_gufunc(lambda a: a, "(i)->(j)", x, output_dtypes=float)
+    with pytest.raises(TypeError, match=r"sin\(\) takes from 1 to 2 positional arguments but 3 were given"):
+        ts.sin(x, x, x)
+    with pytest.raises(TypeError, match="both a positional and keyword"):
+        ts.sin(x, x, out=x)
+    with pytest.raises(ValueError, match="invalid entry in choice array"):
+        ts.choose([5], [x[0]]).compute()
+    assert ts.choose([0, 0], [7]).compute().tolist() == [7, 7]
