@@ -1118,6 +1118,14 @@ TSR_API tsr_variable *tsr_variable_quantile(tsr_variable *v, int n_q, const doub
 TSR_API tsr_variable *tsr_variable_group(tsr_variable *v, const char *by, const char *reduction);
 /* v minus the mean of its group: group-by anomaly. `reduction` is usually "mean" or "nanmean". */
 TSR_API tsr_variable *tsr_variable_anomaly(tsr_variable *v, const char *by, const char *reduction);
+/* A coarser time: the labels of the dimension's time coordinate are put together by the "year", "season" (from December on),
+ * "quarter", "month", "day" or "hour" they fall into, or by several of one ("5 days", counted from the first label's; hours from
+ * its midnight), and each period reduced. The dimension stays; its labels are the beginnings of the periods. Periods without
+ * labels are left out. */
+TSR_API tsr_variable *tsr_variable_resample(tsr_variable *v, const char *dim, const char *period, const char *reduction);
+/* Running "mean", "max" ... of n neighbours: of each label and the n - 1 before it, or (center) n / 2 before and the rest behind.
+ * NaN where there are fewer. The coordinate stays. */
+TSR_API tsr_variable *tsr_variable_rolling(tsr_variable *v, const char *dim, int64_t n, bool center, const char *reduction);
 TSR_API tsr_variable *tsr_variable_transpose(tsr_variable *v, int n, const char *const *dims);
 /* Running "cumsum" or "cumprod" (or their nan-forms). */
 TSR_API tsr_variable *tsr_variable_cumulate(tsr_variable *v, const char *scan, const char *dim);

@@ -191,6 +191,17 @@ class Variable(_Handle):
         """Groups by part of a date ("time.month", "time.season") or by a coordinate."""
         return GroupBy(self, by)
 
+    def resample(self, **dim: str) -> "Resample":
+        """Coarser time: x.resample(time="month").mean(). Periods are year, season, quarter, month, day, hour, or several: "5 days".
+
+        The labels are the beginnings of the periods; those without values are left out.
+        """
+        return Resample(self, *_one(dim, "resample"))
+
+    def rolling(self, center: bool = False, **dim: int) -> "Rolling":
+        """Windows of n neighbours, of each label and those before it: x.rolling(time=5).mean(). NaN where there are fewer."""
+        return Rolling(self, *_one(dim, "rolling"), center)
+
     def transpose(self, *dims) -> "Variable":
         """Dimensions in another order."""
         names, kept = _strings(_dims(dims))
@@ -222,8 +233,22 @@ class Variable(_Handle):
         return apply(ufunc.__name__, *inputs)
 
 
-class GroupBy:
-    """Groups along a dimension, waiting for what is to be done with each."""
+def _one(dim: dict, name: str) -> tuple:
+    if len(dim) != 1:
+        raise TypeError(f"{name} takes one dimension, {len(dim)} are named")
+    return next(iter(dim.items()))
+
+
+class Grouped:
+    """Parts of a variable, waiting for what is to be done with each: also sum(), mean(), max() ..."""
+
+    def reduce(self, name: str) -> Variable:
+        """A reduction of each part, by NumPy's name."""
+        raise NotImplementedError
+
+
+class GroupBy(Grouped):
+    """Groups along a dimension."""
 
     def __init__(self, variable: Variable, by: str) -> None:
         self._variable, self._by = variable, by.encode()
@@ -235,6 +260,29 @@ class GroupBy:
     def anomaly(self, name: str = "mean") -> Variable:
         """The variable minus the mean of its group."""
         return _variable(lib.tsr_variable_anomaly(self._variable._p, self._by, name.encode()), self._variable._s)
+
+
+class Resample(Grouped):
+    """Periods of time along a dimension."""
+
+    def __init__(self, variable: Variable, dim: str, period: str) -> None:
+        self._variable, self._dim, self._period = variable, dim.encode(), period.encode()
+
+    def reduce(self, name: str) -> Variable:
+        """A reduction of each period."""
+        return _variable(lib.tsr_variable_resample(self._variable._p, self._dim, self._period, name.encode()), self._variable._s)
+
+
+class Rolling(Grouped):
+    """Windows of neighbours along a dimension."""
+
+    def __init__(self, variable: Variable, dim: str, n: int, center: bool) -> None:
+        self._variable, self._dim, self._n, self._center = variable, dim.encode(), n, center
+
+    def reduce(self, name: str) -> Variable:
+        """A reduction of each window."""
+        p = lib.tsr_variable_rolling(self._variable._p, self._dim, self._n, self._center, name.encode())
+        return _variable(p, self._variable._s)
 
 
 def _label(value, kept: list):
@@ -282,7 +330,7 @@ def _attach() -> None:
         def of_groups(self):
             return self.reduce(name)
 
-        for function, owner in ((method, Variable), (of_groups, GroupBy)):
+        for function, owner in ((method, Variable), (of_groups, Grouped)):
             function.__name__, function.__doc__ = name, f"The reduction {name}, by NumPy's rules."
             setattr(owner, name, function)
 

@@ -153,7 +153,11 @@ tsr_status value_to_variable(evaluator *e, const value *v, tsr_variable **out)
         return error_set(TSR_ERR_TYPE, "'%s' is a dimension without a coordinate; it can only be named as one", v->text);
     case VALUE_FUNCTION: return error_set(TSR_ERR_TYPE, "'%s' is a function; call it: %s(...)", v->text, v->text);
     case VALUE_GROUPED:
-        return error_set(TSR_ERR_TYPE, "groups are not an array yet; reduce them: groupby(x, %s).mean()", v->text);
+        return error_set(TSR_ERR_TYPE, "groups are not an array yet; reduce them: %s(x, %s).mean()",
+                         v->n_items == 0                          ? "groupby"
+                         : v->items[0].kind == VALUE_STRING ? "resample"
+                                                            : "rolling",
+                         v->n_items == 0 ? v->text : "...");
     default: return error_set(TSR_ERR_TYPE, "an array is needed here, found %s", value_words(v));
     }
     *out = made.variable;
@@ -569,11 +573,21 @@ static tsr_status evaluate_operator(evaluator *e, const ast *node, value *out)
     return fail_here(e, node->at, value_apply(node->text, node->n_items, variables, out));
 }
 
+tsr_status value_reduce_groups(const value *grouped, const char *name, value *out)
+{
+    tsr_variable *v = grouped->variable;
+    const char *by = grouped->text;
+    if (grouped->n_items == 0)
+        return value_take(strcmp(name, "anomaly") == 0 ? tsr_variable_anomaly(v, by, "mean") : tsr_variable_group(v, by, name), out);
+    const value *how = &grouped->items[0];
+    if (how->kind == VALUE_STRING) return value_take(tsr_variable_resample(v, by, how->text, name), out);
+    return value_take(tsr_variable_rolling(v, by, number_int(how->number), grouped->items[1].number.i != 0, name), out);
+}
+
 static tsr_status grouped_call(evaluator *e, const value *grouped, const char *name, const ast *node, value *out)
 {
     if (node->n_items > 1) return error_set(TSR_ERR_VALUE, "%s of groups takes no arguments", name);
-    if (strcmp(name, "anomaly") == 0) return value_take(tsr_variable_anomaly(grouped->variable, grouped->text, "mean"), out);
-    return value_take(tsr_variable_group(grouped->variable, grouped->text, name), out);
+    return value_reduce_groups(grouped, name, out);
 }
 
 /* receiver.name(...) */

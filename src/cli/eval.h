@@ -23,7 +23,8 @@ typedef enum value_kind {
     VALUE_DTYPE, /* number.dtype */
     VALUE_VARIABLE,
     VALUE_DATE_PART, /* variable is the time coordinate, text the part: time.month */
-    VALUE_GROUPED,   /* variable, text is what it is grouped by: "time.month" */
+    VALUE_GROUPED,   /* variable, text is what it is grouped by: "time.month". With items the dimension: items[0] is a period of time
+                      * (text), or the length of a running window (number); items[1]: is it centred? */
     VALUE_DIM,       /* text: the name of a dimension without a coordinate */
     VALUE_FUNCTION,  /* text: its name */
     VALUE_MODULE     /* text: np, da, random ... */
@@ -111,6 +112,8 @@ tsr_status value_apply(const char *name, int n, tsr_variable *const *operands, v
 tsr_status value_take_array(tsr_array *a, value *out) MUST_CHECK;
 /* The same with the names of `like`, whose shape it has. */
 tsr_status value_take_like(tsr_variable *like, tsr_array *a, value *out) MUST_CHECK;
+/* VALUE_GROUPED, reduced: by a reduction of NumPy's, or "anomaly". */
+tsr_status value_reduce_groups(const value *grouped, const char *name, value *out) MUST_CHECK;
 
 /* Where `a` is not zero: a tuple of arrays without names, one for each dimension. */
 tsr_status value_take_nonzero(evaluator *e, tsr_array *a, value *out) MUST_CHECK;

@@ -29,28 +29,13 @@ static tsr_status run_reduce(fn_call *c, value *out)
 
 static tsr_status run_spread(fn_call *c, value *out) { return reduce_by_name(c, c->f->name, 3, 2, out); }
 
-/* Names and coordinates of a reduction that tsr_variable_reduce does not know are those of a sum. */
+/* Names, coordinates and units of quantiles are those of a median. */
 static tsr_status take_reduced(tsr_variable *x, const dim_list *dims, bool keepdims, tsr_array *a, value *out)
 {
-    tsr_variable *sum = tsr_variable_reduce(x, "any", dims->n, dims->names, 0, keepdims);
-    if (!sum) return tsr_error_code();
-    return value_take_like(sum, a, out);
-}
-
-static tsr_status run_array_reduce(fn_call *c, value *out)
-{
-    tsr_variable *x;
-    dim_list dims;
-    bool keepdims = false;
-    TRY(arg_variable(c, 0, &x));
-    TRY(arg_dims(c, 1, x, &dims));
-    TRY(arg_bool(c, 2, &keepdims));
-    tsr_array *a = tsr_variable_array(x);
-    const int *axes = dims.n ? dims.axes : NULL;
-    a = strcmp(c->f->name, "ptp") == 0      ? tsr_ptp(a, dims.n, axes, keepdims)
-        : strcmp(c->f->name, "median") == 0 ? tsr_median(a, dims.n, axes, keepdims)
-                                            : tsr_nanmedian(a, dims.n, axes, keepdims);
-    return take_reduced(x, &dims, keepdims, a, out);
+    tsr_variable *median = tsr_variable_reduce(x, "median", dims->n, dims->names, 0, keepdims);
+    median = tsr_variable_set_text(median, "cell_methods", tsr_variable_text(x, "cell_methods")); /* CF has no word for them */
+    if (!median) return tsr_error_code();
+    return value_take_like(median, a, out);
 }
 
 /* x minus its mean over the dimensions. */
@@ -267,7 +252,7 @@ const function reduce_functions[] = {
     {"max", AXES, "greatest value", run_reduce},
     {"amin", AXES, "least value", run_reduce},
     {"amax", AXES, "greatest value", run_reduce},
-    {"ptp", AXES, "max - min", run_array_reduce},
+    {"ptp", AXES, "max - min", run_reduce},
     {"any", AXES, "is any element not zero?", run_reduce},
     {"all", AXES, "is no element zero?", run_reduce},
     {"count_nonzero", AXES, "number of elements that are not zero", run_reduce},
@@ -277,7 +262,7 @@ const function reduce_functions[] = {
     {"std", AXES_DDOF, "standard deviation", run_spread},
     {"argmin", AXES, "position of the least value", run_reduce},
     {"argmax", AXES, "position of the greatest value", run_reduce},
-    {"median", AXES, "median", run_array_reduce},
+    {"median", AXES, "median", run_reduce},
     {"nansum", AXES, "sum without NaN; and so on", run_reduce},
     {"nanprod", AXES, "product without NaN", run_reduce},
     {"nanmin", AXES, "least value without NaN", run_reduce},
@@ -287,7 +272,7 @@ const function reduce_functions[] = {
     {"nanstd", AXES_DDOF, "standard deviation without NaN", run_spread},
     {"nanargmin", AXES, "position of the least value without NaN", run_reduce},
     {"nanargmax", AXES, "position of the greatest value without NaN", run_reduce},
-    {"nanmedian", AXES, "median without NaN", run_array_reduce},
+    {"nanmedian", AXES, "median without NaN", run_reduce},
     {"quantile", "x, q, axis|dim=None, keepdims=False", "quantiles, q between 0 and 1", run_quantile},
     {"nanquantile", "x, q, axis|dim=None, keepdims=False", "quantiles without NaN", run_quantile},
     {"percentile", "x, q, axis|dim=None, keepdims=False", "quantiles, q between 0 and 100", run_quantile},

@@ -391,6 +391,60 @@ static tsr_status run_groupby(fn_call *c, value *out)
     return TSR_OK;
 }
 
+/* The one keyword of time=..., to the left and to the right of "=". */
+static tsr_status only_keyword(fn_call *c, tsr_variable *v, const char *example, const char **dim, value *what)
+{
+    if (c->n_rest != 1) return error_set(TSR_ERR_VALUE, "%s needs one dimension: %s(x, %s)", c->name, c->name, example);
+    const ast *keyword = c->rest[0];
+    *dim = keyword->text;
+    if (tsr_variable_axis(v, *dim) < 0) return fail_here(c->e, keyword->token_at, tsr_error_code());
+    return evaluate(c->e, keyword->items[0], what);
+}
+
+/* Groups that wait for what is to be done with each, or (reduction not NULL) that done. */
+static tsr_status take_grouped(fn_call *c, tsr_variable *v, const char *dim, value how, bool center, const char *reduction, value *out)
+{
+    value *items = ARENA_ARRAY(&c->e->memory, value, 2);
+    if (!items) return TSR_ERR_MEMORY;
+    items[0] = how;
+    items[1] = value_number(tsr_bool(center));
+    value grouped = {.kind = VALUE_GROUPED, .variable = v, .text = dim, .n_items = 2, .items = items};
+    if (reduction) return value_reduce_groups(&grouped, reduction, out);
+    *out = grouped;
+    return TSR_OK;
+}
+
+/* resample(x, time="month").mean() */
+static tsr_status run_resample(fn_call *c, value *out)
+{
+    tsr_variable *v;
+    value period;
+    const char *dim = NULL, *reduction = NULL;
+    TRY(arg_variable(c, 0, &v));
+    TRY(arg_text(c, 1, &reduction));
+    TRY(only_keyword(c, v, "time=\"month\"", &dim, &period));
+    if (period.kind != VALUE_STRING)
+        return fail_here(c->e, c->rest[0]->items[0]->at,
+                         error_set(TSR_ERR_TYPE, "a period of time is text: \"month\" or \"5 days\", found %s", value_words(&period)));
+    return take_grouped(c, v, dim, period, false, reduction, out);
+}
+
+/* rolling(x, time=5).mean() */
+static tsr_status run_rolling(fn_call *c, value *out)
+{
+    tsr_variable *v;
+    value n;
+    int64_t window;
+    const char *dim = NULL, *reduction = NULL;
+    bool center = false;
+    TRY(arg_variable(c, 0, &v));
+    TRY(arg_bool(c, 1, &center));
+    TRY(arg_text(c, 2, &reduction));
+    TRY(only_keyword(c, v, "time=5", &dim, &n));
+    TRY(fail_here(c->e, c->rest[0]->items[0]->at, value_to_int(c->e, &n, &window)));
+    return take_grouped(c, v, dim, value_number(tsr_int(window)), center, reduction, out);
+}
+
 /* anomaly(x, time.month): from the group's mean; anomaly(x, time): from the mean over a dimension. */
 static tsr_status run_anomaly(fn_call *c, value *out)
 {
@@ -444,6 +498,10 @@ const function select_functions[] = {
     {"slice", "start, stop=None, step=None", "start:stop:step", run_slice},
     {"groupby", "x, by, reduction=None", "groups: groupby(x, time.month).mean(), groupby(x, \"time.season\", \"max\")",
      run_groupby},
+    {"resample", "x, reduction=None, ...",
+     "coarser time: resample(x, time=\"month\").mean(); year, season, quarter, month, day, hour, or several: \"5 days\"", run_resample},
+    {"rolling", "x, center=False, reduction=None, ...",
+     "n neighbours at a time: rolling(x, time=5).mean(); NaN where there are fewer", run_rolling},
     {"anomaly", "x, by, reduction=\"mean\"", "x minus the mean of its group: anomaly(x, time.month), anomaly(x, time)",
      run_anomaly},
     {"rename", "x, name=None, ...", "another name; rename(x, lat=latitude) for dimensions", run_rename},

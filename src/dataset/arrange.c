@@ -1,8 +1,10 @@
-/* Transposing, running sums, differences, shifts and concatenation by dimension name. */
+/* Transposing, running sums, differences, shifts, running reductions and concatenation by dimension name. */
 #include "base/mem.h"
 #include "dataset/names.h"
 #include "dataset/pick.h"
+#include "dataset/reduce.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -127,6 +129,47 @@ tsr_variable *tsr_variable_shift(tsr_variable *v, const char *dim, int64_t n)
     tsr_release(a);
     tsr_status status = variable_with_array(v, moved, &out);
     if (status == TSR_OK) out->role = ROLE_DATA;
+    return variable_result(status, &out);
+}
+
+/* NaN in `before` places in front of `a` along the axis and in `after` behind. A new reference, NULL on failure. */
+static tsr_array *between_gaps(tsr_array *a, int axis, int64_t before, int64_t after)
+{
+    if (!a) return NULL;
+    int64_t widths[2 * TSR_MAX_NDIM] = {0};
+    widths[2 * axis] = before;
+    widths[2 * axis + 1] = after;
+    tsr_array *wide = tsr_astype(a, dtype_is_inexact(a->dtype) ? a->dtype : TSR_F64);
+    tsr_array *out = tsr_pad(wide, widths, "constant", tsr_float(NAN));
+    tsr_release(wide);
+    return out;
+}
+
+tsr_variable *tsr_variable_rolling(tsr_variable *v, const char *dim, int64_t n, bool center, const char *reduction)
+{
+    if (!v) return NULL;
+    int axis;
+    tsr_variable *out = NULL;
+    tsr_array *a = NULL, *windows = NULL, *reduced = NULL;
+    tsr_status status;
+    GUARD(reduce_check(reduction));
+    GUARD(variable_axis(v, dim, &axis));
+    if (n < 1 || n > v->shape[axis])
+        GUARD(error_set(TSR_ERR_VALUE, "a window of %" PRId64 " does not fit into dimension %s of '%s', which has length %" PRId64, n,
+                        v->dims[axis] ? v->dims[axis] : dim, variable_title(v), v->shape[axis]));
+    a = variable_array(v);
+    GUARD(array_status(a));
+    windows = tsr_sliding_window(a, n, 1, axis);
+    reduced = reduce_array(windows, reduction, 1, &(int){a->ndim}, false, 0);
+    int64_t before = center ? n / 2 : n - 1;
+    GUARD(variable_with_array(v, between_gaps(reduced, axis, before, n - 1 - before), &out));
+    out->role = ROLE_DATA;
+    status = reduce_attributes(out, reduction, 1, (const char *[]){v->dims[axis]});
+done:
+    tsr_release(a);
+    tsr_release(windows);
+    tsr_release(reduced);
+    if (status != TSR_OK) variable_unref(out);
     return variable_result(status, &out);
 }
 

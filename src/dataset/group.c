@@ -1,12 +1,14 @@
-/* Group-by: the positions along one dimension are sorted into groups by part of a date or by a coordinate's value; each group is
- * taken, reduced, and the results are put together along a new dimension. Everything stays lazy: a position belongs to one group,
- * so the data are read once. */
+/* Group-by: the positions along one dimension are sorted into groups by part of a date, by the period of time they fall into, or by
+ * a coordinate's value; each group is taken, reduced, and the results are put together along a new dimension. Everything stays lazy:
+ * a position belongs to one group, so the data are read once. */
 #include "base/mem.h"
 #include "dataset/names.h"
 #include "dataset/pick.h"
 #include "dataset/reduce.h"
 #include "dataset/select.h"
 
+#include <assert.h>
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,8 +59,9 @@ typedef struct grouping {
     const char *units; /* of the keys, where they are part of a date; may be NULL */
     bool is_season, is_integer;
     int64_t n_positions, n_groups;
-    double *keys;     /* of the groups, increasing */
-    int64_t *members; /* group of each position, -1 for none (NaN) */
+    const tsr_variable *source; /* the coordinate that the keys are labels of; NULL: they are parts of dates */
+    double *keys;               /* of the groups, increasing */
+    int64_t *members;           /* group of each position, -1 for none (NaN) */
 } grouping;
 
 static void grouping_fini(grouping *g)
@@ -96,6 +99,17 @@ static tsr_status sort_keys(grouping *g, const double *keys, int64_t n, const ch
     return TSR_OK;
 }
 
+/* The time coordinate along a dimension, and the axis. */
+static tsr_status find_time(const tsr_variable *v, const char *dim, int *axis, tsr_variable **out)
+{
+    TRY(select_find_coord(v, dim, true, axis, out));
+    const tsr_variable *c = *out;
+    if (!c->is_time)
+        return error_set(TSR_ERR_TYPE, "'%s' is not a time coordinate: its units are '%s', not '... since ...'", c->name,
+                         attrs_text(c->attrs, "units") ? attrs_text(c->attrs, "units") : "");
+    return TSR_OK;
+}
+
 static tsr_status group_by_date(const tsr_variable *v, const char *by, const char *dot, grouping *g)
 {
     char dim[128], hint[400];
@@ -106,10 +120,7 @@ static tsr_status group_by_date(const tsr_variable *v, const char *by, const cha
     if (part == N_PARTS)
         return error_set(TSR_ERR_NOT_FOUND, "'%s' is no part of a date%s", dot + 1,
                          names_hint(dot + 1, N_PARTS, part_names, hint, sizeof hint));
-    TRY(select_find_coord(v, dim, true, &g->axis, &c));
-    if (!c->is_time)
-        return error_set(TSR_ERR_TYPE, "'%s' is not a time coordinate: its units are '%s', not '... since ...'", c->name,
-                         attrs_text(c->attrs, "units") ? attrs_text(c->attrs, "units") : "");
+    TRY(find_time(v, dim, &g->axis, &c));
     snprintf(g->name, sizeof g->name, "%s", part_names[part]);
     g->units = part_units[part];
     g->is_season = !strcmp(g->name, "season");
@@ -141,14 +152,109 @@ static tsr_status find_groups(const tsr_variable *v, const char *by, grouping *g
     TRY(select_find_coord(v, by, false, &g->axis, &c));
     snprintf(g->name, sizeof g->name, "%s", c->name);
     g->is_integer = !dtype_is_inexact(c->dtype);
+    g->source = c;
     return sort_keys(g, c->labels->values, c->labels->n, by);
+}
+
+/* ---- Periods of time ---- */
+
+typedef enum period_unit { YEAR, SEASON, QUARTER, MONTH, DAY, HOUR, N_UNITS } period_unit;
+static const char *const unit_names[] = {"year", "season", "quarter", "month", "day", "hour"};
+static_assert(sizeof unit_names / sizeof *unit_names == N_UNITS, "every unit has a name");
+
+/* "month", "5 days", "6hour" */
+static tsr_status read_period(const char *text, int64_t *count, period_unit *unit)
+{
+    char *rest, name[32], hint[400];
+    errno = 0;
+    *count = strtoll(text, &rest, 10);
+    if (rest == text) *count = 1;
+    if (errno || *count < 1 || *count > INT32_MAX)
+        return error_set(TSR_ERR_VALUE, "'%s' is no period of time: its number must lie between 1 and %d", text, INT32_MAX);
+    while (*rest == ' ') rest++;
+    snprintf(name, sizeof name, "%s", rest);
+    size_t length = strlen(name);
+    if (length > 1 && name[length - 1] == 's') name[length - 1] = 0;
+    for (int u = 0; u < N_UNITS; u++)
+        if (!strcmp(name, unit_names[u])) {
+            *unit = (period_unit)u;
+            return TSR_OK;
+        }
+    return error_set(TSR_ERR_VALUE, "'%s' is no period of time%s; known are year, season, quarter, month, day, hour, and several of one: 5day",
+                     text, names_hint(name, N_UNITS, unit_names, hint, sizeof hint));
+}
+
+static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
+
+/* Units that are whole months are numbered from the year 0 on, those that are hours from 1970. A season begins with December. */
+static const int months_of[] = {[YEAR] = 12, [SEASON] = 3, [QUARTER] = 3, [MONTH] = 1, [DAY] = 0, [HOUR] = 0};
+
+static int64_t period_number(calendar cal, period_unit unit, instant t)
+{
+    if (!months_of[unit]) return unit == DAY ? t.day : t.day * 24 + t.us / (US_PER_DAY / 24);
+    tsr_date d = time_date(cal, t);
+    return floor_div(d.year * 12 + d.month - 1 + (unit == SEASON), months_of[unit]);
+}
+
+static instant period_begin(calendar cal, period_unit unit, int64_t number)
+{
+    if (unit == DAY) return (instant){.day = number};
+    if (unit == HOUR) return (instant){.day = floor_div(number, 24), .us = (number - floor_div(number, 24) * 24) * (US_PER_DAY / 24)};
+    int64_t month = number * months_of[unit] - (unit == SEASON), year = floor_div(month, 12);
+    return (instant){.day = calendar_day(cal, year, (int)(month - year * 12) + 1, 1)};
+}
+
+/* Several units together are counted from the one that the earliest label lies in, hours from its midnight. */
+static int64_t first_period(const int64_t *numbers, int64_t n, period_unit unit)
+{
+    int64_t first = INT64_MAX;
+    for (int64_t i = 0; i < n; i++)
+        if (numbers[i] < first) first = numbers[i];
+    return unit == HOUR ? floor_div(first, 24) * 24 : first;
+}
+
+/* The keys are the beginnings of the periods, as labels of the time coordinate. */
+static tsr_status find_periods(const tsr_variable *v, const char *dim, const char *period, grouping *g)
+{
+    *g = (grouping){0};
+    int64_t count = 1, *numbers = NULL;
+    period_unit unit = YEAR;
+    tsr_variable *c;
+    double *keys = NULL;
+    tsr_status status = TSR_OK;
+    TRY(read_period(period, &count, &unit));
+    TRY(find_time(v, dim, &g->axis, &c));
+    int64_t n = c->labels->n;
+    snprintf(g->name, sizeof g->name, "%s", v->dims[g->axis]);
+    g->source = c;
+    numbers = mem_alloc((size_t)n * sizeof *numbers);
+    keys = mem_alloc((size_t)n * sizeof *keys);
+    if (!numbers || !keys) GUARD(TSR_ERR_MEMORY);
+    for (int64_t i = 0; i < n; i++) {
+        instant t;
+        numbers[i] = INT64_MAX; /* no date: in no period */
+        if (isnan(c->labels->values[i])) continue;
+        GUARD(time_decode(&c->time, c->labels->values[i], &t));
+        numbers[i] = period_number(c->time.cal, unit, t);
+    }
+    int64_t first = first_period(numbers, n, unit);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t number = first + floor_div(numbers[i] - first, count) * count;
+        keys[i] = numbers[i] == INT64_MAX ? NAN : time_encode(&c->time, period_begin(c->time.cal, unit, number));
+    }
+    GUARD(sort_keys(g, keys, n, dim));
+done:
+    mem_free(numbers);
+    mem_free(keys);
+    return status;
 }
 
 /* ---- The reduced groups ---- */
 
-static tsr_status group_coord(tsr_session *session, const grouping *g, const tsr_variable *source, tsr_variable **out)
+static tsr_status group_coord(tsr_session *session, const grouping *g, tsr_variable **out)
 {
     tsr_variable *c;
+    const tsr_variable *source = g->source;
     labels *l = NULL;
     attrs *a;
     tsr_status status;
@@ -170,6 +276,7 @@ static tsr_status group_coord(tsr_session *session, const grouping *g, const tsr
         variable_find_time(c);
     }
     GUARD(variable_own_attrs(c, &a));
+    attrs_remove(a, "bounds"); /* those were the bounds of single labels */
     if (g->units) GUARD(attrs_set_text(a, "units", g->units));
     if (g->is_season) {
         const int32_t values[] = {1, 4, 7, 10};
@@ -185,14 +292,44 @@ done:
     return status;
 }
 
-/* The reduction of one group, with its axis as a new one of length 1. A new reference, NULL on failure. */
-static tsr_array *reduce_group(tsr_array *a, const grouping *g, int64_t group, const char *reduction, int64_t *list)
+/* The positions, group by group: those of group k are positions[begin[k]] up to positions[begin[k + 1]], in order. */
+static void list_members(const grouping *g, int64_t *begin, int64_t *positions)
 {
-    int64_t n = 0;
     for (int64_t i = 0; i < g->n_positions; i++)
-        if (g->members[i] == group) list[n++] = i;
-    pick p = pick_list(n, list);
-    tsr_array *part = pick_array(a, g->axis, &p), *reduced = reduce_array(part, reduction, 1, &g->axis, true, 0);
+        if (g->members[i] >= 0) begin[g->members[i] + 1]++;
+    for (int64_t k = 0; k < g->n_groups; k++) begin[k + 1] += begin[k];
+    for (int64_t i = 0; i < g->n_positions; i++)
+        if (g->members[i] >= 0) positions[begin[g->members[i]]++] = i;
+    memmove(begin + 1, begin, (size_t)g->n_groups * sizeof *begin); /* each has moved on to its end */
+    begin[0] = 0;
+}
+
+/* How many groups from this one on are neighbours of the same length: 24 hours and 24 hours and ... */
+static int64_t equal_groups(const grouping *g, const int64_t *begin, const int64_t *positions, int64_t group)
+{
+    int64_t length = begin[group + 1] - begin[group], i = begin[group], n = 0;
+    for (; group + n < g->n_groups && begin[group + n + 1] - begin[group + n] == length; n++)
+        for (; i < begin[group + n + 1]; i++)
+            if (positions[i] - positions[begin[group]] != i - begin[group]) return n;
+    return n;
+}
+
+/* The reductions of groups that are neighbours of the same length, in one go. A new reference, NULL on failure. */
+static tsr_array *reduce_equal(tsr_array *a, int axis, int64_t n, int64_t length, int64_t first, const char *reduction)
+{
+    pick p = {.start = first, .step = 1, .n = n * length};
+    tsr_array *part = pick_array(a, axis, &p), *windows = tsr_sliding_window(part, length, length, axis);
+    tsr_array *reduced = reduce_array(windows, reduction, 1, &(int){a->ndim}, false, 0);
+    tsr_release(part);
+    tsr_release(windows);
+    return reduced;
+}
+
+/* The reduction of one group, with its axis as a new one of length 1. A new reference, NULL on failure. */
+static tsr_array *reduce_group(tsr_array *a, int axis, int64_t n, const int64_t *positions, const char *reduction)
+{
+    pick p = pick_list(n, positions);
+    tsr_array *part = pick_array(a, axis, &p), *reduced = reduce_array(part, reduction, 1, &axis, true, 0);
     tsr_release(part);
     return reduced;
 }
@@ -200,20 +337,27 @@ static tsr_array *reduce_group(tsr_array *a, const grouping *g, int64_t group, c
 static tsr_status group_array(tsr_array *a, const grouping *g, const char *reduction, tsr_array **out)
 {
     tsr_status status = TSR_OK;
-    size_t n = (size_t)g->n_groups;
-    tsr_array **parts = mem_calloc(n, sizeof(tsr_array *));
-    int64_t *list = mem_alloc((size_t)g->n_positions * sizeof *list);
-    if (!parts || !list) GUARD(TSR_ERR_MEMORY);
-    for (size_t i = 0; i < n; i++) {
-        parts[i] = reduce_group(a, g, (int64_t)i, reduction, list);
-        GUARD(array_status(parts[i]));
+    size_t n_parts = 0;
+    tsr_array **parts = mem_calloc((size_t)g->n_groups, sizeof(tsr_array *));
+    int64_t *begin = mem_calloc((size_t)g->n_groups + 1, sizeof *begin);
+    int64_t *positions = mem_alloc((size_t)g->n_positions * sizeof *positions);
+    if (!parts || !begin || !positions) GUARD(TSR_ERR_MEMORY);
+    list_members(g, begin, positions);
+    for (int64_t k = 0; k < g->n_groups; n_parts++) {
+        int64_t length = begin[k + 1] - begin[k], n = a->ndim < TSR_MAX_NDIM ? equal_groups(g, begin, positions, k) : 1;
+        const int64_t *list = positions + begin[k];
+        parts[n_parts] = n > 1 ? reduce_equal(a, g->axis, n, length, list[0], reduction)
+                               : reduce_group(a, g->axis, length, list, reduction);
+        GUARD(array_status(parts[n_parts]));
+        k += n > 1 ? n : 1;
     }
-    *out = tsr_concatenate((int)n, parts, g->axis);
+    *out = tsr_concatenate((int)n_parts, parts, g->axis);
     status = array_status(*out);
 done:
-    for (size_t i = 0; parts && i < n; i++) tsr_release(parts[i]);
+    for (size_t i = 0; parts && i < n_parts; i++) tsr_release(parts[i]);
     mem_free(parts);
-    mem_free(list);
+    mem_free(begin);
+    mem_free(positions);
     return status;
 }
 
@@ -225,7 +369,7 @@ static tsr_status grouped(const tsr_variable *v, const grouping *g, const char *
     tsr_status status;
     GUARD(array_status(a));
     GUARD(group_array(a, g, reduction, &value));
-    GUARD(group_coord(v->session, g, variable_find_coord(v, g->name), &coord));
+    GUARD(group_coord(v->session, g, &coord));
     GUARD(variable_clone(v, &r));
     for (int c = r->n_coords - 1; c >= 0; c--)
         if (dim && variable_find_dim(r->coords[c], dim) >= 0) variable_remove_coord(r, r->coords[c]->name);
@@ -267,17 +411,17 @@ done:
     return status;
 }
 
-/* Finds the groups, and makes something of them. */
-static tsr_variable *with_groups(tsr_variable *v, const char *by, const char *reduction,
-                                 tsr_status (*make)(const tsr_variable *v, const grouping *g, const char *reduction,
-                                                    tsr_variable **out))
+typedef tsr_status make_of_groups(const tsr_variable *v, const grouping *g, const char *reduction, tsr_variable **out);
+
+/* Finds the groups - by `by`, or (period not NULL) the periods along that dimension - and makes something of them. */
+static tsr_variable *with_groups(tsr_variable *v, const char *by, const char *period, const char *reduction, make_of_groups *make)
 {
     if (!v) return NULL;
     grouping g = {0};
     tsr_variable *out = NULL;
     tsr_status status;
     GUARD(reduce_check(reduction));
-    GUARD(find_groups(v, by, &g));
+    GUARD(period ? find_periods(v, by, period, &g) : find_groups(v, by, &g));
     GUARD(make(v, &g, reduction, &out));
 done:
     grouping_fini(&g);
@@ -286,10 +430,15 @@ done:
 
 tsr_variable *tsr_variable_group(tsr_variable *v, const char *by, const char *reduction)
 {
-    return with_groups(v, by, reduction, grouped);
+    return with_groups(v, by, NULL, reduction, grouped);
 }
 
 tsr_variable *tsr_variable_anomaly(tsr_variable *v, const char *by, const char *reduction)
 {
-    return with_groups(v, by, reduction, anomaly);
+    return with_groups(v, by, NULL, reduction, anomaly);
+}
+
+tsr_variable *tsr_variable_resample(tsr_variable *v, const char *dim, const char *period, const char *reduction)
+{
+    return with_groups(v, dim, period, reduction, grouped);
 }

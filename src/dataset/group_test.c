@@ -94,6 +94,71 @@ static void test_by_coordinate(void **state)
     assert_failed(tsr_variable_anomaly(v, "kind", "mean"), "label 2 along x is NaN");
 }
 
+/* Days of two years without leap days, put together. */
+static void test_periods(void **state)
+{
+    static const struct {
+        const char *period;
+        int64_t n;
+        double first_length, last_length, second_label;
+    } cases[] = {{"year", 2, 365, 365, 365}, {"quarter", 8, 90, 92, 90}, {"season", 9, 59, 31, 59}, {"month", 24, 31, 31, 31},
+                 {"6 months", 4, 181, 184, 181}, {"day", 730, 1, 1, 1}, {"100days", 8, 100, 30, 100}, {"hours", 730, 1, 1, 1},
+                 {"48hour", 365, 2, 2, 2}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tsr_variable *v = two_years(*state), *counts = made(tsr_variable_resample(v, "time", cases[i].period, "count"));
+        int64_t n = tsr_variable_shape(counts)[0], n_labels;
+        const double *starts = tsr_variable_labels(tsr_variable_coord(counts, "time"), &n_labels);
+        double lengths[N];
+        assert_int_equal(n, cases[i].n);
+        assert_int_equal(n_labels, n);
+        assert_int_equal(tsr_compute_into(tsr_astype(tsr_variable_array(counts), TSR_F64), lengths, sizeof *lengths * (size_t)n), TSR_OK);
+        assert_true(lengths[0] == cases[i].first_length && lengths[n - 1] == cases[i].last_length);
+        assert_true(starts[1] == cases[i].second_label);
+    }
+    tsr_variable *seasons = made(tsr_variable_resample(two_years(*state), "time", "season", "mean"));
+    char text[40];
+    tsr_variable *time = made(tsr_variable_coord(seasons, "time"));
+    assert_string_equal(tsr_variable_label_text(time, 0, text, sizeof text), "2000-12-01"); /* where the first winter begins */
+    assert_string_equal(tsr_variable_text(time, "calendar"), "noleap");
+    assert_string_equal(tsr_variable_text(seasons, "units"), "K");
+    assert_string_equal(tsr_variable_text(seasons, "cell_methods"), "time: mean");
+    /* A reduction of each period alone, by way of months of different lengths. */
+    tsr_variable *months = made(tsr_variable_resample(two_years(*state), "time", "month", "max"));
+    static const int length[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    double want[24];
+    for (int m = 0, end = 0; m < 24; m++) want[m] = (end += length[m % 12]) - 1;
+    assert_values(months, 24, want);
+}
+
+/* Labels in any order, gaps and labels that are no dates. */
+static void test_scattered_periods(void **state)
+{
+    static const double days[] = {70, 0, NAN, 31, 1, 400}, values[] = {1, 2, 4, 8, 16, 32};
+    tsr_variable *v = line(*state, "v", "time", 6, values);
+    v = made(tsr_variable_set_coord(v, "time", axis_of(*state, "time", 6, days, "days since 2001-01-01")));
+    tsr_variable *months = made(tsr_variable_resample(v, "time", "month", "sum"));
+    assert_values(months, 4, (double[]){18, 8, 1, 32});
+    assert_values(tsr_variable_coord(months, "time"), 4, (double[]){0, 31, 59, 396});
+}
+
+static void test_rolling(void **state)
+{
+    static const double x[] = {1, 2, 4, 8, 16};
+    tsr_variable *v = line(*state, "v", "x", 5, x);
+    assert_values(tsr_variable_rolling(v, "x", 3, false, "sum"), 5, (double[]){NAN, NAN, 7, 14, 28});
+    assert_values(tsr_variable_rolling(v, "x", 3, true, "sum"), 5, (double[]){NAN, 7, 14, 28, NAN});
+    assert_values(tsr_variable_rolling(v, "x", 4, true, "max"), 5, (double[]){NAN, NAN, 8, 16, NAN});
+    assert_values(tsr_variable_rolling(v, "x", 1, false, "mean"), 5, x);
+    assert_values(tsr_variable_rolling(v, "x", 5, false, "min"), 5, (double[]){NAN, NAN, NAN, NAN, 1});
+    tsr_variable *year = made(tsr_variable_rolling(two_years(*state), "time", 365, false, "mean"));
+    assert_non_null(variable_find_coord(year, "time"));
+    assert_string_equal(tsr_variable_text(year, "units"), "K");
+    assert_failed(tsr_variable_rolling(v, "x", 6, false, "mean"), "a window of 6 does not fit into dimension x of 'v', which has length 5");
+    assert_failed(tsr_variable_rolling(v, "x", 0, false, "mean"), "a window of 0");
+    assert_failed(tsr_variable_rolling(v, "y", 2, false, "mean"), "'y'");
+    assert_null(tsr_variable_rolling(NULL, "x", 2, false, "mean"));
+}
+
 static void test_misuse(void **state)
 {
     tsr_variable *v = two_years(*state);
@@ -104,6 +169,12 @@ static void test_misuse(void **state)
     assert_failed(tsr_variable_reduce(v, "mean", 1, (const char *const[]){"times"}, 0, false), "did you mean 'time'");
     assert_failed(tsr_variable_reduce(v, "mean", 2, (const char *const[]){"time", "0"}, 0, false), "named twice");
     assert_null(tsr_variable_group(NULL, "time.month", "mean"));
+    assert_failed(tsr_variable_resample(v, "time", "mouth", "mean"), "'mouth' is no period of time; did you mean 'month'?");
+    assert_failed(tsr_variable_resample(v, "time", "0 days", "mean"), "its number must lie between 1 and");
+    assert_failed(tsr_variable_resample(v, "time", "99999999999999999999 days", "mean"), "its number must lie between 1 and");
+    assert_failed(tsr_variable_resample(v, "tiem", "month", "mean"), "did you mean 'time'");
+    assert_failed(tsr_variable_resample(v, "time", "month", "meen"), "did you mean 'mean'");
+    assert_failed(tsr_variable_resample(tsr_variable_group(v, "time.month", "mean"), "month", "month", "mean"), "is not a time coordinate");
 }
 
 /* Operands meet by name; a weight along one dimension goes along. */
@@ -124,7 +195,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_months),        cmocka_unit_test(test_seasons),       cmocka_unit_test(test_other_parts),
         cmocka_unit_test(test_anomaly),       cmocka_unit_test(test_by_coordinate), cmocka_unit_test(test_misuse),
-        cmocka_unit_test(test_weighted_mean),
+        cmocka_unit_test(test_weighted_mean), cmocka_unit_test(test_periods),       cmocka_unit_test(test_scattered_periods),
+        cmocka_unit_test(test_rolling),
     };
     return cmocka_run_group_tests(tests, open_session, close_session);
 }

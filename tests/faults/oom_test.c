@@ -286,9 +286,13 @@ static tsr_status try_dataset(tsr_session *s, double *value)
     tsr_variable *mean = tsr_variable_reduce(january, "mean", 1, (const char *[]){"time"}, 0, false);
     tsr_variable *months = tsr_variable_group(range, "time.month", "mean");
     tsr_variable *anomaly = tsr_variable_anomaly(t, "time.month", "mean");
+    tsr_variable *periods = tsr_variable_resample(t, "time", "2 days", "mean");
+    tsr_variable *running = tsr_variable_rolling(t, "time", 3, true, "mean");
     TRY(tsr_dataset_put(out, "january", mean));
     TRY(tsr_dataset_put(out, "months", months));
     TRY(tsr_dataset_put(out, "anomaly", anomaly));
+    TRY(tsr_dataset_put(out, "running", running));
+    if (!periods) return tsr_error_code();
     char *text = tsr_dataset_describe(in);
     if (!text) return tsr_error_code();
     tsr_free(text);
