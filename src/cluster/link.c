@@ -120,6 +120,13 @@ static void mark_dirty(net_link *l)
     net_add_dirty(l);
 }
 
+size_t link_count_queued(net_link *l, int64_t bytes)
+{
+    mem_account *use = l->n->o.memory_use;
+    if (use) atomic_fetch_add(&use->used_bytes, (size_t)bytes);
+    return atomic_fetch_add(&l->queued_bytes, (size_t)bytes) + (size_t)bytes;
+}
+
 tsr_status link_queue(net_link *l, outgoing *o)
 {
     pthread_mutex_lock(&l->lock);
@@ -128,7 +135,7 @@ tsr_status link_queue(net_link *l, outgoing *o)
         o->next = NULL;
         *l->last = o;
         l->last = &o->next;
-        size_t queued = atomic_fetch_add(&l->queued_bytes, o->n_bytes) + o->n_bytes;
+        const size_t queued = link_count_queued(l, (int64_t)o->n_bytes);
         if (queued > l->n->o.high_water_bytes) atomic_store(&l->was_high, true);
         mark_dirty(l);
     }
@@ -185,7 +192,7 @@ static void drop_output(net_link *l)
     free_list(l->out);
     l->out = NULL;
     l->out_last = &l->out;
-    atomic_store(&l->queued_bytes, 0);
+    link_count_queued(l, -(int64_t)atomic_load(&l->queued_bytes));
 }
 
 static void poll_gone(uv_handle_t *handle) { mem_free(handle); }
@@ -717,6 +724,7 @@ void link_tick(net_link *l, int64_t now_ns)
         link_fail(l, reason);
         return;
     }
+    if (l->share) share_tick(l->share);
     if (l->state == LINK_OPEN && now_ns - l->last_out_ns >= l->heartbeat_ns && link_is_flushed(l)) {
         outgoing *ping;
         if (outgoing_new(FRAME_TYPE(PING), NULL, 0, NULL, &ping) == TSR_OK && link_queue(l, ping) != TSR_OK) outgoing_free(ping);

@@ -188,6 +188,8 @@ tsr_status outgoing_new(uint32_t type, const uint8_t *head, size_t head_bytes, c
 void outgoing_free(outgoing *o);
 /* Any thread; takes the frame on success. */
 tsr_status link_queue(net_link *l, outgoing *o) MUST_CHECK;
+/* Any thread; returns how many are queued now. */
+size_t link_count_queued(net_link *l, int64_t bytes);
 
 /* output.c */
 /* Sends what can be sent. */

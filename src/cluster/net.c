@@ -340,7 +340,7 @@ static tsr_status set_options(net *n, const net_options *o)
     n->staging = mem_alloc(STAGING_BYTES);
     n->cipher = mem_alloc(STAGING_BYTES);
     if (!n->name || !n->staging || !n->cipher) return TSR_ERR_MEMORY;
-    return p->no_shared ? TSR_OK : share_pool_new(p->max_shared_bytes, &n->pool);
+    return p->no_shared ? TSR_OK : share_pool_new(p->max_shared_bytes, p->memory_use, &n->pool);
 }
 
 static tsr_status set_security(net *n, const net_options *o)
@@ -437,6 +437,17 @@ tsr_status net_buffer_new(net *n, size_t size_bytes, buffer **out)
     tsr_status status = buffer_wrap(data, size_bytes, free, data, out);
     if (status != TSR_OK) free(data);
     return status;
+}
+
+bool net_buffer_is_shared(const net *n, const buffer *b)
+{
+    share_place place;
+    return n->pool && share_pool_find(n->pool, b, &place);
+}
+
+void net_trim_shared(net *n)
+{
+    if (n->pool) share_pool_trim(n->pool);
 }
 
 static net_counters read_counters(const counters *c)

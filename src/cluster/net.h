@@ -7,6 +7,7 @@
 #ifndef TESSERA_CLUSTER_NET_H
 #define TESSERA_CLUSTER_NET_H
 
+#include "base/account.h"
 #include "base/error.h"
 #include "block/pool.h"
 
@@ -95,6 +96,7 @@ typedef struct net_options {
     int silence_ms;                             /* a peer that sends nothing for this long is closed; 30 000 */
     size_t high_water_bytes, low_water_bytes;   /* for `drained`; 64 MiB and 16 MiB */
     size_t max_shared_bytes; /* of shared memory for messages to peers on this host; a quarter of the memory available */
+    mem_account *memory_use; /* where shared memory and queued bytes are counted, until net_close; NULL: nowhere */
     bool no_shared;          /* stay on the address that was asked for, and use no shared memory */
     net_handlers handlers;
     void *context;
@@ -136,6 +138,11 @@ uint64_t link_id(const net_link *l);
 /* A buffer in memory that peers on this host see: a payload from it is sent there without a copy. It is ordinary memory when
  * there is no shared memory left. One reference, contents undefined. */
 tsr_status net_buffer_new(net *n, size_t size_bytes, buffer **out) MUST_CHECK;
+
+/* Whether it is one of those that do lie there. */
+bool net_buffer_is_shared(const net *n, const buffer *b);
+/* Gives shared memory back that is only kept to be used again. */
+void net_trim_shared(net *n);
 
 /* Calls f(context) on the I/O thread, soon; in order for one thread. What was posted before net_close is called. */
 tsr_status net_post(net *n, void (*f)(void *context), void *context) MUST_CHECK;

@@ -355,9 +355,12 @@ static void test_shared_memory_full(void **state)
     pair p = *(pair *)*state;
     enum { SIZE = 20 << 20, N = 5 };
     buffer *b[N];
+    mem_account use = {0};
     p.o.max_shared_bytes = 64 << 20;
+    p.o.memory_use = &use;
     pair_open(&p);
     for (int k = 0; k < N; k++) assert_int_equal(net_buffer_new(p.b.n, SIZE, &b[k]), TSR_OK);
+    assert_in_range(atomic_load(&use.used_bytes), 3 * SIZE, 64 << 20);
     for (int k = 0; k < N; k++) {
         memset(b[k]->data, k, SIZE);
         net_payload payload = {.buf = b[k], .data = b[k]->data, .bytes = SIZE};
@@ -370,7 +373,15 @@ static void test_shared_memory_full(void **state)
     }
     assert_int_equal(net_count(p.b.n).shared_bytes_out, 3 * SIZE);
     for (int k = 0; k < N; k++) buffer_unref(b[k]);
+    /* Once all of it is given back, it is only kept; and not even that, if it is not wanted. */
+    const int64_t end = os_now_ns() + (int64_t)TESTING_WAIT_S * 1000000000;
+    while (atomic_load(&use.used_bytes) > 0 && os_now_ns() < end) usleep(1000);
+    assert_int_equal(atomic_load(&use.used_bytes), 0);
+    assert_true(atomic_load(&use.idle_bytes) >= 3 * SIZE);
+    net_trim_shared(p.b.n);
+    assert_int_equal(atomic_load(&use.idle_bytes), 0);
     pair_close(&p);
+    assert_int_equal(atomic_load(&use.used_bytes), 0);
 }
 
 /* A block there and back, in which the n-th allocation of either side fails: an error, or a connection that ends, but no hang. */

@@ -151,6 +151,13 @@ static tsr_status withdraw(share *s)
     return TSR_OK;
 }
 
+void share_tick(share *s)
+{
+    pthread_mutex_lock(&s->lock);
+    if (!s->ended) (void)!withdraw(s); /* or later */
+    pthread_mutex_unlock(&s->lock);
+}
+
 /* The lock is held. */
 static tsr_status announce(share *s, const share_place *place)
 {

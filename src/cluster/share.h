@@ -3,6 +3,7 @@
 #ifndef TESSERA_CLUSTER_SHARE_H
 #define TESSERA_CLUSTER_SHARE_H
 
+#include "base/account.h"
 #include "cluster/link.h"
 
 /* Smaller payloads go over the socket. */
@@ -17,9 +18,12 @@ typedef struct share_place {
     int fd; /* of the segment, borrowed */
 } share_place;
 
-tsr_status share_pool_new(size_t max_bytes, share_pool **out) MUST_CHECK;
+/* account: where its bytes are counted until it is closed, or NULL. */
+tsr_status share_pool_new(size_t max_bytes, mem_account *account, share_pool **out) MUST_CHECK;
 /* Buffers that are referenced keep what they need. */
 void share_pool_close(share_pool *p);
+/* Gives segments back of which nothing is in use. */
+void share_pool_trim(share_pool *p);
 /* *out stays NULL if the pool has no room. */
 tsr_status share_pool_buffer(share_pool *p, size_t size_bytes, buffer **out) MUST_CHECK;
 /* False if b is not a buffer of this pool. */
@@ -34,6 +38,8 @@ unsigned share_pool_n_gone(share_pool *p);
 /* ---- share.c ---- */
 
 tsr_status share_new(net_link *l, share **out) MUST_CHECK;
+/* Every so often: tells the peer of segments that are gone, so that it unmaps them, too. */
+void share_tick(share *s);
 /* The link is closed: nothing is sent or received any more. I/O thread. */
 void share_end(share *s);
 /* With the link's last reference. */

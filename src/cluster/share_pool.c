@@ -32,7 +32,8 @@ struct share_pool {
     atomic_int refs;
     pthread_mutex_t lock; /* guards what follows, and the segments */
     segment *segments;
-    size_t max_bytes, total_bytes;
+    size_t max_bytes, total_bytes, used_bytes;
+    mem_account *account; /* counts the same; NULL: nobody wants to know (any more) */
     size_t segment_bytes; /* constant: of an ordinary one */
     uint32_t n_ids;
     unsigned n_gone;
@@ -47,13 +48,24 @@ typedef struct piece {
     atomic_bool tainted;
 } piece;
 
-tsr_status share_pool_new(size_t max_bytes, share_pool **out)
+/* The lock is held. */
+static void count(share_pool *p, int64_t used_bytes, int64_t total_bytes)
+{
+    p->used_bytes += (size_t)used_bytes;
+    p->total_bytes += (size_t)total_bytes;
+    if (!p->account) return;
+    atomic_fetch_add(&p->account->used_bytes, (size_t)used_bytes);
+    atomic_fetch_add(&p->account->idle_bytes, (size_t)(total_bytes - used_bytes));
+}
+
+tsr_status share_pool_new(size_t max_bytes, mem_account *account, share_pool **out)
 {
     share_pool *p = mem_calloc(1, sizeof *p);
     if (!p) return TSR_ERR_MEMORY;
     pthread_mutex_init(&p->lock, NULL);
     atomic_store(&p->refs, 1);
     p->max_bytes = max_bytes;
+    p->account = account;
     p->segment_bytes = max_bytes / 4 / PAGE * PAGE;
     if (p->segment_bytes < LEAST_SEGMENT_BYTES) p->segment_bytes = LEAST_SEGMENT_BYTES;
     if (p->segment_bytes > MOST_SEGMENT_BYTES) p->segment_bytes = MOST_SEGMENT_BYTES;
@@ -75,7 +87,7 @@ static void segment_remove(share_pool *p, segment *g)
     segment **at = &p->segments;
     while (*at != g) at = &(*at)->next;
     *at = g->next;
-    p->total_bytes -= g->bytes;
+    count(p, 0, -(int64_t)g->bytes);
     p->n_gone++;
     segment_free(g);
 }
@@ -88,14 +100,32 @@ static void pool_unref(share_pool *p)
     mem_free(p);
 }
 
+/* The lock is held. */
+static void trim(share_pool *p)
+{
+    for (segment *g = p->segments, *next; g; g = next) {
+        next = g->next;
+        if (g->n_used == 0) segment_remove(p, g);
+    }
+}
+
+void share_pool_trim(share_pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    trim(p);
+    pthread_mutex_unlock(&p->lock);
+}
+
 void share_pool_close(share_pool *p)
 {
     if (!p) return;
     pthread_mutex_lock(&p->lock);
     p->closed = true;
-    for (segment *g = p->segments, *next; g; g = next) {
-        next = g->next;
-        if (g->n_used == 0) segment_remove(p, g);
+    trim(p);
+    if (p->account) {
+        atomic_fetch_sub(&p->account->used_bytes, p->used_bytes);
+        atomic_fetch_sub(&p->account->idle_bytes, p->total_bytes - p->used_bytes);
+        p->account = NULL;
     }
     pthread_mutex_unlock(&p->lock);
     pool_unref(p);
@@ -167,7 +197,7 @@ static tsr_status find_segment(share_pool *p, size_t size, segment **out)
         idle->id = ++p->n_ids;
         idle->next = p->segments;
         p->segments = idle;
-        p->total_bytes += bytes;
+        count(p, 0, (int64_t)bytes);
     }
     TRY(segment_cut(idle, size));
     *out = idle;
@@ -181,6 +211,7 @@ static void release(void *context)
     segment *g = e->home;
     pthread_mutex_lock(&p->lock);
     g->n_used--;
+    count(p, -(int64_t)g->piece_bytes, 0);
     if (atomic_load(&e->tainted)) {
         g->tainted = true;
     } else {
@@ -204,6 +235,7 @@ tsr_status share_pool_buffer(share_pool *p, size_t size_bytes, buffer **out)
     if (g) {
         e->index = g->n_free > 0 ? g->free[--g->n_free] : g->n_cut++;
         g->n_used++;
+        count(p, (int64_t)g->piece_bytes, 0);
         e->pool = p;
         e->home = g;
         atomic_fetch_add(&p->refs, 1);

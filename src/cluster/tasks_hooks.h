@@ -69,6 +69,7 @@ typedef struct worker_tasks_options {
     uint64_t worker; /* its number, as in Register */
     int n_threads;
     size_t memory_bytes;           /* results beyond half of this are spilled */
+    mem_account *memory_use;       /* where results are counted that are not in the net's shared memory; NULL: nowhere */
     const char *scratch_dir;       /* copied, as the texts below */
     const tsr_task_runner *runner; /* may be NULL */
     const char *task_folders;
@@ -92,7 +93,7 @@ bool worker_tasks_abandoned(worker_tasks *w, net_link *l, void *token);
 
 /* For reports; any thread. */
 typedef struct worker_tasks_counts {
-    uint64_t stored_bytes, spilled_bytes, tasks_done;
+    uint64_t spilled_bytes, tasks_done;
 } worker_tasks_counts;
 worker_tasks_counts worker_tasks_count(worker_tasks *w);
 

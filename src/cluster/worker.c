@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TICK_MS = 50, LEAST_SHARED_BYTES = 64 << 20, RESULTS_BYTES = 64 << 20, RESULTS_SECONDS = 15 };
+enum { TICK_MS = 50, RESULTS_BYTES = 64 << 20, RESULTS_SECONDS = 15 };
 
 void worker_log(const tsr_worker *w, int level, const char *format, ...)
 {
@@ -213,6 +213,15 @@ static void closed(void *context, net_link *l, const char *reason)
     worker_conn_unref(c);
 }
 
+/* Shared memory is kept to be used again, as long as the budget has room for it. */
+static void give_back_shared(tsr_worker *w)
+{
+    const mem_account *shared = engine_outside(w->session->engine);
+    const size_t idle = atomic_load(&shared->idle_bytes), used = atomic_load(&shared->used_bytes);
+    if (idle > 0 && pool_used_bytes(w->session->buffers) + used + idle > engine_budget_bytes(w->session->engine))
+        net_trim_shared(w->net);
+}
+
 static void tick(void *context)
 {
     tsr_worker *w = context;
@@ -223,7 +232,8 @@ static void tick(void *context)
     worker_peers_tick(w, now);
     /* A pause may have come just behind the news that the connection is drained. */
     for (conn *c = w->conns; c; c = c->next)
-        if (c->kind == CONN_GUEST && link_queued_bytes(c->link) < WORKER_LOW_BYTES) worker_guest_drained(c);
+        if (c->kind == CONN_GUEST && link_queued_bytes(c->link) < w->high_bytes / 4) worker_guest_drained(c);
+    give_back_shared(w);
 }
 
 /* ---- start ---- */
@@ -246,7 +256,8 @@ static tsr_status start_tasks(tsr_worker *w, const tsr_worker_options *o)
     const worker_tasks_options tasks = {.net = w->net,
                                         .worker = w->id,
                                         .n_threads = w->n_threads,
-                                        .memory_bytes = engine_count(w->session->engine).budget_bytes,
+                                        .memory_bytes = engine_budget_bytes(w->session->engine),
+                                        .memory_use = engine_outside(w->session->engine),
                                         .scratch_dir = o->scratch_dir,
                                         .runner = o->runner,
                                         .task_folders = o->task_folders,
@@ -258,7 +269,8 @@ static tsr_status start_tasks(tsr_worker *w, const tsr_worker_options *o)
 static tsr_status start_net(tsr_worker *w, const tsr_worker_options *o)
 {
     char listen[ADDRESS_TEXT_BYTES];
-    const size_t quarter = engine_count(w->session->engine).budget_bytes / 4;
+    const size_t budget = engine_budget_bytes(w->session->engine);
+    w->high_bytes = budget / 8 < WORKER_HIGH_BYTES ? budget / 8 : WORKER_HIGH_BYTES;
     const net_options options = {
         .role = NET_ROLE_WORKER,
         .name = w->name,
@@ -266,9 +278,10 @@ static tsr_status start_net(tsr_worker *w, const tsr_worker_options *o)
         .ca_file = o->security.ca_file,
         .cert_file = o->security.cert_file,
         .key_file = o->security.key_file,
-        .high_water_bytes = WORKER_HIGH_BYTES,
-        .low_water_bytes = WORKER_LOW_BYTES,
-        .max_shared_bytes = quarter > LEAST_SHARED_BYTES ? quarter : LEAST_SHARED_BYTES,
+        .high_water_bytes = w->high_bytes,
+        .low_water_bytes = w->high_bytes / 4,
+        .max_shared_bytes = budget / 4,
+        .memory_use = engine_outside(w->session->engine),
         .handlers =
             {.opened = opened, .place = place, .message = message, .abandoned = abandoned, .drained = drained, .closed = closed},
         .context = w,

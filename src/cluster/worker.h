@@ -27,8 +27,9 @@
 enum { WORKER_MOST_WAITING = 100000, WORKER_MOST_REQUESTS = 1 << 20 };
 /* Lines of the log that go with a report, and bytes of each. */
 enum { WORKER_LOG_LINES = 5, WORKER_LOG_BYTES = 240 };
-/* Deliveries pause while a connection has more than this to send, and go on below the other. */
-enum { WORKER_HIGH_BYTES = 64 << 20, WORKER_LOW_BYTES = 16 << 20 };
+/* Deliveries pause while a connection has more than this to send, or than an eighth of the budget; they go on at a quarter of it.
+ */
+enum { WORKER_HIGH_BYTES = 64 << 20 };
 
 typedef struct conn conn;
 typedef struct peer peer;
@@ -136,6 +137,7 @@ struct request {
     conn *guest;
     uint64_t id;
     bool is_waiting, is_withdrawn; /* withdrawn: nobody is told how it ends */
+    bool is_due_again;             /* it was put off, and that has ended */
     request *next, **at;           /* of what waits for the job, or of the job's own */
     bool is_current;               /* the serving lane's: it is one of the job's own, and counted in n_own_left */
     work demand_work, withdraw_work, resume_work, ended_work, made_work;
@@ -148,6 +150,7 @@ struct request {
     int64_t total, started, sent; /* blocks */
     bool has_final;
     made_block final; /* the last one, until all others are sent */
+    bool is_put_off;  /* what was made of it is not sent: it is made, or read, again once the guest takes something */
 };
 
 /* What this worker wants of a peer. The I/O thread's once it was told. */
@@ -178,6 +181,7 @@ struct tsr_worker {
     tsr_function_codec codec;
     bool has_codec, is_serving;
     int n_threads;
+    size_t high_bytes; /* that a connection may have to send before deliveries pause */
     tsr_log_callback log;
     void *log_context;
     atomic_bool stopping;

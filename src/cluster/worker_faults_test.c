@@ -56,6 +56,8 @@ static void test_too_many_wait(void **state)
     town_close(&t);
 }
 
+enum { SLOW_BUDGET = 32 << 20 };
+
 static uint64_t tasks_done(town *t)
 {
     pthread_mutex_lock(&t->lock);
@@ -64,38 +66,84 @@ static uint64_t tasks_done(town *t)
     return n;
 }
 
+/* A town whose client takes nothing at first, and a worker with little memory. Small blocks: while the client stands still it
+ * sends no signs of life either, so that must not last as long as it takes to be given up. */
+static void open_slow_town(town *t)
+{
+    town_open(t);
+    net_close(t->client);
+    net_options o = {
+        .role = NET_ROLE_CLIENT,
+        .no_shared = true,
+        .handlers = {.place = client_place, .message = client_message, .closed = client_closed, .abandoned = client_abandoned},
+        .context = t};
+    assert_int_equal(net_open(&o, &t->client), TSR_OK);
+    town_add_worker(t, &(tsr_worker_options){.memory_bytes = SLOW_BUDGET});
+    t->holds = true;
+}
+
+static void wait_until_nothing_is_done(town *t)
+{
+    for (uint64_t before = 0, now = 0; now == 0 || now != before; now = tasks_done(t)) {
+        before = now;
+        usleep(700000); /* a report comes meanwhile */
+    }
+}
+
+static void take_all(town *t)
+{
+    pthread_mutex_lock(&t->lock);
+    t->holds = false;
+    town_changed(t);
+}
+
 /* A client that takes nothing has no more made for it than fits its connection. */
 static void test_slow_client(void **state)
 {
     town t;
     test_job j;
-    town_open(&t);
-    net_close(t.client);
-    net_options o = {
-        .role = NET_ROLE_CLIENT,
-        .no_shared = true,
-        .handlers = {.place = client_place, .message = client_message, .closed = client_closed, .abandoned = client_abandoned},
-        .context = &t};
-    assert_int_equal(net_open(&o, &t.client), TSR_OK);
-    town_add_worker(&t, &(tsr_worker_options){0});
-    tsr_array *x = tsr_full(t.session, tsr_float(1), TSR_F64, 2, (int64_t[]){32000, 1000}, (int64_t[]){1000, 1000});
+    open_slow_town(&t);
+    tsr_array *x = tsr_full(t.session, tsr_float(1), TSR_F64, 2, (int64_t[]){32000, 500}, (int64_t[]){1000, 500});
     test_job_make(&t, &j, 25, 1, &x, NULL);
     const int64_t n = stage_n_blocks(&j.p->stages[0]);
     assert_true(j.p->n_stages == 1 && n >= 24);
     test_job_send(&j);
-    t.holds = true;
     net_link *l = town_dial(&t, 0);
     const uint64_t all = town_fetch(&t, l, 25, 0, 0, 0, n);
-    for (uint64_t before = 0, now = 0; now == 0 || now != before; now = tasks_done(&t)) {
-        before = now;
-        usleep(700000); /* a report comes meanwhile */
-    }
+    wait_until_nothing_is_done(&t);
     assert_true(tasks_done(&t) < (uint64_t)n * 3 / 4);
-    pthread_mutex_lock(&t.lock);
-    t.holds = false;
-    town_changed(&t);
+    take_all(&t);
     assert_int_equal(town_wait_request(&t, all), 0);
     assert_int_equal(town_read(&t, &t.n_blocks), n);
+    link_unref(l);
+    test_job_free(&j);
+    town_close(&t);
+}
+
+/* Another worker that stands still, and has asked for three times the budget: all is made, and spilled until it is taken. */
+static void test_slow_worker(void **state)
+{
+    town t;
+    test_job j;
+    open_slow_town(&t);
+    tsr_array *x =
+        tsr_cumsum(tsr_random_normal(t.session, 3, 0, 1, TSR_F64, 2, (int64_t[]){24000, 500}, (int64_t[]){1000, 500}), 0);
+    test_job_make(&t, &j, 26, 1, &x, NULL);
+    const int number = j.p->roots[0].stage;
+    const int64_t n = stage_n_blocks(&j.p->stages[number]);
+    assert_true(n == 24);
+    test_job_send(&j);
+    net_link *l = town_dial(&t, 0);
+    for (int64_t i = 0; i < n; i++) town_fetch(&t, l, 26, number, -1, i, 1);
+    wait_until_nothing_is_done(&t);
+    const uint64_t done = tasks_done(&t);
+    assert_true(done >= (uint64_t)n);
+    take_all(&t);
+    assert_true(town_wait(&t, &t.n_blocks, (int)n));
+    for (uint64_t i = 1; i <= (uint64_t)n; i++) assert_int_equal(town_status(&t, i), 0);
+    assert_in_range(t.members[0].most_memory_bytes, 1,
+                    SLOW_BUDGET + (12 << 20)); /* blocks of 4 MB that are being sent, and read for that */
+    assert_int_equal(tasks_done(&t), done);    /* nothing was made twice */
     link_unref(l);
     test_job_free(&j);
     town_close(&t);
@@ -430,13 +478,11 @@ static void test_peer_refuses(void **state) { check_false_peer(PEER_REFUSES, 0);
 int main(void)
 {
     const struct CMUnitTest cases[] = {
-        cmocka_unit_test(test_unknown_job_waits), cmocka_unit_test(test_too_many_wait),
-        cmocka_unit_test(test_slow_client),       cmocka_unit_test(test_bad_fetches),
-        cmocka_unit_test(test_bad_jobs),          cmocka_unit_test(test_failing_run),
-        cmocka_unit_test(test_lost_worker),       cmocka_unit_test(test_lost_scheduler),
-        cmocka_unit_test(test_clients_vanish),    cmocka_unit_test(test_peer_closes),
-        cmocka_unit_test(test_peer_lies),         cmocka_unit_test(test_peer_lies_at_length),
-        cmocka_unit_test(test_peer_refuses),
+        cmocka_unit_test(test_unknown_job_waits),   cmocka_unit_test(test_too_many_wait), cmocka_unit_test(test_slow_client),
+        cmocka_unit_test(test_slow_worker),         cmocka_unit_test(test_bad_fetches),   cmocka_unit_test(test_bad_jobs),
+        cmocka_unit_test(test_failing_run),         cmocka_unit_test(test_lost_worker),   cmocka_unit_test(test_lost_scheduler),
+        cmocka_unit_test(test_clients_vanish),      cmocka_unit_test(test_peer_closes),   cmocka_unit_test(test_peer_lies),
+        cmocka_unit_test(test_peer_lies_at_length), cmocka_unit_test(test_peer_refuses),
     };
     return cmocka_run_group_tests(cases, NULL, NULL);
 }

@@ -334,7 +334,7 @@ static void report(tsr_worker *w, Tessera__Cluster__JobReport *jobs, size_t n)
     Tessera__Cluster__JobReport **pointers = mem_alloc(n * sizeof(Tessera__Cluster__JobReport *));
     if (!pointers) return;
     for (size_t i = 0; i < n; i++) pointers[i] = &jobs[i];
-    m.memory_used_bytes = e.held_bytes + t.stored_bytes;
+    m.memory_used_bytes = e.used_bytes;
     m.spilled_bytes = (uint64_t)e.spilled_bytes + t.spilled_bytes;
     m.tasks_done = w->tasks_done + t.tasks_done;
     m.bytes_read = w->bytes_read;

@@ -109,7 +109,7 @@ static void send_block(request *r, const made_block *b, bool is_last)
 /* A guest that takes its blocks more slowly than they are made gets no more of them made; see worker_guest_drained. */
 static void throttle(request *r)
 {
-    if (link_queued_bytes(r->guest->link) <= WORKER_HIGH_BYTES) return;
+    if (link_queued_bytes(r->guest->link) <= r->job->w->high_bytes) return;
     pthread_mutex_lock(&r->lock);
     if (!r->is_over && !atomic_load(&r->paused)) {
         atomic_store(&r->paused, true);
@@ -118,11 +118,26 @@ static void throttle(request *r)
     pthread_mutex_unlock(&r->lock);
 }
 
+/* Workers' fetches are not paused but begun at once, as many as there are. So that blocks for one that stands still do not pile
+ * up in memory, they stay where they can be spilled. */
+static bool is_put_off(request *r)
+{
+    const demand *d = &r->d;
+    if (r->started == 0) r->is_put_off = d->output < 0 && !d->span && link_queued_bytes(r->guest->link) > r->job->w->high_bytes;
+    return r->is_put_off;
+}
+
 static void deliver(demand *d, int64_t number, int output, buffer *buf, size_t bytes)
 {
     request *r = d->context;
     made_block b = {number, output, buf, bytes};
     pthread_mutex_lock(&r->lock);
+    if (is_put_off(r)) {
+        r->started++;
+        pthread_mutex_unlock(&r->lock);
+        buffer_unref(buf);
+        return;
+    }
     const bool is_last = ++r->started == r->total, is_early = is_last && r->sent + 1 < r->total;
     if (is_early) {
         r->final = b;
@@ -190,7 +205,8 @@ static void told_ended(work *what)
         lane_push(r->job->w->serving, &r->made_work); /* with the reference */
         return;
     }
-    if (r->guest && !r->is_withdrawn && !atomic_load(&r->job->w->stopping)) {
+    r->is_due_again = r->is_put_off && r->status == TSR_OK;
+    if (r->guest && !r->is_withdrawn && !r->is_due_again && !atomic_load(&r->job->w->stopping)) {
         r->is_withdrawn = true;
         id_table_take(&r->guest->requests, r->id);
         if (r->status != TSR_OK) refuse_request(r->guest, r->id, r->job->id, r->status, r->message);
@@ -510,10 +526,34 @@ void worker_guest_closed(conn *c)
     id_table_fini(&c->requests);
 }
 
+/* A request that was put off. */
+static void begin_again(request *r)
+{
+    r->is_due_again = false;
+    pthread_mutex_lock(&r->lock);
+    r->is_put_off = r->is_over = false;
+    r->started = r->sent = 0;
+    pthread_mutex_unlock(&r->lock);
+    request_ref(r);
+    r->demand_work.run = run_demand_work;
+    lane_push(r->job->w->serving, &r->demand_work);
+}
+
 void worker_guest_drained(conn *c)
 {
     size_t at = 0;
     for (request *r; (r = id_table_next(&c->requests, &at)) != NULL;) {
+        if (r->is_due_again && r->job->has_run) {
+            begin_again(r);
+            continue;
+        }
+        if (r->is_due_again) { /* the job was dropped meanwhile */
+            id_table_take(&c->requests, r->id);
+            refuse_request(c, r->id, r->job->id, TSR_ERR_CANCELLED, "the job was dropped");
+            request_unref(r);
+            at = 0; /* others have moved */
+            continue;
+        }
         if (!atomic_load(&r->paused) || !r->job->has_run || atomic_exchange(&r->resume_queued, true)) continue;
         r->resume_work.run = run_resume_work;
         request_ref(r);

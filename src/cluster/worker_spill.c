@@ -65,11 +65,8 @@ static void spill_one(worker_tasks *w)
         if (s && !s->listed) enter(w, s);
     } else if (s && !s->listed) { /* not used since */
         s->spilled_at = at + 1;
-        w->stored_bytes -= size;
         w->spilled_bytes += size;
-        buffer_unref(s->buf);
-        s->buf = NULL;
-        s->data = NULL;
+        worker_result_let_go(w, s);
     } else {
         scratch_release(w->scratch, at);
     }

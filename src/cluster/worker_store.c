@@ -46,16 +46,26 @@ stored *worker_result_get(worker_tasks *w, tsr_key key)
     return s;
 }
 
+void worker_result_let_go(worker_tasks *w, stored *s)
+{
+    if (!s->buf) return;
+    w->stored_bytes -= s->size;
+    if (s->counted) atomic_fetch_sub(&w->memory_use->used_bytes, s->counted);
+    s->counted = 0;
+    buffer_unref(s->buf);
+    s->buf = NULL;
+    s->data = NULL;
+}
+
 void worker_result_remove(worker_tasks *w, stored *s)
 {
     stored **at = &w->results[place_of(s->key, w->results_size)];
     while (*at != s) at = &(*at)->next;
     *at = s->next;
     w->n_results--;
-    if (s->buf) w->stored_bytes -= s->size;
     worker_spill_forget(w, s);
     worker_answer_gets(s);
-    buffer_unref(s->buf);
+    worker_result_let_go(w, s);
     VEC_FINI(&s->waiting);
     VEC_FINI(&s->gets);
     mem_free(s);
@@ -131,6 +141,7 @@ stored *worker_result_keep(worker_tasks *w, tsr_key key, buffer *b, const char *
     s->data = data;
     s->size = size;
     w->stored_bytes += size;
+    if (w->memory_use && !net_buffer_is_shared(w->net, b)) atomic_fetch_add(&w->memory_use->used_bytes, s->counted = size);
     give_arguments(w, s);
     worker_spill_used(w, s);
     return s;

@@ -300,6 +300,7 @@ tsr_status worker_tasks_make(const worker_tasks_options *o, worker_tasks **out)
     w->id = o->worker;
     w->n_threads = o->n_threads > 0 ? o->n_threads : os_n_cpus();
     w->memory_bytes = o->memory_bytes;
+    w->memory_use = o->memory_use;
     if (o->runner) w->runner = *o->runner;
     w->log = o->log;
     w->log_context = o->log_context;
@@ -379,8 +380,7 @@ void worker_tasks_free(worker_tasks *w)
 worker_tasks_counts worker_tasks_count(worker_tasks *w)
 {
     pthread_mutex_lock(&w->lock);
-    const worker_tasks_counts c = {
-        .stored_bytes = w->stored_bytes, .spilled_bytes = w->spilled_bytes, .tasks_done = w->tasks_done};
+    const worker_tasks_counts c = {.spilled_bytes = w->spilled_bytes, .tasks_done = w->tasks_done};
     pthread_mutex_unlock(&w->lock);
     return c;
 }

@@ -47,6 +47,7 @@ typedef struct stored {
     const char *data;
     size_t size;
     int64_t spilled_at;  /* its place in the scratch file + 1; 0: it is not there */
+    size_t counted;      /* of its bytes, in `memory_use` */
     uint64_t holder;     /* of whom it was asked */
     bool asked, loading; /* it was asked for; it is being read from the scratch file */
     bool listed;         /* among the large results in memory */
@@ -102,6 +103,7 @@ struct worker_tasks {
     uint64_t id;
     int n_threads;
     size_t memory_bytes;
+    mem_account *memory_use;
     char *scratch_dir;
     tsr_task_runner runner;
     char *task_folders;
@@ -218,6 +220,8 @@ stored *worker_result_find(const worker_tasks *w, tsr_key key);
 stored *worker_result_get(worker_tasks *w, tsr_key key);
 /* Nobody may wait for it. */
 void worker_result_remove(worker_tasks *w, stored *s);
+/* Of its memory. */
+void worker_result_let_go(worker_tasks *w, stored *s);
 /* Keeps a result, and gives it to those that wait; takes a reference of its own to the buffer. NULL: no memory. */
 stored *worker_result_keep(worker_tasks *w, tsr_key key, buffer *b, const char *data, size_t size);
 work_task *worker_task_find(const worker_tasks *w, tsr_key key);

@@ -22,7 +22,7 @@ typedef struct member {
     unsigned threads;
     net_link *link;
     int n_registered, n_reports;
-    uint64_t tasks_done;
+    uint64_t tasks_done, most_memory_bytes;
     size_t n_jobs; /* of its last registration */
 } member;
 
@@ -103,6 +103,7 @@ static inline void head_message(void *context, net_link *l, const net_message *m
         pthread_mutex_lock(&t->lock);
         w->n_reports++;
         w->tasks_done = r->tasks_done;
+        if (r->memory_used_bytes > w->most_memory_bytes) w->most_memory_bytes = r->memory_used_bytes;
         town_changed(t);
         tessera__cluster__report__free_unpacked(r, NULL);
     }

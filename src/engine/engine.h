@@ -3,6 +3,7 @@
 #define TESSERA_ENGINE_ENGINE_H
 
 #include "array/session.h"
+#include "base/account.h"
 #include "engine/progress.h"
 #include "plan/plan.h"
 #include "store/store.h"
@@ -64,5 +65,7 @@ int engine_n_cancels(const engine *e);
 void engine_report_wait(engine *e, const tsr_progress *p);
 int engine_n_threads(const engine *e);
 size_t engine_budget_bytes(const engine *e);
+/* See keeper_outside; as long as the session. */
+mem_account *engine_outside(const engine *e);
 
 #endif

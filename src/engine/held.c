@@ -1,10 +1,11 @@
 /* The keeper. One lock guards all blocks, the cache and the counts; disk and compression happen outside it, with the block
  * pinned.
  *
- * Memory is counted in two sums: what is held between tasks (blocks in memory and cached source blocks) and what running tasks
- * have been admitted with. Their sum stays within the budget: blocks that are read back are not part of what a task was admitted
- * with, so others are spilled for them. Where all others are in use, each running task can exceed it by the blocks it reads back.
- * Memory counts as what its size class takes. Idle pool memory is given back to the system when it would exceed the budget. */
+ * Memory is counted in three sums: what is held between tasks (blocks in memory and cached source blocks), what running tasks
+ * have been admitted with, and what others of the process use (`outside`, which changes without the lock, so nobody waits for
+ * it). Their sum stays within the budget: blocks that are read back are not part of what a task was admitted with, so others are
+ * spilled for them. Where all others are in use, each running task can exceed it by the blocks it reads back. Memory counts as
+ * what its size class takes. Idle pool memory is given back to the system when it would exceed the budget. */
 #include "engine/held.h"
 
 #include "base/mem.h"
@@ -26,7 +27,8 @@ struct keeper {
     size_t budget_bytes;
     size_t held_bytes;     /* blocks in memory and the cache */
     size_t admitted_bytes; /* running tasks */
-    int n_spilling;        /* threads that write a block to disk, and will free its memory */
+    mem_account outside;
+    int n_spilling; /* threads that write a block to disk, and will free its memory */
     held_set *sets;
     VEC(cache_entry) cache;
     int *cache_table; /* open addressing; -1 empty */
@@ -65,6 +67,11 @@ void keeper_free(keeper *k)
     mem_free(k->scratch_dir);
     mem_free(k);
 }
+
+mem_account *keeper_outside(keeper *k) { return &k->outside; }
+
+/* All that is counted. The lock is held. */
+static size_t counted_bytes(const keeper *k) { return k->held_bytes + k->admitted_bytes + atomic_load(&k->outside.used_bytes); }
 
 int64_t keeper_spilled_bytes(const keeper *k) { return atomic_load(&k->spilled_bytes); }
 
@@ -278,7 +285,7 @@ void keeper_cache_add(keeper *k, const cache_key *key, buffer *buf)
     uint64_t hash = key_hash(key);
     size_t bytes = buffer_taken_bytes(buf->size_bytes);
     pthread_mutex_lock(&k->lock);
-    bool room = k->held_bytes + k->admitted_bytes + bytes <= k->budget_bytes - k->budget_bytes / 4;
+    bool room = counted_bytes(k) + bytes <= k->budget_bytes - k->budget_bytes / 4;
     if (room && (k->cache.n + 1) * 2 > k->cache_table_size)
         room = cache_rehash(k, k->cache_table_size ? k->cache_table_size * 2 : 64);
     if (room) {
@@ -376,6 +383,14 @@ size_t keeper_held_bytes(keeper *k)
     size_t bytes = k->held_bytes;
     pthread_mutex_unlock(&k->lock);
     return bytes;
+}
+
+bool keeper_is_over(keeper *k)
+{
+    pthread_mutex_lock(&k->lock);
+    const bool is_over = counted_bytes(k) > k->budget_bytes;
+    pthread_mutex_unlock(&k->lock);
+    return is_over;
 }
 
 bool held_drop(held_set *set, int64_t block)
@@ -485,7 +500,8 @@ void keeper_set_budget(keeper *k, size_t bytes)
 /* Memory that is kept for reuse, but of sizes that nobody asks for any more, goes back to the system. */
 static void trim_idle(keeper *k)
 {
-    size_t used = pool_used_bytes(k->buffers), wanted = k->budget_bytes > used ? k->budget_bytes - used : 0;
+    const size_t used = pool_used_bytes(k->buffers) + atomic_load(&k->outside.used_bytes) + atomic_load(&k->outside.idle_bytes);
+    const size_t wanted = k->budget_bytes > used ? k->budget_bytes - used : 0;
     if (pool_idle_bytes(k->buffers) > wanted) pool_trim(k->buffers, wanted);
 }
 
@@ -499,7 +515,7 @@ tsr_status keeper_reserve(keeper *k, size_t bytes, const atomic_bool *stop)
             (double)bytes / 0x1p20, (double)k->budget_bytes / 0x1p20);
     }
     pthread_mutex_lock(&k->lock);
-    while (k->held_bytes + k->admitted_bytes + bytes > k->budget_bytes && status == TSR_OK && !atomic_load(stop)) {
+    while (counted_bytes(k) + bytes > k->budget_bytes && status == TSR_OK && !atomic_load(stop)) {
         held_set *set;
         int64_t block;
         if (cache_drop_one(k)) continue;
@@ -514,6 +530,33 @@ tsr_status keeper_reserve(keeper *k, size_t bytes, const atomic_bool *stop)
     if (status == TSR_OK) k->admitted_bytes += bytes;
     pthread_mutex_unlock(&k->lock);
     trim_idle(k);
+    return status;
+}
+
+/* Makes what is there fit the budget as far as nobody uses it; never waits: whom would an admitted task wait for, who might wait
+ * for it. Called with the lock, which is given up meanwhile. */
+static tsr_status make_room(keeper *k, bool *did)
+{
+    tsr_status status = TSR_OK;
+    *did = false;
+    while (status == TSR_OK && counted_bytes(k) > k->budget_bytes) {
+        held_set *set;
+        int64_t block;
+        if (!cache_drop_one(k)) {
+            if (!find_victim(k, &set, &block)) break;
+            status = spill(k, set, block);
+        }
+        *did = true;
+    }
+    return status;
+}
+
+tsr_status keeper_make_room(keeper *k, bool *did)
+{
+    pthread_mutex_lock(&k->lock);
+    const tsr_status status = make_room(k, did);
+    pthread_mutex_unlock(&k->lock);
+    if (*did) trim_idle(k);
     return status;
 }
 
@@ -534,19 +577,13 @@ void keeper_wake(keeper *k)
 
 /* ---- Reading blocks -------------------------------------------------------------------------------------------------- */
 
-/* Counts `bytes` as held before they are read back, and makes room for them as far as nobody uses it; never waits: whom would an
- * admitted task wait for, who might wait for it. Called with the lock, which is given up meanwhile. */
+/* Counts `bytes` as held before they are read back, and makes room for them. Called with the lock, which is given up meanwhile.
+ */
 static tsr_status take_room(keeper *k, size_t bytes)
 {
-    tsr_status status = TSR_OK;
+    bool did;
     k->held_bytes += bytes;
-    while (status == TSR_OK && k->held_bytes + k->admitted_bytes > k->budget_bytes) {
-        held_set *set;
-        int64_t block;
-        if (cache_drop_one(k)) continue;
-        if (!find_victim(k, &set, &block)) break;
-        status = spill(k, set, block);
-    }
+    tsr_status status = make_room(k, &did);
     if (status != TSR_OK) k->held_bytes -= bytes;
     return status;
 }
@@ -603,7 +640,7 @@ void held_unpin(held_set *set, int64_t block)
     pthread_mutex_lock(&k->lock);
     i->pins--;
     /* What was read back for this reader goes at once where the budget is short. */
-    bool is_short = k->held_bytes + k->admitted_bytes > k->budget_bytes;
+    bool is_short = counted_bytes(k) > k->budget_bytes;
     if (is_short && i->pins == 0 && kind_of(set->places[block]) == IN_BOTH) forget(set, block);
     pthread_cond_broadcast(&k->changed);
     pthread_mutex_unlock(&k->lock);

@@ -4,6 +4,7 @@
 #define TESSERA_ENGINE_HELD_H
 
 #include "array/node.h"
+#include "base/account.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -71,11 +72,16 @@ void held_used(held_set *set, int64_t block);
 /* Counts memory that is held without being a block; never waits. */
 void keeper_hold(keeper *k, size_t bytes);
 void keeper_let_go(keeper *k, size_t bytes);
+/* Where others write down what they use of the same budget; as long as the keeper. */
+mem_account *keeper_outside(keeper *k);
 
 /* Admission: waits until `bytes` more fit the budget, dropping and spilling as needed; release gives them back. A task that needs
  * more than the whole budget is refused with TSR_ERR_MEMORY. `stop` ends the wait early. */
 tsr_status keeper_reserve(keeper *k, size_t bytes, const atomic_bool *stop) MUST_CHECK;
 void keeper_release(keeper *k, size_t bytes);
+/* Drops and spills until what is there fits the budget, as far as nobody uses it: for threads with nothing else to do, as blocks
+ * that were asked of others come whether a task begins here or not. *did: something went. */
+tsr_status keeper_make_room(keeper *k, bool *did) MUST_CHECK;
 /* Wakes whoever waits in keeper_reserve, for example after setting `stop`. */
 void keeper_wake(keeper *k);
 
@@ -91,5 +97,6 @@ void keeper_cache_clear(keeper *k);
 
 int64_t keeper_spilled_bytes(const keeper *k);
 size_t keeper_held_bytes(keeper *k);
+bool keeper_is_over(keeper *k); /* more is counted than the budget */
 
 #endif

@@ -156,10 +156,11 @@ void server_add(server *v, share *s)
     pthread_mutex_unlock(&v->crew.lock);
 }
 
-bool server_is_idle(server *v, bool *waits)
+bool server_is_idle(server *v, bool *waits, int64_t *asked_bytes)
 {
     pthread_mutex_lock(&v->crew.lock);
     const bool is_idle = v->crew.n_idle == v->n_threads, is_asking = v->asked_bytes != 0;
+    *asked_bytes = v->asked_bytes;
     pthread_mutex_unlock(&v->crew.lock);
     *waits = is_idle && is_asking;
     return is_idle && !is_asking;
@@ -187,6 +188,7 @@ bool server_serve_once(worker *w)
     if (status == TSR_OK) found = run_pop(w, &t) || run_steal(w, &t);
     if (status == TSR_OK && !found) status = share_next(w, &t, &found, &did);
     if (status == TSR_OK && found) status = run_task(w, t);
+    if (status == TSR_OK && !found && !did) status = keeper_make_room(r->keeper, &did);
     if (status != TSR_OK) share_fail(r, status, tsr_error_message());
     return found || did || status != TSR_OK;
 }

@@ -95,7 +95,7 @@ static inline int64_t server_asked_limit(const server *v) { return (int64_t)(kee
 static inline int64_t server_spare_limit(const server *v) { return (int64_t)(keeper_budget_bytes(v->engine->keeper) / 8); }
 /* Without: */
 void server_add(server *v, share *s);
-bool server_is_idle(server *v, bool *waits);
+bool server_is_idle(server *v, bool *waits, int64_t *asked_bytes);
 /* Does one task of the worker's run, or hands over a block. False: there is nothing to do. */
 bool server_serve_once(worker *w);
 

@@ -374,6 +374,10 @@ tsr_status run_put_block(run *r, int stage_number, int output, int64_t block, bu
             takers = share_take_takers(r, m, -1);
             if (m->holds == 0) add_to_spares(m);
             if (!takers) trim_spares(share_of(r)->server);
+            if (keeper_is_over(r->keeper)) { /* threads that wait make room */
+                share_activate(r);
+                server_wake(share_of(r)->server);
+            }
         }
     }
     pthread_mutex_unlock(&r->crew->lock);
@@ -610,8 +614,10 @@ int64_t run_count_stage(const run *r, int number) { return atomic_load(&r->stage
 engine_counts engine_count(engine *e)
 {
     bool waits = false;
-    const bool is_idle = !e->server || server_is_idle(e->server, &waits);
-    return (engine_counts){.held_bytes = keeper_held_bytes(e->keeper),
+    int64_t asked_bytes = 0;
+    const bool is_idle = !e->server || server_is_idle(e->server, &waits, &asked_bytes);
+    const size_t held = keeper_held_bytes(e->keeper), asked = asked_bytes > 0 ? (size_t)asked_bytes : 0;
+    return (engine_counts){.used_bytes = (held > asked ? held - asked : 0) + atomic_load(&keeper_outside(e->keeper)->used_bytes),
                            .budget_bytes = keeper_budget_bytes(e->keeper),
                            .spilled_bytes = keeper_spilled_bytes(e->keeper),
                            .is_idle = is_idle,
