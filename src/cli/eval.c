@@ -154,7 +154,7 @@ tsr_status value_to_variable(evaluator *e, const value *v, tsr_variable **out)
     case VALUE_FUNCTION: return error_set(TSR_ERR_TYPE, "'%s' is a function; call it: %s(...)", v->text, v->text);
     case VALUE_GROUPED:
         return error_set(TSR_ERR_TYPE, "groups are not an array yet; reduce them: %s(x, %s).mean()",
-                         v->n_items == 0                          ? "groupby"
+                         v->n_items == 0                    ? "groupby"
                          : v->items[0].kind == VALUE_STRING ? "resample"
                                                             : "rolling",
                          v->n_items == 0 ? v->text : "...");
@@ -578,7 +578,8 @@ tsr_status value_reduce_groups(const value *grouped, const char *name, value *ou
     tsr_variable *v = grouped->variable;
     const char *by = grouped->text;
     if (grouped->n_items == 0)
-        return value_take(strcmp(name, "anomaly") == 0 ? tsr_variable_anomaly(v, by, "mean") : tsr_variable_group(v, by, name), out);
+        return value_take(strcmp(name, "anomaly") == 0 ? tsr_variable_anomaly(v, by, "mean") : tsr_variable_group(v, by, name),
+                          out);
     const value *how = &grouped->items[0];
     if (how->kind == VALUE_STRING) return value_take(tsr_variable_resample(v, by, how->text, name), out);
     return value_take(tsr_variable_rolling(v, by, number_int(how->number), grouped->items[1].number.i != 0, name), out);

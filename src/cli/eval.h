@@ -23,8 +23,8 @@ typedef enum value_kind {
     VALUE_DTYPE, /* number.dtype */
     VALUE_VARIABLE,
     VALUE_DATE_PART, /* variable is the time coordinate, text the part: time.month */
-    VALUE_GROUPED,   /* variable, text is what it is grouped by: "time.month". With items the dimension: items[0] is a period of time
-                      * (text), or the length of a running window (number); items[1]: is it centred? */
+    VALUE_GROUPED,   /* variable, text is what it is grouped by: "time.month". With items the dimension: items[0] is a period of
+                      * time   (text), or the length of a running window (number); items[1]: is it centred? */
     VALUE_DIM,       /* text: the name of a dimension without a coordinate */
     VALUE_FUNCTION,  /* text: its name */
     VALUE_MODULE     /* text: np, da, random ... */

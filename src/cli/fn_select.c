@@ -402,7 +402,8 @@ static tsr_status only_keyword(fn_call *c, tsr_variable *v, const char *example,
 }
 
 /* Groups that wait for what is to be done with each, or (reduction not NULL) that done. */
-static tsr_status take_grouped(fn_call *c, tsr_variable *v, const char *dim, value how, bool center, const char *reduction, value *out)
+static tsr_status take_grouped(fn_call *c, tsr_variable *v, const char *dim, value how, bool center, const char *reduction,
+                               value *out)
 {
     value *items = ARENA_ARRAY(&c->e->memory, value, 2);
     if (!items) return TSR_ERR_MEMORY;
@@ -424,8 +425,9 @@ static tsr_status run_resample(fn_call *c, value *out)
     TRY(arg_text(c, 1, &reduction));
     TRY(only_keyword(c, v, "time=\"month\"", &dim, &period));
     if (period.kind != VALUE_STRING)
-        return fail_here(c->e, c->rest[0]->items[0]->at,
-                         error_set(TSR_ERR_TYPE, "a period of time is text: \"month\" or \"5 days\", found %s", value_words(&period)));
+        return fail_here(
+            c->e, c->rest[0]->items[0]->at,
+            error_set(TSR_ERR_TYPE, "a period of time is text: \"month\" or \"5 days\", found %s", value_words(&period)));
     return take_grouped(c, v, dim, period, false, reduction, out);
 }
 
@@ -499,7 +501,8 @@ const function select_functions[] = {
     {"groupby", "x, by, reduction=None", "groups: groupby(x, time.month).mean(), groupby(x, \"time.season\", \"max\")",
      run_groupby},
     {"resample", "x, reduction=None, ...",
-     "coarser time: resample(x, time=\"month\").mean(); year, season, quarter, month, day, hour, or several: \"5 days\"", run_resample},
+     "coarser time: resample(x, time=\"month\").mean(); year, season, quarter, month, day, hour, or several: \"5 days\"",
+     run_resample},
     {"rolling", "x, center=False, reduction=None, ...",
      "n neighbours at a time: rolling(x, time=5).mean(); NaN where there are fewer", run_rolling},
     {"anomaly", "x, by, reduction=\"mean\"", "x minus the mean of its group: anomaly(x, time.month), anomaly(x, time)",

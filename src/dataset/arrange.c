@@ -155,7 +155,8 @@ tsr_variable *tsr_variable_rolling(tsr_variable *v, const char *dim, int64_t n, 
     GUARD(reduce_check(reduction));
     GUARD(variable_axis(v, dim, &axis));
     if (n < 1 || n > v->shape[axis])
-        GUARD(error_set(TSR_ERR_VALUE, "a window of %" PRId64 " does not fit into dimension %s of '%s', which has length %" PRId64, n,
+        GUARD(error_set(TSR_ERR_VALUE,
+                        "a window of %" PRId64 " does not fit into dimension %s of '%s', which has length %" PRId64, n,
                         v->dims[axis] ? v->dims[axis] : dim, variable_title(v), v->shape[axis]));
     a = variable_array(v);
     GUARD(array_status(a));

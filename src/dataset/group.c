@@ -1,6 +1,6 @@
-/* Group-by: the positions along one dimension are sorted into groups by part of a date, by the period of time they fall into, or by
- * a coordinate's value; each group is taken, reduced, and the results are put together along a new dimension. Everything stays lazy:
- * a position belongs to one group, so the data are read once. */
+/* Group-by: the positions along one dimension are sorted into groups by part of a date, by the period of time they fall into, or
+ * by a coordinate's value; each group is taken, reduced, and the results are put together along a new dimension. Everything stays
+ * lazy: a position belongs to one group, so the data are read once. */
 #include "base/mem.h"
 #include "dataset/names.h"
 #include "dataset/pick.h"
@@ -180,7 +180,8 @@ static tsr_status read_period(const char *text, int64_t *count, period_unit *uni
             *unit = (period_unit)u;
             return TSR_OK;
         }
-    return error_set(TSR_ERR_VALUE, "'%s' is no period of time%s; known are year, season, quarter, month, day, hour, and several of one: 5day",
+    return error_set(TSR_ERR_VALUE,
+                     "'%s' is no period of time%s; known are year, season, quarter, month, day, hour, and several of one: 5day",
                      text, names_hint(name, N_UNITS, unit_names, hint, sizeof hint));
 }
 
@@ -199,7 +200,8 @@ static int64_t period_number(calendar cal, period_unit unit, instant t)
 static instant period_begin(calendar cal, period_unit unit, int64_t number)
 {
     if (unit == DAY) return (instant){.day = number};
-    if (unit == HOUR) return (instant){.day = floor_div(number, 24), .us = (number - floor_div(number, 24) * 24) * (US_PER_DAY / 24)};
+    if (unit == HOUR)
+        return (instant){.day = floor_div(number, 24), .us = (number - floor_div(number, 24) * 24) * (US_PER_DAY / 24)};
     int64_t month = number * months_of[unit] - (unit == SEASON), year = floor_div(month, 12);
     return (instant){.day = calendar_day(cal, year, (int)(month - year * 12) + 1, 1)};
 }
@@ -239,8 +241,10 @@ static tsr_status find_periods(const tsr_variable *v, const char *dim, const cha
     }
     int64_t first = first_period(numbers, n, unit);
     for (int64_t i = 0; i < n; i++) {
+        keys[i] = NAN;
+        if (numbers[i] == INT64_MAX) continue;
         int64_t number = first + floor_div(numbers[i] - first, count) * count;
-        keys[i] = numbers[i] == INT64_MAX ? NAN : time_encode(&c->time, period_begin(c->time.cal, unit, number));
+        keys[i] = time_encode(&c->time, period_begin(c->time.cal, unit, number));
     }
     GUARD(sort_keys(g, keys, n, dim));
 done:
@@ -346,8 +350,8 @@ static tsr_status group_array(tsr_array *a, const grouping *g, const char *reduc
     for (int64_t k = 0; k < g->n_groups; n_parts++) {
         int64_t length = begin[k + 1] - begin[k], n = a->ndim < TSR_MAX_NDIM ? equal_groups(g, begin, positions, k) : 1;
         const int64_t *list = positions + begin[k];
-        parts[n_parts] = n > 1 ? reduce_equal(a, g->axis, n, length, list[0], reduction)
-                               : reduce_group(a, g->axis, length, list, reduction);
+        parts[n_parts] =
+            n > 1 ? reduce_equal(a, g->axis, n, length, list[0], reduction) : reduce_group(a, g->axis, length, list, reduction);
         GUARD(array_status(parts[n_parts]));
         k += n > 1 ? n : 1;
     }

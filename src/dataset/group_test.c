@@ -101,9 +101,9 @@ static void test_periods(void **state)
         const char *period;
         int64_t n;
         double first_length, last_length, second_label;
-    } cases[] = {{"year", 2, 365, 365, 365}, {"quarter", 8, 90, 92, 90}, {"season", 9, 59, 31, 59}, {"month", 24, 31, 31, 31},
-                 {"6 months", 4, 181, 184, 181}, {"day", 730, 1, 1, 1}, {"100days", 8, 100, 30, 100}, {"hours", 730, 1, 1, 1},
-                 {"48hour", 365, 2, 2, 2}};
+    } cases[] = {{"year", 2, 365, 365, 365},   {"quarter", 8, 90, 92, 90},     {"season", 9, 59, 31, 59},
+                 {"month", 24, 31, 31, 31},    {"6 months", 4, 181, 184, 181}, {"day", 730, 1, 1, 1},
+                 {"100days", 8, 100, 30, 100}, {"hours", 730, 1, 1, 1},        {"48hour", 365, 2, 2, 2}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         tsr_variable *v = two_years(*state), *counts = made(tsr_variable_resample(v, "time", cases[i].period, "count"));
         int64_t n = tsr_variable_shape(counts)[0], n_labels;
@@ -111,7 +111,8 @@ static void test_periods(void **state)
         double lengths[N];
         assert_int_equal(n, cases[i].n);
         assert_int_equal(n_labels, n);
-        assert_int_equal(tsr_compute_into(tsr_astype(tsr_variable_array(counts), TSR_F64), lengths, sizeof *lengths * (size_t)n), TSR_OK);
+        assert_int_equal(tsr_compute_into(tsr_astype(tsr_variable_array(counts), TSR_F64), lengths, sizeof *lengths * (size_t)n),
+                         TSR_OK);
         assert_true(lengths[0] == cases[i].first_length && lengths[n - 1] == cases[i].last_length);
         assert_true(starts[1] == cases[i].second_label);
     }
@@ -153,7 +154,8 @@ static void test_rolling(void **state)
     tsr_variable *year = made(tsr_variable_rolling(two_years(*state), "time", 365, false, "mean"));
     assert_non_null(variable_find_coord(year, "time"));
     assert_string_equal(tsr_variable_text(year, "units"), "K");
-    assert_failed(tsr_variable_rolling(v, "x", 6, false, "mean"), "a window of 6 does not fit into dimension x of 'v', which has length 5");
+    assert_failed(tsr_variable_rolling(v, "x", 6, false, "mean"),
+                  "a window of 6 does not fit into dimension x of 'v', which has length 5");
     assert_failed(tsr_variable_rolling(v, "x", 0, false, "mean"), "a window of 0");
     assert_failed(tsr_variable_rolling(v, "y", 2, false, "mean"), "'y'");
     assert_null(tsr_variable_rolling(NULL, "x", 2, false, "mean"));
@@ -174,7 +176,8 @@ static void test_misuse(void **state)
     assert_failed(tsr_variable_resample(v, "time", "99999999999999999999 days", "mean"), "its number must lie between 1 and");
     assert_failed(tsr_variable_resample(v, "tiem", "month", "mean"), "did you mean 'time'");
     assert_failed(tsr_variable_resample(v, "time", "month", "meen"), "did you mean 'mean'");
-    assert_failed(tsr_variable_resample(tsr_variable_group(v, "time.month", "mean"), "month", "month", "mean"), "is not a time coordinate");
+    assert_failed(tsr_variable_resample(tsr_variable_group(v, "time.month", "mean"), "month", "month", "mean"),
+                  "is not a time coordinate");
 }
 
 /* Operands meet by name; a weight along one dimension goes along. */
