@@ -222,6 +222,7 @@ static void ended(demand *d, tsr_status status, const char *message)
     r->is_over = true;
     pthread_mutex_unlock(&r->lock);
     r->status = status;
+    mem_free(r->message); /* of the time before, if it was put off */
     r->message = message ? mem_strdup(message) : NULL;
     r->ended_work.run = told_ended;
     worker_tell(r->job->w, &r->ended_work);
