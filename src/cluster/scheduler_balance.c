@@ -132,6 +132,15 @@ static double rate_of(const scheduler_part *part, int64_t now_ns)
     return part->tasks_done == part->rate_tasks && at_most < part->rate ? at_most : part->rate;
 }
 
+/* What is given of each stage, where the worker has told how much of each it has done. NULL: it has not. */
+static int64_t *cut_of(const scheduler_job *j, uint64_t giver, double n)
+{
+    const scheduler_part *part = scheduler_part_find(j, giver);
+    int64_t *from = part && part->stages ? mem_alloc((size_t)j->shape->n_stages * sizeof *from) : NULL;
+    if (from) assign_cut(&j->map->owners, j->shape->units, giver, part->stages, (int64_t)n, from);
+    return from;
+}
+
 /* Who would be done last. */
 typedef struct slowest {
     const scheduler_worker *worker;
@@ -172,15 +181,6 @@ static double rate_expected(const scheduler_job *j, const scheduler_worker *w, c
     return known > expected ? known : expected;
 }
 
-/* What is given of each stage, where the worker has told how much of each it has done. NULL: it has not. */
-static int64_t *cut_of(const scheduler_job *j, const slowest *slow, double n)
-{
-    const scheduler_part *part = scheduler_part_find(j, slow->worker->id);
-    int64_t *from = part && part->stages ? mem_alloc((size_t)j->shape->n_stages * sizeof *from) : NULL;
-    if (from) assign_cut(&j->map->owners, j->shape->units, slow->worker->id, part->stages, (int64_t)n, from);
-    return from;
-}
-
 /* False: the job need not be looked at again before somebody tells of it. */
 static bool balance(scheduler *s, scheduler_job *j, int64_t now_ns)
 {
@@ -203,7 +203,7 @@ static bool balance(scheduler *s, scheduler_job *j, int64_t now_ns)
     if (x < 1 || x / slow.rate < LEAST_GAIN_S) return true;
     slow.gift.taker = taker->id;
     slow.gift.part = x / (double)slow.left;
-    int64_t *from = cut_of(j, &slow, x);
+    int64_t *from = cut_of(j, giver->id, x);
     slow.gift.from = from;
     const tsr_status status = assign_give(&j->map->owners, j->shape->units, &slow.gift, &owners);
     mem_free(from);
@@ -234,6 +234,7 @@ static bool is_under_way(const scheduler_job *j, int64_t now_ns)
 /* Those who have something left of a job, and how fast they are together. */
 typedef struct owners_left {
     assign_gift gifts[MOST_GIVERS];
+    int64_t left_of[MOST_GIVERS];
     int n, threads;
     int64_t left;
     double rate; /* 0: not known of all */
@@ -249,7 +250,8 @@ static void find_left(const scheduler *s, const scheduler_job *j, int64_t now_ns
         const scheduler_worker *w = r.left[i] > 0 ? id_table_find(&s->workers, j->map->workers[i]) : NULL;
         if (!w) continue;
         all_known = all_known && r.parts[i] && r.parts[i]->rate > 0;
-        out->gifts[out->n++] = r.gifts[i];
+        out->gifts[out->n] = r.gifts[i];
+        out->left_of[out->n++] = r.left[i];
         out->threads += (int)w->said->threads;
         out->left += r.left[i];
         out->rate += all_known ? rate_of(r.parts[i], now_ns) : 0;
@@ -271,15 +273,20 @@ static double fair_part(const scheduler_job *j, const scheduler_worker *w, const
 }
 
 /* Every giver gives the same part. NULL: that makes nothing. */
-static scheduler_map *give_parts(const scheduler_job *j, owners_left *all, uint64_t taker, double part)
+static scheduler_map *give_parts(const scheduler_job *j, const owners_left *all, uint64_t taker, double part)
 {
     const owner_map *from = &j->map->owners;
     owner_map now = {0}, next;
     scheduler_map *map = NULL;
     for (int i = 0; i < all->n; i++) {
-        all->gifts[i].taker = taker;
-        all->gifts[i].part = part;
-        if (assign_give(from, j->shape->units, &all->gifts[i], &next) != TSR_OK) break;
+        assign_gift g = all->gifts[i];
+        int64_t *cut = cut_of(j, g.giver, part * (double)all->left_of[i]);
+        g.taker = taker;
+        g.part = part;
+        g.from = cut;
+        const tsr_status status = assign_give(from, j->shape->units, &g, &next);
+        mem_free(cut);
+        if (status != TSR_OK) break;
         owner_map_free(&now);
         now = next;
         from = &now;

@@ -269,16 +269,25 @@ static int64_t owned(const scheduler_job *j, uint64_t worker)
     return n;
 }
 
-static void report_job(world *w, scheduler_peer *p, uint64_t job, uint64_t done, uint64_t block)
+static void report_stages(world *w, scheduler_peer *p, uint64_t job, uint64_t done, uint64_t block, bool tells_stages)
 {
     Tessera__Cluster__Report m = TESSERA__CLUSTER__REPORT__INIT;
+    Tessera__Cluster__StageReport stage = TESSERA__CLUSTER__STAGE_REPORT__INIT, *stages = &stage;
     Tessera__Cluster__JobReport j = TESSERA__CLUSTER__JOB_REPORT__INIT, *jobs = &j;
+    stage.tasks_done = done;
+    j.n_stages = tells_stages;
+    j.stages = &stages;
     j.job = job;
     j.tasks_done = done;
     j.block = block;
     m.n_jobs = 1;
     m.jobs = &jobs;
     tell(w, p, SCHEDULER_MESSAGE(REPORT), &m.base, NULL);
+}
+
+static void report_job(world *w, scheduler_peer *p, uint64_t job, uint64_t done, uint64_t block)
+{
+    report_stages(w, p, job, done, block, false);
 }
 
 /* Whoever comes while a job is under way gets a part of what is left, at once; also when all lies with the last survivor. */
@@ -310,6 +319,23 @@ static void test_newcomers(void **state)
     join(&w, 5);
     pass(&w, SECOND / 10);
     assert_true(owned(j, 4) >= 2 && owned(j, 5) >= 1);
+    world_fini(&w);
+}
+
+/* Where somebody was last says little of what he has done, if he does not go from the first block to the last. */
+static void test_newcomers_and_places(void **state)
+{
+    world w;
+    world_init(&w);
+    scheduler_peer *a = join(&w, 1), *c = come(&w, NET_ROLE_CLIENT, "client", 1);
+    submit(&w, c, 1, false);
+    make_plan(&w);
+    const scheduler_job *j = scheduler_job_find(w.s, 1);
+    report_stages(&w, a, 1, 2, 7, true);
+    pass(&w, SECOND / 10);
+    join(&w, 2);
+    pass(&w, SECOND / 5);
+    assert_int_equal(owned(j, 2), 3);
     world_fini(&w);
 }
 
@@ -746,6 +772,7 @@ int main(void)
         cmocka_unit_test(test_wait_in_vain),
         cmocka_unit_test(test_name_before_the_plan),
         cmocka_unit_test(test_newcomers),
+        cmocka_unit_test(test_newcomers_and_places),
         cmocka_unit_test(test_newcomers_and_what_is_done),
         cmocka_unit_test(test_shed),
         cmocka_unit_test(test_deadly_unit),
