@@ -22,7 +22,7 @@ ARRAYS, TUPLE, VALUES = "tuple[Array, ...]", "tuple[Any, ...]", "tuple[npt.NDArr
 RETURNS = {
     **dict.fromkeys(("array_split", "split", "hsplit", "vsplit", "dsplit"), "list[Array]"),
     **dict.fromkeys(("to_npy_stack", "to_hdf5", "to_zarr"), "None"), "unify_chunks": "tuple[dict[Any, tuple[int, ...]], list[Any]]",
-    "normalize_chunks": "tuple[tuple[int, ...], ...]",
+    "normalize_chunks": "tuple[tuple[int, ...], ...]", "normalize_chunks_cached": "tuple[tuple[int, ...], ...]",
     **dict.fromkeys(("meshgrid", "broadcast_arrays", "unstack", "nonzero", "persist", "ix_"), ARRAYS),
     **dict.fromkeys(("tril_indices", "tril_indices_from", "triu_indices", "triu_indices_from"), VALUES),
     **dict.fromkeys(("array_equal", "array_equiv", "iscomplexobj", "isrealobj", "can_cast", "isscalar"), "bool"),
@@ -99,6 +99,8 @@ def array_stub() -> str:
             written = written_return(value.fget)
             returns = METHODS.get(name) or (written if written and "_" not in written else "Array")
             lines += ["    @property", f"    def {name}(self) -> {returns}: ..."]
+            if value.fset:
+                lines += [f"    @{name}.setter", f"    def {name}(self, {name}: Any) -> None: ..."]
         elif inspect.isfunction(value):
             lines.append(method_line(name, value))
     return "\n".join(lines) + "\n"

@@ -29,7 +29,7 @@ _MODULES = {"random": "random", "image": "image", "array_api": "array_api", "con
 _LATER = {**dict.fromkeys(("apply_along_axis", "apply_gufunc", "as_gufunc", "blockwise", "from_delayed", "from_map", "fromfunction", "gufunc", "map_blocks", "map_overlap", "overlap",
                            "trim_overlap"), "_blocks"),
           **dict.fromkeys(("from_npy_stack", "from_zarr", "to_hdf5", "to_npy_stack", "to_zarr"), "_stacks"),
-          **dict.fromkeys(("normalize_chunks", "reshape_blockwise", "unify_chunks"), "_relayout"), "frompyfunc": "_gufuncs", "PerformanceWarning": "_base",
+          **dict.fromkeys(("normalize_chunks", "normalize_chunks_cached", "reshape_blockwise", "unify_chunks"), "_relayout"), "frompyfunc": "_gufuncs", "PerformanceWarning": "_base",
           **dict.fromkeys(("coarsen", "reduction", "sliding_window_view"), "_windows"), "c_function": "_compiled", "c_task": "_c_tasks", "numba_function": "_numba",
           **dict.fromkeys(("Dataset", "Variable", "open_array", "open_dataset", "open_mfdataset"), "_dataset"),
           **dict.fromkeys(("Future", "KilledWorker", "as_completed", "fire_and_forget", "futures_of", "wait"), "_futures"),

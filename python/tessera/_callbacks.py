@@ -57,11 +57,12 @@ def glue_read(context, start, shape, out):
     return lib.TSR_OK
 
 
-def _fits(shape: tuple, into: tuple) -> bool:
-    try:
-        return np.broadcast_shapes(shape, into) == into
-    except ValueError:
-        return False
+def _put(result: np.ndarray, output: np.ndarray, infos) -> None:
+    """What a function returned, into its block. As for Dask, first axes of length 1 may be missing; nothing is repeated to fill the block."""
+    if (1,) * (output.ndim - result.ndim) + result.shape != output.shape:
+        raise ValueError(f"block {infos()[None]['chunk-location']}: the function returned the shape {result.shape} where {output.shape} was expected; "
+                         "chunks=, drop_axis= and new_axis= say what the blocks of the result are")
+    output[...] = result
 
 
 class BlockFunction:
@@ -78,10 +79,7 @@ class BlockFunction:
             options["block_id"] = infos()[None]["chunk-location"]
         if "block_info" in self.wants:
             options["block_info"] = infos()
-        result = dense(self.function(*arguments, **options))
-        if result.shape != output.shape and not _fits(result.shape, output.shape):
-            raise ValueError(f"the function returned a block of shape {result.shape} where {output.shape} was expected")
-        output[...] = result
+        _put(dense(self.function(*arguments, **options)), output, infos)
 
     def failed(self, error: BaseException) -> int:
         """Tells of an exception in the function; the status that the library gets."""

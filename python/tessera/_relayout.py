@@ -60,6 +60,9 @@ def normalize_chunks(chunks, shape=None, limit=None, dtype=None, previous_chunks
     return zeros(shape, dtype if dtype is not None and np.dtype(dtype) in CODES else float, chunks=chunks).chunks
 
 
+normalize_chunks_cached = normalize_chunks  # Dask's other name; there is nothing to keep
+
+
 def reshape_blockwise(x, shape, chunks=None):
     """Another shape block by block: the elements of each block stay together, so nothing moves between blocks, and the order of the elements is
     not that of `reshape`.

@@ -11,51 +11,71 @@ from ._blocks import map_blocks
 from ._core import asnode
 from ._manipulation import roll
 
-__all__ = ["fft", "fft2", "fftfreq", "fftn", "fftshift", "hfft", "ifft", "ifft2", "ifftn", "ifftshift", "ihfft", "irfft", "irfft2", "irfftn", "rfft", "rfft2",
+__all__ = ["fft", "fft2", "fftfreq", "fftn", "fftshift", "fft_wrap", "hfft", "ifft", "ifft2", "ifftn", "ifftshift", "ihfft", "irfft", "irfft2", "irfftn", "rfft", "rfft2",
            "rfftfreq", "rfftn"]
 
 fftfreq, rfftfreq = np.fft.fftfreq, np.fft.rfftfreq
 
 
-def _transformed(name: str, a, axes: tuple, options: dict):
+def _transformed(function, a, axes: tuple, options: dict, dtype=None):
     a = asnode(a)
     if a.ndim == 0:
-        raise ValueError(f"{name}: an array without axes cannot be transformed")
+        raise ValueError(f"{function.__name__}: an array without axes cannot be transformed")
     axes = tuple(np.lib.array_utils.normalize_axis_tuple(axes, a.ndim))
     a = a.rechunk({axis: -1 for axis in axes})
-    function = getattr(np.fft, name)
     # Lengths and dtype as NumPy has them, from an array that is 1 long where nothing is transformed.
     sample = function(np.zeros([a.shape[d] if d in axes else 1 for d in range(a.ndim)], a.dtype), **options)
     chunks = tuple((sample.shape[d],) if d in axes else a.chunks[d] for d in range(a.ndim))
-    return map_blocks(function, a, dtype=sample.dtype, chunks=chunks, **options)
+    return map_blocks(function, a, dtype=sample.dtype if dtype is None else dtype, chunks=chunks, **options)
 
 
-def _one(name: str):
+def _one(function, dtype=None):
     def transform(a, n=None, axis=-1, norm=None):
-        return _transformed(name, a, (axis,), {"n": n, "axis": axis, "norm": norm})
+        return _transformed(function, a, (axis,), {"n": n, "axis": axis, "norm": norm}, dtype)
 
-    return _named(transform, name)
+    return _named(transform, function)
 
 
-def _several(name: str, default):
+def _several(function, default, dtype=None):
     def transform(a, s=None, axes=default, norm=None):
         a = asnode(a)
         if axes is None:
             axes = tuple(range(-len(s), 0)) if s is not None else tuple(range(a.ndim))
-        return _transformed(name, a, tuple(axes), {"s": s, "axes": tuple(axes), "norm": norm})
+        return _transformed(function, a, tuple(axes), {"s": s, "axes": tuple(axes), "norm": norm}, dtype)
 
-    return _named(transform, name)
-
-
-def _named(function, name: str):
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"numpy.fft.{name} of a lazy array; the axes that are transformed become one chunk."
-    return function
+    return _named(transform, function)
 
 
-fft, ifft, rfft, irfft, hfft, ihfft = map(_one, ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft"))
-fft2, ifft2, rfft2, irfft2 = (_several(name, (-2, -1)) for name in ("fft2", "ifft2", "rfft2", "irfft2"))
-fftn, ifftn, rfftn, irfftn = (_several(name, None) for name in ("fftn", "ifftn", "rfftn", "irfftn"))
+def _named(made, function):
+    made.__name__ = made.__qualname__ = function.__name__
+    made.__doc__ = f"{function.__module__}.{function.__name__} of a lazy array; the axes that are transformed become one chunk."
+    return made
+
+
+def fft_wrap(fft_func, kind=None, dtype=None):
+    """Another library's transform, of lazy arrays.
+
+    Parameters
+    ----------
+    fft_func : callable
+        With the arguments of NumPy's: (a, n, axis, norm), or (a, s, axes, norm) if its name or `kind` ends in "2" or "n".
+    kind : str, optional
+        NumPy's name of what it does, such as "rfft2". Default: the function's name.
+    dtype : dtype, optional
+        Of the result. Default: found out by a call.
+
+    >>> import numpy as np, tessera as ts
+    >>> ts.fft.fft_wrap(np.fft.rfft)(ts.ones(4)).compute()
+    array([4.+0.j, 0.+0.j, 0.+0.j])
+    """
+    kind = kind or fft_func.__name__
+    if kind not in _KINDS:
+        raise ValueError(f"Given unknown `kind` {kind}.")
+    return _several(fft_func, (-2, -1) if kind.endswith("2") else None, dtype) if kind[-1] in "2n" else _one(fft_func, dtype)
+
+
+_KINDS = ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft", "fft2", "ifft2", "rfft2", "irfft2", "fftn", "ifftn", "rfftn", "irfftn")
+fft, ifft, rfft, irfft, hfft, ihfft, fft2, ifft2, rfft2, irfft2, fftn, ifftn, rfftn, irfftn = (fft_wrap(getattr(np.fft, kind)) for kind in _KINDS)
 
 
 def _shifted(x, axes, sign: int):

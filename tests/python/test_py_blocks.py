@@ -61,6 +61,32 @@ def test_exceptions_arrive_with_traceback_and_block(x):
         x.map_blocks(lambda b: b / undefined)  # noqa: F821
 
 
+def test_blocks_are_as_long_as_promised(x):
+    """Nothing is repeated to fill a block; first axes of length 1 may be missing, as Dask has it."""
+    for wrong in (lambda b: b[:1], lambda b: b[:, :1], lambda b: b[0], lambda b: 1.0, lambda b: b[None], lambda b: b[:0]):
+        with pytest.raises(ValueError, match=r"block \(\d, \d\): the function returned the shape \(.*\) where \(2, \d\) was expected"):
+            x.map_blocks(wrong, dtype=float).compute()
+    with pytest.raises(ValueError, match=r"block \(2,\): the function returned the shape \(1,\) where \(2,\) was expected"):
+        ts.arange(6, chunks=2).map_blocks(lambda b: b[:1] if b[0] == 4 else b, dtype=int).compute()
+    with pytest.raises(ValueError, match=r"returned the shape \(2, 1\) where \(2,\) was expected"):
+        x.map_blocks(lambda b: b.sum(axis=1, keepdims=True), drop_axis=1).compute()
+    same(x.map_blocks(lambda b: b[:1], chunks=((1, 1, 1), x.chunks[1])), VALUES[::2])
+    sums = VALUES.reshape(3, 2, 8).sum(axis=1)
+    sums = np.stack([sums[:, :3].sum(1), sums[:, 3:6].sum(1), sums[:, 6:].sum(1)], axis=1)
+    for whole in (lambda b: b.sum(), lambda b: b.sum(keepdims=True), lambda b: b.sum(axis=1).sum(keepdims=True)):
+        same(x.map_blocks(whole, dtype=float, chunks=(1, 1)), sums)
+    with pytest.raises(ValueError, match="returned the shape"):
+        ts.from_delayed(lambda: np.zeros(1), (3,), float).compute()
+    with pytest.raises(ValueError, match="returned the shape"):
+        ts.blockwise(lambda b: b[:1], "ij", x, "ij", dtype=float).compute()
+    with pytest.raises(ValueError, match="returned the shape"):
+        ts.apply_gufunc(lambda b: b[..., :1], "(i)->(i)", x, output_dtypes=float).compute()
+    with pytest.raises(ValueError, match="returned the shape"):
+        x.map_overlap(lambda b: b[:1], depth=1, boundary="reflect", dtype=float).compute()
+    with pytest.raises(ValueError, match="returned the shape"):
+        ts.reduction(x, lambda b, axis, keepdims: np.sum(b, axis=1, keepdims=True), np.sum, axis=0, dtype=float).compute()
+
+
 def test_map_overlap(x):
     def blur(b):
         out = b.copy()

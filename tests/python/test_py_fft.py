@@ -39,6 +39,22 @@ def test_shifts():
     np.testing.assert_array_equal(ts.fft.fftfreq(8, 0.5), np.fft.fftfreq(8, 0.5))
 
 
+def test_functions_of_others():
+    fft = pytest.importorskip("scipy.fft")
+    x = ts.from_array(VALUES, chunks=(4, 5, 3))
+    np.testing.assert_allclose(ts.fft.fft_wrap(fft.fft)(x, axis=1).compute(), fft.fft(VALUES, axis=1))
+    np.testing.assert_allclose(ts.fft.fft_wrap(fft.rfft2)(x, axes=(0, 2)).compute(), fft.rfft2(VALUES, axes=(0, 2)))
+
+    def mine(a, n=None, axis=-1, norm=None):
+        return fft.ifft(a, n, axis, norm).real
+
+    real = ts.fft.fft_wrap(mine, kind="ifft", dtype=float)(x)
+    assert real.dtype == float
+    np.testing.assert_allclose(real.compute(), fft.ifft(VALUES).real, atol=1e-12)
+    with pytest.raises(ValueError, match="unknown `kind`"):
+        ts.fft.fft_wrap(np.sin)
+
+
 def test_what_cannot_be():
     with pytest.raises(np.exceptions.AxisError):
         ts.fft.fft(ts.ones((3, 4)), axis=2)
