@@ -272,9 +272,9 @@ static int64_t owned(const scheduler_job *j, uint64_t worker)
 static void report_stages(world *w, scheduler_peer *p, uint64_t job, uint64_t done, uint64_t block, bool tells_stages)
 {
     Tessera__Cluster__Report m = TESSERA__CLUSTER__REPORT__INIT;
-    Tessera__Cluster__StageReport stage = TESSERA__CLUSTER__STAGE_REPORT__INIT, *stages = &stage;
+    Tessera__Cluster__StageReport of_stage = TESSERA__CLUSTER__STAGE_REPORT__INIT, *stages = &of_stage;
     Tessera__Cluster__JobReport j = TESSERA__CLUSTER__JOB_REPORT__INIT, *jobs = &j;
-    stage.tasks_done = done;
+    of_stage.tasks_done = done;
     j.n_stages = tells_stages;
     j.stages = &stages;
     j.job = job;
