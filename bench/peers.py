@@ -474,6 +474,7 @@ def _(options):
 
 
 @peer("rechunk", "dask")
+@peer("rechunk_made", "dask")
 def _(options):
     import dask.array as da
     n = table_side(options)

@@ -200,22 +200,30 @@ def _(options):
     return peers.each(lambda: x[0, 0, 0].compute(), 2000)
 
 
-def rechunked_sum(options):
+def random_table(options):
     n = peers.table_side(options)
-    x = ts.random.default_rng(1).uniform(0, 1, size=(n, n), chunks=(n, 200))
-    made = ts.overlap(x, depth=0, boundary="none").rechunk((200, n))  # blocks that are made, not only written down
-    return ts.overlap(made, depth=0, boundary="none").sum().compute()
+    return ts.random.default_rng(1).uniform(0, 1, size=(n, n), chunks=(n, 200))
 
 
 @workload("rechunk")
 def _(options):
-    return lambda: rechunked_sum(options)
+    return lambda: random_table(options).rechunk((200, -1)).sum().compute()
+
+
+def made_sum(options):
+    made = ts.overlap(random_table(options), depth=0, boundary="none").rechunk((200, -1))  # as the optimizer does not know what overlaps are for
+    return ts.overlap(made, depth=0, boundary="none").sum().compute()
+
+
+@workload("rechunk_made")
+def _(options):
+    return lambda: made_sum(options)
 
 
 @workload("rechunk_budget")
 def _(options):
     ts.config.set(memory=int(2**30 * options.scale))
-    return lambda: rechunked_sum(options)
+    return lambda: made_sum(options)
 
 
 def main():
