@@ -93,7 +93,8 @@ def row(workload, result, machine):
     if times["tessera"] is None:
         error = result["records"]["tessera"][-1]["error"].replace("|", "/")
         return [workload.title, f"failed: {error}", "", "", "", ""], []
-    fraction = workload.traffic * result["scale"] / times["tessera"] / machine[workload.limit] if workload.limit else None
+    least = result["scale"] * (workload.reads / machine["read"] + workload.copies / machine["copy"])
+    fraction = least / times["tessera"] if least else None
     peaks = {peer: median(records, "peak_bytes") for peer, records in result["records"].items()}
     others = []
     for peer, seconds in times.items():
@@ -105,7 +106,7 @@ def row(workload, result, machine):
     goal_text = ", ".join(f"{text} {'?' if ok is None else 'yes' if ok else '**no**'}" for text, ok in checks)
     memory = bytes_text(peaks["tessera"]) + " / " + ", ".join(f"{bytes_text(peaks[p])}" for p in times if p != "tessera")
     cells = [workload.title, seconds_text(times["tessera"]), "<br>".join(others), goal_text,
-             f"{fraction:.0%} {workload.limit}" if fraction else "", memory]
+             f"{fraction:.0%}" if fraction else "", memory]
     return cells, [ok for _, ok in checks if ok is not None]
 
 
@@ -177,7 +178,7 @@ def markdown(options, results, machine, about):
     lines += ["", "## The machine's limits", "",
               f"Measured before and after with {options.threads} threads on {1.6 * min(1, options.scale):.1f} GB (`bench/limits.c`): reading "
               f"{machine['read'] / 1e9:.1f} GB/s, copying {machine['copy'] / 1e9:.1f} GB/s (bytes read plus bytes written). A share of the "
-              "limit is the traffic that the workload cannot avoid, divided by its time and by that bandwidth.", "", *notes,
+              "limit is the time that the traffic which the workload cannot avoid takes at these rates, divided by its time.", "", *notes,
               "", NOTES.read_text().rstrip(), "", "## Made with", "", "| | |", "| --- | --- |"]
     lines += [f"| {key} | {value} |" for key, value in about]
     lines += [f"| Date | {time.strftime('%Y-%m-%d')} |", f"| Command | `{'make bench' if options.scale == 1 else 'bench/run.py'}` |", "",
