@@ -481,25 +481,21 @@ def _(options):
     return lambda: da.random.uniform(0, 1, size=(n, n), chunks=(n, 200)).rechunk((200, n)).sum().compute()
 
 
-def main():
+def parse_arguments(*names):
     parser = argparse.ArgumentParser()
-    parser.add_argument("workload")
-    parser.add_argument("peer")
+    for name in names:
+        parser.add_argument(name)
     parser.add_argument("--data", type=pathlib.Path, required=True)
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--cold", action="store_true")
-    options = parser.parse_args()
-    warnings.simplefilter("ignore")
-    if options.peer in ("dask", "xarray"):
-        dask = importlib.import_module("dask")
-        dask.config.set(scheduler="threads", num_workers=options.threads)
-        importlib.import_module("dask.array").ones(64, chunks=8).sum().compute()  # starts the pool
-    if options.peer == "numba":
-        importlib.import_module("numba").set_num_threads(options.threads)
-    run = RUNS[options.workload, options.peer](options)
-    if not options.cold:
+    return parser.parse_args()
+
+
+def clocked(run, is_cold):
+    """Prints how long a second run takes, or a first one that is to be cold, and what came out."""
+    if not is_cold:
         run()
     start = time.perf_counter()
     value = run()
@@ -508,6 +504,18 @@ def main():
     if callable(value):
         value = value()
     print(json.dumps({"seconds": seconds, "value": None if value is None else float(value)}))
+
+
+def main():
+    options = parse_arguments("workload", "peer")
+    warnings.simplefilter("ignore")
+    if options.peer in ("dask", "xarray"):
+        dask = importlib.import_module("dask")
+        dask.config.set(scheduler="threads", num_workers=options.threads)
+        importlib.import_module("dask.array").ones(64, chunks=8).sum().compute()  # starts the pool
+    if options.peer == "numba":
+        importlib.import_module("numba").set_num_threads(options.threads)
+    clocked(RUNS[options.workload, options.peer](options), options.cold)
 
 
 if __name__ == "__main__":

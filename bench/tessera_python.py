@@ -5,11 +5,8 @@
 
 The same data, the same clock and the same output as peers.py; the package is the one in build/python.
 """
-import argparse
-import json
 import pathlib
 import sys
-import time
 
 import numpy as np
 import peers
@@ -227,25 +224,9 @@ def _(options):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("workload")
-    parser.add_argument("--data", type=pathlib.Path, required=True)
-    parser.add_argument("--out", type=pathlib.Path, required=True)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--scale", type=float, default=1.0)
-    parser.add_argument("--cold", action="store_true")
-    options = parser.parse_args()
+    options = peers.parse_arguments("workload")
     ts.config.set(threads=options.threads)
-    run = RUNS[options.workload](options)
-    if not options.cold:
-        run()
-    start = time.perf_counter()
-    value = run()
-    seconds = time.perf_counter() - start
-    seconds, value = value if isinstance(value, tuple) else (seconds, value)
-    if callable(value):
-        value = value()
-    print(json.dumps({"seconds": seconds, "value": None if value is None else float(value)}))
+    peers.clocked(RUNS[options.workload](options), options.cold)
 
 
 if __name__ == "__main__":
