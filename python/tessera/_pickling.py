@@ -26,7 +26,7 @@ local = threading.local()
 def cloudpickle():
     """The module that pickles functions by value."""
     try:
-        import cloudpickle
+        import cloudpickle.cloudpickle  # in the order of pickles that are read meanwhile: threads that lock modules in another are stuck
     except ImportError:
         raise ImportError("functions are sent to workers with the package cloudpickle, which is not installed: pip install cloudpickle") from None
     return cloudpickle

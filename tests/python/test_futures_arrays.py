@@ -1,5 +1,8 @@
 """Futures from Python: arrays of them, graphs of tasks, and looking into a cluster."""
 import json
+import os
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -110,3 +113,32 @@ def test_looking_at_a_cluster(client, tmp_path):
     finally:
         Event("look", client=client).set()
     waiting.result(30)
+
+
+def test_two_threads_import_cloudpickle():
+    """A worker's first function may be read while another thread imports what it needs."""
+    import cloudpickle
+
+    script = f"""if True:
+        import pickle, sys, threading, time
+        from tessera import _pickling
+        assert "cloudpickle" not in sys.modules
+        looked, failed = threading.Event(), []
+        class Slow:
+            def find_spec(self, name, path=None, target=None):
+                if name == "cloudpickle":
+                    looked.set()
+                    time.sleep(0.3)
+        sys.meta_path.insert(0, Slow())
+        threading.excepthook = lambda e: failed.append(e.exc_value)
+        first = threading.Thread(target=_pickling.cloudpickle)
+        first.start()
+        looked.wait()
+        value = pickle.loads({cloudpickle.dumps(lambda: 42)!r})()
+        first.join()
+        print(value, failed)
+    """
+    path = os.pathsep.join(p for p in sys.path if p)
+    for _ in range(4):  # which of the threads is told that they are stuck, and when, differs
+        done = subprocess.run([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": path}, text=True, capture_output=True, timeout=60)
+        assert done.stdout == "42 []\n", done.stdout + done.stderr
