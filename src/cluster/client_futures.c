@@ -11,6 +11,18 @@ enum { FIRST_TABLE = 256, MAX_FAILED = 30, RETRY_NS = 50000000, MANY_CALLS = 102
 
 /* ---- Changes; with the lock held ---- */
 
+static void tell_watches(tsr_future *f, const void *owner, bool is_done)
+{
+    for (future_watch **at = &f->watches, *w; (w = *at) != NULL;) {
+        if (owner && w->owner != owner) {
+            at = &w->next;
+            continue;
+        }
+        *at = w->next;
+        w->told(w, is_done);
+    }
+}
+
 void client_future_changed(client_tasks *c, tsr_future *f, tsr_future_status status)
 {
     const bool was = f->status == TSR_FUTURE_PENDING;
@@ -24,6 +36,26 @@ void client_future_changed(client_tasks *c, tsr_future *f, tsr_future_status sta
     }
     if (f->calls.n) pthread_cond_signal(&c->work);
     VEC_FINI(&f->calls);
+    tell_watches(f, NULL, true);
+}
+
+bool client_future_watch(tsr_future *f, future_watch *w)
+{
+    pthread_mutex_lock(&f->c->lock);
+    const bool waits = f->status == TSR_FUTURE_PENDING && !f->c->ended;
+    if (waits) {
+        w->next = f->watches;
+        f->watches = w;
+    }
+    pthread_mutex_unlock(&f->c->lock);
+    return waits;
+}
+
+void client_future_unwatch(tsr_future *f, const void *owner)
+{
+    pthread_mutex_lock(&f->c->lock);
+    tell_watches(f, owner, false);
+    pthread_mutex_unlock(&f->c->lock);
 }
 
 void client_future_ask(client_tasks *c, tsr_future *f)

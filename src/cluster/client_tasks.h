@@ -44,6 +44,14 @@ typedef struct done_call {
     tsr_future *future;
 } done_call;
 
+/* Who is to hear, once, that a future is no longer pending. `told` is called with the lock held, and may queue a message, no
+ * more; not done: nobody waits any longer. */
+typedef struct future_watch {
+    struct future_watch *next;
+    const void *owner;
+    void (*told)(struct future_watch *w, bool is_done);
+} future_watch;
+
 struct tsr_future {
     client_tasks *c;
     tsr_key key;
@@ -63,6 +71,7 @@ struct tsr_future {
     size_t details_bytes;
     const char *details_data;
     VEC(done_call) calls;
+    future_watch *watches;
 };
 
 typedef struct worker_peer {
@@ -137,6 +146,11 @@ void client_future_drop(client_tasks *c, tsr_future *f);
 void client_send_session(client_tasks *c, bool complete, bool leaves);
 /* Asks what is not answered once more. */
 void client_asks_again(client_tasks *c);
+
+/* Without the lock. False: the future is not pending, and nobody will be told. The watcher must live until it is. */
+bool client_future_watch(tsr_future *f, future_watch *w);
+/* Tells the owner's watchers that nobody waits any longer. */
+void client_future_unwatch(tsr_future *f, const void *owner);
 
 /* The tasks of a session; error: it has no cluster. */
 tsr_status client_tasks_get(tsr_session *session, client_tasks **out) MUST_CHECK;

@@ -1,6 +1,7 @@
-/* See future_blocks.h. A call waits for its block's result, on a thread of the engine: tasks have threads of their own, so the
- * result comes all the same. A worker's futures belong to a session that it has for them, and are asked for together when the
- * function is made: so results stay as long as somebody may need the blocks again, whatever becomes of the client. */
+/* See future_blocks.h. A call brings its block's result, on a thread of the engine. It does not wait for the task that makes it,
+ * since that may wait for the engine in turn: a worker calls once the result is there (future_blocks_watch). A worker's futures
+ * belong to a session that it has for them, and are asked for together when the function is made: so results stay as long as
+ * somebody may need the blocks again, whatever becomes of the client. */
 #include "cluster/future_blocks.h"
 
 #include "base/mem.h"
@@ -10,7 +11,7 @@
 #include <string.h>
 
 static const char NAME[] = "from_futures";
-#define LOOK_SECONDS 0.1 /* while a call waits: whether it is to end */
+#define LOOK_SECONDS 0.1 /* while a result is on its way: whether the call is to end */
 
 /* As it travels. */
 typedef struct row {
@@ -22,6 +23,7 @@ typedef struct future_blocks {
     tsr_future **futures;    /* NULL: a scheduler's */
     row *rows;               /* a scheduler's */
     const atomic_bool *ends; /* may be NULL */
+    atomic_bool *gave_up;    /* a worker's, by block: a call did, since the result was lost */
     tsr_function decode;     /* without an address: results are the blocks */
 } future_blocks;
 
@@ -29,23 +31,32 @@ static void free_blocks(void *context)
 {
     future_blocks *b = context;
     if (!b) return;
-    for (int64_t i = 0; b->futures && i < b->n; i++) tsr_future_release(b->futures[i]);
+    for (int64_t i = 0; b->futures && i < b->n; i++) {
+        if (b->futures[i]) client_future_unwatch(b->futures[i], b);
+        tsr_future_release(b->futures[i]);
+    }
     if (b->decode.release) b->decode.release(b->decode.context);
     mem_free(b->futures);
     mem_free(b->rows);
+    mem_free(b->gave_up);
     mem_free(b);
 }
 
 /* ---- Calls ---- */
 
-static tsr_status wait_for_result(const future_blocks *b, tsr_future *f, tsr_bytes *out)
+static tsr_status wait_for_result(const future_blocks *b, int64_t at, tsr_bytes *out)
 {
+    tsr_future *f = b->futures[at];
     tsr_status status = TSR_ERR_TIMEOUT;
     if (!b->ends) return tsr_future_result(f, -1, out);
     while (status == TSR_ERR_TIMEOUT && !atomic_load(b->ends)) {
         status = tsr_future_result(f, LOOK_SECONDS, out);
+        const tsr_future_status state = tsr_future_state(f);
         /* A task may fail with this status, too. */
-        if (status == TSR_ERR_TIMEOUT && tsr_future_state(f) == TSR_FUTURE_ERROR) break;
+        if (status != TSR_ERR_TIMEOUT || state == TSR_FUTURE_ERROR) break;
+        if (state != TSR_FUTURE_PENDING) continue;
+        atomic_store(&b->gave_up[at], true);
+        return status;
     }
     return atomic_load(b->ends) && status != TSR_OK ? error_set(TSR_ERR_CANCELLED, "the worker ends") : status;
 }
@@ -81,7 +92,7 @@ static tsr_status call(void *context, int n_inputs, const tsr_block *inputs, con
     tsr_bytes result;
     for (int d = 0; d < output->ndim; d++) at = at * output->n_blocks[d] + output->index[d];
     if (!b->futures || at >= b->n) return error_set(TSR_ERR_INTERNAL, "there is no future of block %lld", (long long)at);
-    TRY(wait_for_result(b, b->futures[at], &result));
+    TRY(wait_for_result(b, at, &result));
     const tsr_status status = b->decode.call ? decode(&b->decode, &result, output) : copy(&result, output);
     tsr_bytes_release(&result);
     return status;
@@ -206,7 +217,8 @@ tsr_status future_blocks_load(tsr_session *session, const atomic_bool *ends, con
     if (status == TSR_OK) memcpy(b->rows, bytes, size);
     if (status == TSR_OK && session) {
         b->futures = mem_calloc((size_t)b->n, sizeof(tsr_future *));
-        status = b->futures ? TSR_OK : TSR_ERR_MEMORY;
+        b->gave_up = mem_calloc((size_t)b->n, sizeof *b->gave_up);
+        status = b->futures && b->gave_up ? TSR_OK : TSR_ERR_MEMORY;
         for (int64_t i = 0; i < b->n && status == TSR_OK; i++) /* together: messages leave with one system call */
             status = tsr_future_of(session, (tsr_key){b->rows[i].high, b->rows[i].low}, &b->futures[i]);
     }
@@ -217,6 +229,18 @@ tsr_status future_blocks_load(tsr_session *session, const atomic_bool *ends, con
     }
     *out = (tsr_function){.call = call, .context = b, .release = free_blocks, .name = NAME, .serial = inner->serial};
     return TSR_OK;
+}
+
+bool future_blocks_watch(const tsr_function *f, int64_t block, future_watch *w)
+{
+    if (f->call != call) return false;
+    const future_blocks *b = f->context;
+    if (!b->gave_up || block < 0 || block >= b->n) return false;
+    const bool is_again = atomic_exchange(&b->gave_up[block], false);
+    w->owner = b;
+    if (client_future_watch(b->futures[block], w)) return true;
+    if (is_again) w->told(w, true); /* it is there again */
+    return is_again;
 }
 
 uint64_t future_blocks_holder(const tsr_function *f, int64_t block)

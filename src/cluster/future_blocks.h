@@ -14,6 +14,10 @@ tsr_status future_blocks_save(void *context, const tsr_function *f, arena *memor
  * may be NULL); both live as long as the function. Takes `inner` on success. */
 tsr_status future_blocks_load(tsr_session *session, const atomic_bool *ends, const void *bytes, size_t size,
                               const tsr_function *inner, tsr_function *out) MUST_CHECK;
+/* Of a function that was loaded for a session. True: the block's result is not there yet; the watcher is told when it is, by any
+ * thread. False: it may be called for this block, or is another function. */
+struct future_watch;
+bool future_blocks_watch(const tsr_function *f, int64_t block, struct future_watch *w);
 /* Is it this name? */
 bool future_blocks_are(const char *name);
 /* The worker that had the result of this block when the function was packed; 0: none, or it is another function. */

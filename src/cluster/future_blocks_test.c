@@ -89,6 +89,58 @@ static void test_results_that_are_not_there_yet(void **state)
     for (int i = 0; i < 8; i++)
         for (int k = 0; k < 8; k++) assert_int_equal(all[i][k], (i % 4 * 4 + k % 4) * 7);
     tsr_future_release(gate);
+    char *text = tsr_cluster_status(t->s);
+    assert_non_null(text);
+    assert_non_null(strstr(text, "\"clients\": 1,")); /* what the workers have for the results is no client */
+    tsr_free(text);
+}
+
+static double sum_of_numbers(tsr_session *s, int n)
+{
+    double sum = -1;
+    check(tsr_compute_into(tsr_sum(tsr_arange(s, 0, n, 1, TSR_F64, &(int64_t){10}), 0, NULL, false), &sum, sizeof sum));
+    return sum;
+}
+
+/* Blocks whose results are not there yet hold no thread of the engine: other arrays are computed meanwhile, also by the very
+ * tasks that these blocks wait for. */
+static void test_blocks_that_wait_hold_no_thread(void **state)
+{
+    enum { N_TASKS = 4 * N_WORKERS * N_THREADS };
+    static const int64_t ones[N_TASKS] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    const town *t = *state;
+    tsr_future *f[N_TASKS];
+    double all[N_TASKS];
+    atomic_store(&n_opened, 0);
+    tsr_future *waits = submit(t->s, "pass", 1, NULL);
+    for (int i = 0; i < N_TASKS; i++) f[i] = submit(t->s, "sum_of_array", 100 * i, waits);
+    tsr_array *x = fail_if_null(persisted(tsr_from_futures(t->s, f, TSR_F64, 1, &(tsr_chunks){N_TASKS, ones}, NULL)));
+    assert_int_equal(tsr_wait(1, &x, 0.3), TSR_ERR_TIMEOUT);
+    assert_true(sum_of_numbers(t->s, 1000) == 499500);
+    assert_int_equal(tsr_future_state(waits), TSR_FUTURE_PENDING);
+    tsr_future *gate = submit_with(t->s, "open", 1, NULL, &(tsr_task_options){.at_once = true}, (tsr_key){0});
+    check(tsr_compute_into(x, all, sizeof all));
+    for (int i = 0; i < N_TASKS; i++) assert_true(all[i] == i * 50.0 * (i * 100.0 - 1));
+    release(N_TASKS, f);
+    tsr_future_release(gate);
+    tsr_future_release(waits);
+}
+
+/* An array that nobody has any more is forgotten by the workers, though its blocks' results never came. */
+static void test_waiting_in_vain(void **state)
+{
+    static const int64_t ones[N] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    const town *t = *state;
+    tsr_session *s = open_session(t);
+    tsr_future *never[N];
+    for (int i = 0; i < N; i++) check(tsr_future_of(s, (tsr_key){77, (uint64_t)i}, &never[i]));
+    tsr_array *x = fail_if_null(persisted(tsr_from_futures(s, never, TSR_F64, 1, &(tsr_chunks){N, ones}, NULL)));
+    release(N, never);
+    assert_int_equal(tsr_wait(1, &x, 0.3), TSR_ERR_TIMEOUT);
+    tsr_session_close(s);
+    s = open_session(t);
+    assert_true(sum_of_numbers(s, 2000) == 1999000);
+    tsr_session_close(s);
 }
 
 /* Blocks are made by the workers that have the results, so none of them moves. */
@@ -232,6 +284,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scattered_blocks_are_an_array),
         cmocka_unit_test(test_results_that_are_not_there_yet),
+        cmocka_unit_test(test_blocks_that_wait_hold_no_thread),
+        cmocka_unit_test(test_waiting_in_vain),
         cmocka_unit_test(test_blocks_are_made_where_results_are),
         cmocka_unit_test(test_results_are_decoded),
         cmocka_unit_test(test_what_is_wrong_is_said),

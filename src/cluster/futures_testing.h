@@ -139,14 +139,33 @@ static inline tsr_status fib(int n, const tsr_bytes *args, tsr_task_result *r)
     return status;
 }
 
+/* The sum of an array that the cluster computes: a task that needs the engines of the workers. */
+static inline tsr_status sum_of_array(int n, const tsr_bytes *args, tsr_task_result *r)
+{
+    double sum = -1;
+    tsr_session *s = tsr_session_open(scheduler_address, NULL);
+    if (!s) return tsr_error_code();
+    tsr_array *x = tsr_arange(s, 0, number(&args[0]), 1, TSR_F64, &(int64_t){10});
+    const tsr_status status = tsr_compute_into(tsr_sum(x, 0, NULL, false), &sum, sizeof sum);
+    tsr_session_close(s);
+    return status == TSR_OK ? set_number(r, sum) : status;
+}
+
 static inline tsr_status run(void *context, const void *function, size_t size, int n, const tsr_bytes *args, tsr_task_result *r)
 {
     static const struct {
         const char *name;
         tsr_task_call call;
-    } all[] = {{"add", add},     {"fail_often", fail_often},   {"fail", go_wrong},
-               {"block", block}, {"count_bytes", count_bytes}, {"sleep", sleep_for},
-               {"fib", fib},     {"open", open_gate},          {"pass", pass}};
+    } all[] = {{"add", add},
+               {"fail_often", fail_often},
+               {"fail", go_wrong},
+               {"block", block},
+               {"count_bytes", count_bytes},
+               {"sleep", sleep_for},
+               {"fib", fib},
+               {"open", open_gate},
+               {"pass", pass},
+               {"sum_of_array", sum_of_array}};
     atomic_fetch_add(&n_calls, 1);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (strlen(all[i].name) == size && memcmp(all[i].name, function, size) == 0) return all[i].call(n, args, r);

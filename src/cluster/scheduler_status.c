@@ -109,6 +109,16 @@ static tsr_status write_job(const scheduler *s, const scheduler_job *j, const sc
     return write_stages(j, memory, out);
 }
 
+/* The session in which a worker has the results that arrays of futures read: it has the worker's name. */
+static bool is_part_of_a_worker(const scheduler *s, const scheduler_client *c)
+{
+    for (size_t i = 0; i < s->ordered.n; i++) {
+        const scheduler_worker *w = s->ordered.items[i];
+        if (strcmp(w->said->name, c->name) == 0 && w->pid == (c->same_host ? c->pid : 0)) return true;
+    }
+    return false;
+}
+
 static tsr_status write_lists(scheduler *s, const scheduler_peer *p, arena *memory, Tessera__Cluster__StatusReply *m)
 {
     const size_t n_workers = s->ordered.n, n_jobs = s->jobs.n;
@@ -130,7 +140,8 @@ static tsr_status write_lists(scheduler *s, const scheduler_peer *p, arena *memo
         m->jobs[m->n_jobs] = &jobs[m->n_jobs];
         m->n_jobs++;
     }
-    for (size_t i = 0; i < s->clients.n; i++) m->clients += s->clients.items[i]->peer != NULL;
+    for (size_t i = 0; i < s->clients.n; i++)
+        m->clients += s->clients.items[i]->peer && !is_part_of_a_worker(s, s->clients.items[i]);
     return TSR_OK;
 }
 

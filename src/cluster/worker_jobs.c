@@ -2,6 +2,7 @@
  * planning lane, in the order in which the jobs came, so that a job finds those that it reads. */
 #include "array/pack.h"
 #include "base/mem.h"
+#include "cluster/client_tasks.h"
 #include "cluster/future_blocks.h"
 #include "cluster/worker.h"
 
@@ -92,6 +93,51 @@ static void run_begins(void *context, int thread, int number, int64_t unit)
     worker_scheduler_begins(j->w, j->id, thread, number, unit);
 }
 
+/* A block whose result of a task is not there yet. */
+typedef struct awaited {
+    future_watch watch;
+    work what;
+    job *j;
+    int stage;
+    int64_t block;
+} awaited;
+
+static void awaited_free(awaited *a)
+{
+    worker_job_unref(a->j);
+    mem_free(a);
+}
+
+static void told_done(work *what)
+{
+    awaited *a = (awaited *)((char *)what - offsetof(awaited, what));
+    if (a->j->state == JOB_OPEN && !atomic_load(&a->j->w->stopping)) run_resume(a->j->run, a->stage, a->block);
+    awaited_free(a);
+}
+
+static void told_of_future(future_watch *watch, bool is_done)
+{
+    awaited *a = (awaited *)watch;
+    if (is_done) {
+        worker_tell(a->j->w, &a->what);
+    } else {
+        awaited_free(a);
+    }
+}
+
+static tsr_status run_awaits(void *context, const tsr_function *f, int number, int64_t block, bool *out)
+{
+    job *j = context;
+    *out = false;
+    if (!future_blocks_are(f->name)) return TSR_OK;
+    awaited *a = mem_alloc(sizeof *a);
+    if (!a) return TSR_ERR_MEMORY;
+    *a = (awaited){.watch.told = told_of_future, .what.run = told_done, .j = worker_job_ref(j), .stage = number, .block = block};
+    *out = future_blocks_watch(f, block, &a->watch);
+    if (!*out) awaited_free(a);
+    return TSR_OK;
+}
+
 /* ---- the planning lane ---- */
 
 static block_set *load_set(void *context, uint64_t id, uint32_t root, tsr_dtype *dtype, const grid **stored)
@@ -175,7 +221,7 @@ static tsr_status make_plan(job *j, plan **out)
 
 static tsr_status open_run(job *j)
 {
-    static const run_ops ops = {.ask = worker_ask_begin, .failed = run_failed, .begins = run_begins};
+    static const run_ops ops = {.ask = worker_ask_begin, .failed = run_failed, .begins = run_begins, .awaits = run_awaits};
     tsr_worker *w = j->w;
     plan *p = NULL;
     if (atomic_load(&w->stopping)) return error_set(TSR_ERR_CANCELLED, "the worker ends");

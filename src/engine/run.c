@@ -336,9 +336,22 @@ static int64_t scan_predecessor(const stage *s, int64_t block)
     return coords[s->axis]-- > 0 ? grid_block_at(&s->tiles, coords) : -1;
 }
 
+/* A function's task that failed for want of what was lost meanwhile is begun anew when that is there. */
+static tsr_status run_call(worker *w, task t, const stage *s, stage_run *sr, bool *put_off)
+{
+    const tsr_status status = execute_call(w, s, sr, t.block);
+    if (status == TSR_OK || !w->run->share) return status;
+    char *message = mem_strdup(tsr_error_message());
+    const int errnum = tsr_error_errno();
+    const tsr_status asked = share_puts_off(w->run, t, put_off);
+    if (asked == TSR_OK && !*put_off) (void)error_repeat(status, errnum, message);
+    mem_free(message);
+    return asked != TSR_OK ? asked : *put_off ? TSR_OK : status;
+}
+
 static tsr_status run_tile(worker *w, task t, const stage *s, stage_run *sr, bool *finished)
 {
-    bool ready;
+    bool ready, put_off = false;
     box tile = stage_tile(s, t.block);
     region domain = region_of_box(&tile);
     int64_t previous = scan_predecessor(s, t.block);
@@ -348,11 +361,12 @@ static tsr_status run_tile(worker *w, task t, const stage *s, stage_run *sr, boo
         switch (s->kind) {
         case STAGE_MAP: TRY(execute_map(w, s, sr, t.block)); break;
         case STAGE_SCAN: TRY(execute_scan(w, s, sr, t.block)); break;
-        case STAGE_CALL: TRY(execute_call(w, s, sr, t.block)); break;
+        case STAGE_CALL: TRY(run_call(w, t, s, sr, &put_off)); break;
         default: TRY(execute_quantile(w, s, sr, t.block)); break;
         }
     }
     worker_let_go(w);
+    if (put_off) return TSR_OK;
     TRY(run_drop_uses(w, t, s, &tile, previous));
     *finished = true;
     return run_block_done(w, t.stage, t.block);
@@ -363,7 +377,9 @@ tsr_status run_task(worker *w, task t)
     run *r = w->run;
     const stage *s = &r->plan->stages[t.stage];
     int64_t start = r->traces ? os_now_ns() : 0;
-    bool finished = false;
+    bool finished = false, put_off = false;
+    if (r->share) TRY(share_puts_off(r, t, &put_off));
+    if (put_off) return TSR_OK;
     TRY(keeper_reserve(r->keeper, (size_t)s->task_bytes, &r->stop));
     tsr_status status = TSR_OK;
     if (r->share) share_tell_begin(w, &t);

@@ -230,6 +230,8 @@ void fold_drop_state(run *r, const stage *s, fold *f);
 void share_activate(run *r);
 /* A task begins, or (NULL) is over; without the lock. */
 void share_tell_begin(worker *w, const task *t);
+/* Is the task put off, as what its function waits for is not there? Without the lock. */
+tsr_status share_puts_off(const run *r, task t, bool *out) MUST_CHECK;
 /* A task needs the block, which is not there: makes it, or asks another process. */
 tsr_status share_want(run *r, int stage, int64_t block, int thread) MUST_CHECK;
 /* A task is going to read a block that is there; has read it. */

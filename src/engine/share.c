@@ -333,6 +333,23 @@ tsr_status share_want(run *r, int stage_number, int64_t block, int thread)
     return owner == share_of(r)->me ? share_make_here(r, m, thread) : ask_for_block(r, m, owner);
 }
 
+tsr_status share_puts_off(const run *r, task t, bool *out)
+{
+    const share *s = share_of(r);
+    const stage *of = stage_of(r, t.stage);
+    *out = false;
+    if (of->kind != STAGE_CALL || !s->ops->awaits) return TSR_OK;
+    return s->ops->awaits(s->context, &of->body->operands[0].node->p.call.spec->function, t.stage, t.block, out);
+}
+
+void run_resume(run *r, int stage_number, int64_t block)
+{
+    pthread_mutex_lock(&r->crew->lock);
+    const tsr_status status = run_push(&r->workers[0], (task){.stage = stage_number, .block = block});
+    pthread_mutex_unlock(&r->crew->lock);
+    if (status != TSR_OK) share_fail(r, status, tsr_error_message());
+}
+
 tsr_status share_closed(void) { return error_set(TSR_ERR_CANCELLED, "blocks that are read were released"); }
 
 tsr_status share_failure(const run *r)

@@ -38,6 +38,9 @@ typedef struct run_ops {
     /* Of a careful run, without any lock: this thread is about to make a unit, or (-1) has nothing of the run in hand. It may
      * wait a little. NULL: nobody wants to know. */
     void (*begins)(void *context, int thread, int stage, int64_t unit);
+    /* Without any lock, before the function of a stage is called for a block, and when it failed: *out whether what it makes the
+     * block from is not there yet. The task is put off then, so that it holds no thread, until run_resume. NULL: it always is. */
+    tsr_status (*awaits)(void *context, const tsr_function *f, int stage, int64_t block, bool *out);
 } run_ops;
 
 /* Blocks that somebody wants, in order. The caller's memory, until `ended`. */
@@ -102,6 +105,8 @@ void run_pause(run *r, demand *d, bool pause);
 /* What was asked for is there; takes the reference. Nothing happens if it is there already. Any thread. */
 tsr_status run_put_block(run *r, int stage, int output, int64_t block, buffer *buf) MUST_CHECK;
 tsr_status run_put_state(run *r, int stage, int64_t unit, int64_t span, buffer *buf) MUST_CHECK;
+/* What run_ops.awaits waited for may be there; once for each time that it did. Any thread. */
+void run_resume(run *r, int stage, int64_t block);
 /* What was asked for cannot be made. */
 void run_put_failure(run *r, tsr_status status, const char *message);
 /* Bytes that a block or a state must have; -1 if the numbers are out of range. */
