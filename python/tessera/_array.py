@@ -1,6 +1,8 @@
 """The class Array."""
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 
 from . import _chunks, _core, _elementwise, _indexing
@@ -41,6 +43,12 @@ class Array(Node):
         if not lib.tsr_is_counted(p):
             self._count()
         return tuple(ffi.unpack(lib.tsr_shape(p), lib.tsr_ndim(p)))
+
+    @shape.setter
+    def shape(self, shape) -> None:
+        result = self.reshape(shape)
+        old, self._p = self._p, lib.tsr_retain(result._p)
+        lib.tsr_release(old)
 
     @property
     def dtype(self) -> np.dtype:
@@ -327,11 +335,14 @@ class Array(Node):
         return complex(self._number())
 
     def __index__(self) -> int:
-        return self._number().__index__()
+        return operator.index(self._number())
 
     def item(self, *args):
         """The value of an array of one element, as a Python number."""
         return np.asarray(self.compute()).item(*args)
+
+    def __contains__(self, value) -> bool:
+        return bool((self == value).any())
 
     def __iter__(self):
         if self.ndim == 0:

@@ -71,6 +71,29 @@ def is_number(value) -> bool:
     return type(value) in (bool, int, float, complex)
 
 
+def stored(value, dtype: np.dtype):
+    """A number as NumPy stores it in an array of this dtype: with its errors for what the dtype cannot hold. Other values stay as they are."""
+    if not is_number(value) and not isinstance(value, np.number):
+        return value
+    holder = np.empty((), dtype)
+    holder[()] = value
+    return holder
+
+
+def mask_of(where, session) -> "Node":
+    """where= as an array; only bool is taken for it."""
+    mask = asnode(where, session)
+    if mask.dtype != bool:
+        raise TypeError(f"the mask is {mask.dtype}, which cannot be cast to bool according to the rule 'safe'")
+    return mask
+
+
+def check_cast(now: np.dtype, dtype, casting: str) -> None:
+    """TypeError where the rule does not allow the cast, as NumPy."""
+    if dtype is not None and not np.can_cast(now, dtype, casting):
+        raise TypeError(f"Cannot cast array data from {now!r} to {np.dtype(dtype)!r} according to the rule '{casting}'")
+
+
 def asnode(value, session: Session | None = None):
     """An array from an array, a number, nested lists, or anything that NumPy can make one of."""
     if isinstance(value, Node):

@@ -6,7 +6,7 @@ import operator
 import numpy as np
 
 from . import _chunks
-from ._core import Node, asnode, common, from_numpy, is_array_like, is_number, make
+from ._core import Node, asnode, common, from_numpy, is_array_like, is_number, make, stored
 from ._lib import dense, dtype_code, ffi, lib, whole
 from ._session import current
 
@@ -74,7 +74,7 @@ def full(shape, fill_value, dtype=None, *, chunks="auto"):
     array([[7, 7],
            [7, 7]])
     """
-    value = asnode(fill_value)
+    value = asnode(stored(fill_value, np.dtype(dtype)) if dtype is not None and type(fill_value) is int else fill_value)
     if dtype is not None:
         value = make(lib.tsr_astype(value._p, dtype_code(dtype)), value._s)
     shape = lengths_of(shape)
@@ -142,6 +142,8 @@ def arange(start, /, stop=None, step=1, dtype=None, *, like=None, chunks="auto")
     if stop is None:
         start, stop = 0, start
     start, stop, step = (v.item() if isinstance(v, (np.ndarray, Node)) and v.ndim == 0 else v for v in (start, stop, step))
+    if step == 0:
+        raise ZeroDivisionError("arange: the step is 0")
     whole = all(isinstance(v, (int, np.integer)) for v in (start, stop, step))
     dtype = np.dtype((np.int64 if whole else np.float64) if dtype is None else dtype)
     session, items = current(), _chunks.parse(chunks, 1)

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._core import Node, asnode, common, is_number, make, operand, scalar_like
+from ._core import Node, asnode, common, is_number, make, operand, scalar_like, mask_of
 from ._lib import DTYPES, dtype_code, failure, ffi, lib
 
 
@@ -87,15 +87,29 @@ class Ufunc:
                 raise
             array = asnode(args[is_number(args[0])])
             nodes = common(tuple(_outside(self.__name__, array, v) if is_number(v) else v for v in args))
-        if dtype is not None:
-            nodes = [make(lib.tsr_astype(node._p, dtype_code(dtype)), node._s) for node in nodes]
+        if dtype is not None or casting != "same_kind":
+            nodes = self._cast_for(nodes, dtype, casting)
         pointers = [node._p for node in nodes]
         results = tuple(make(part(*pointers), nodes[0]._s) for part in self._parts)
+        if dtype is not None:
+            results = tuple(r if r.dtype == dtype else make(lib.tsr_astype(r._p, dtype_code(dtype)), r._s) for r in results)
         outs = out if isinstance(out, tuple) else (out,) * 1 if self.nout == 1 else out or (None,) * self.nout
+        if len(outs) > self.nout:
+            raise ValueError("The 'out' tuple must have exactly one entry per ufunc output")
         outs = (*outs, *(None,) * (self.nout - len(outs)))
         results = tuple(_choose(where, r, o) if where is not True else r for r, o in zip(results, outs))
         results = tuple(map(deliver, results, outs))
         return results if self.nout > 1 else results[0]
+
+    def _cast_for(self, nodes, dtype, casting) -> list:
+        """The operands in the dtypes of the loop that gives this dtype; NumPy's error where there is none, or operands would lose too much."""
+        theirs = getattr(np, self.__name__, None)
+        if isinstance(theirs, np.ufunc):
+            wanted = None if dtype is None else (*(None,) * self.nin, *(np.dtype(dtype),) * self.nout)
+            kinds = theirs.resolve_dtypes((*(node.dtype for node in nodes), *(None,) * self.nout), signature=wanted, casting=casting)
+        else:
+            kinds = (dtype,) * self.nin
+        return [node if kind is None or node.dtype == kind else make(lib.tsr_astype(node._p, dtype_code(kind)), node._s) for node, kind in zip(nodes, kinds)]
 
     def outer(self, a, b, /, **options):
         """The function of every pair of elements: shape a.shape + b.shape."""
@@ -136,7 +150,7 @@ def _by_name(name: str):
 
 def _choose(where, result: Node, out) -> Node:
     """result where the mask holds, elsewhere `out`, or 0 when there is none."""
-    mask = asnode(where, result._s)
+    mask = mask_of(where, result._s)
     other = scalar_like(result, 0) if out is None else asnode(out, result._s)
     return make(lib.tsr_where(mask._p, result._p, other._p), result._s)
 

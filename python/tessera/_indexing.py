@@ -5,7 +5,7 @@ import operator
 
 import numpy as np
 
-from ._core import Node, asnode, from_numpy, make
+from ._core import Node, asnode, from_numpy, make, stored
 from ._lib import ffi, lib
 
 _SLICE, _INTEGER, _NEWAXIS, _ELLIPSIS = lib.TSR_INDEX_SLICE, lib.TSR_INDEX_INTEGER, lib.TSR_INDEX_NEWAXIS, lib.TSR_INDEX_ELLIPSIS
@@ -104,7 +104,7 @@ def _select(function, array: Node, key):
 def setitem(array: Node, key, value) -> Node:
     """The array that `array[key] = value` leaves behind."""
     items = key if type(key) is tuple else (key,)
-    value, (made, kept) = asnode(value, array._s), index_items(items, array._s)
+    value, (made, kept) = asnode(stored(value, array.dtype), array._s), index_items(items, array._s)
     return make(lib.tsr_setitem(array._p, len(items), made, value._p), array._s, IndexError)
 
 

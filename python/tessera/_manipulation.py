@@ -6,7 +6,7 @@ import operator
 import numpy as np
 
 from . import _chunks
-from ._core import Node, asnode, common, make, strong
+from ._core import Node, asnode, common, make, strong, check_cast, stored
 from ._creation import created, shape_of
 from ._lib import MAX_NDIM, dtype_code, ffi, lib
 from ._reductions import axes_of, cast
@@ -47,6 +47,8 @@ def reshape(a, /, shape=None, order="C", *, copy=None, merge_chunks=True, limit=
     (2, 3)
     """
     a = asnode(a)
+    if order not in ("C", "F", "A"):
+        raise ValueError(f"order {order!r} is not permitted for reshaping")
     if order == "F":
         return transpose(reshape(transpose(a), tuple(reversed(shape_of(shape)))))
     shape = shape_of(shape)
@@ -60,7 +62,7 @@ def ravel(a, order="C"):
     >>> ts.ravel([[1, 2], [3, 4]]).compute()
     array([1, 2, 3, 4])
     """
-    return reshape(a, -1, order)
+    return reshape(a, -1, "C" if order == "K" else order)
 
 
 def transpose(a, axes=None):
@@ -230,7 +232,9 @@ def rot90(m, k=1, axes=(0, 1)):
     array([[2, 4],
            [1, 3]])
     """
-    m = asnode(m)
+    m, axes = asnode(m), tuple(axes)
+    if len(axes) != 2:
+        raise ValueError("len(axes) must be 2.")
     return make(lib.tsr_rot90(m._p, k, *axes), m._s)
 
 
@@ -288,7 +292,9 @@ def concatenate(arrays, /, axis=0, out=None, *, dtype=None, casting="same_kind",
         axis = 0
     from ._elementwise import deliver
 
-    return deliver(cast(make(lib.tsr_concatenate(len(nodes), pointers, axis), nodes[0]._s), dtype), out)
+    result = make(lib.tsr_concatenate(len(nodes), pointers, axis), nodes[0]._s)
+    check_cast(result.dtype, dtype, casting)
+    return deliver(cast(result, dtype), out)
 
 
 concat = concatenate
@@ -308,7 +314,9 @@ def stack(arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
         raise ValueError("all input arrays must have the same shape")
     from ._elementwise import deliver
 
-    return deliver(cast(make(lib.tsr_stack(len(nodes), pointers, axis), nodes[0]._s), dtype), out)
+    result = make(lib.tsr_stack(len(nodes), pointers, axis), nodes[0]._s)
+    check_cast(result.dtype, dtype, casting)
+    return deliver(cast(result, dtype), out)
 
 
 def _joiner(name: str):
@@ -506,6 +514,8 @@ def take(a, indices, axis=None, out=None, mode="raise"):
     if indices.dtype.kind not in "iub" and indices.size:
         raise TypeError(f"Cannot cast array data from {indices.dtype!r} to dtype('int64') according to the rule 'safe'")
     length = a.shape[axis]
+    if mode not in ("raise", "wrap", "clip"):
+        raise ValueError(f"clipmode must be one of 'clip', 'raise', or 'wrap' (got {mode!r})")
     if mode == "wrap" and length:
         indices = indices % length
     elif mode == "clip":
@@ -551,18 +561,27 @@ def tile(A, reps):
     return make(lib.tsr_tile(A._p, len(reps), reps or ffi.new("int64_t[1]")), A._s)
 
 
-def pad(array, pad_width, mode="constant", *, constant_values=0, end_values=0, reflect_type="even", stat_length=None):
-    """The array with elements put around it, as numpy.pad.
+# What numpy.pad takes in each mode.
+_PAD_OPTIONS = {"constant": {"constant_values": 0}, "linear_ramp": {"end_values": 0}, "empty": {}, "edge": {}, "wrap": {},
+                **dict.fromkeys(("maximum", "mean", "median", "minimum"), {"stat_length": None}), **dict.fromkeys(("reflect", "symmetric"), {"reflect_type": "even"})}
+
+
+def pad(array, pad_width, mode="constant", **kwargs):
+    """The array with elements put around it, as numpy.pad; the mode may be a function.
 
     >>> import tessera as ts
     >>> ts.pad([1, 2], 1, mode="edge").compute()
     array([1, 1, 2, 2])
     """
     array = asnode(array)
-    if mode == "empty":
-        mode = "constant"
-    if reflect_type != "even" or stat_length is not None:
-        raise NotImplementedError("pad: reflect_type and stat_length have only their default values here")
+    if not callable(mode):
+        if mode not in _PAD_OPTIONS:
+            raise ValueError(f"mode {mode!r} is not supported")
+        options = _PAD_OPTIONS[mode]
+        if not kwargs.keys() <= options.keys():
+            raise ValueError(f"unsupported keyword arguments for mode '{mode}': {set(kwargs) - set(options)}")
+        if kwargs.get("reflect_type", "even") != "even" or kwargs.get("stat_length") is not None:
+            raise NotImplementedError("pad: reflect_type and stat_length have only their default values here")
     if isinstance(pad_width, dict):
         pad_width = [pad_width.get(d, pad_width.get(d - array.ndim, (0, 0))) for d in range(array.ndim)]
         pad_width = [(w, w) if np.ndim(w) == 0 else w for w in pad_width]
@@ -571,7 +590,13 @@ def pad(array, pad_width, mode="constant", *, constant_values=0, end_values=0, r
         raise TypeError("`pad_width` must be of integral type.")
     if any(w < 0 for pair in widths for w in pair):
         raise ValueError("index can't contain negative values")
-    values = np.broadcast_to(np.asarray(constant_values if mode == "constant" else end_values), (array.ndim, 2))
+    if callable(mode):
+        return _pad_by(mode, array, widths, kwargs)
+    mode = "constant" if mode == "empty" else mode
+    values = kwargs.get("constant_values", kwargs.get("end_values", 0))
+    if mode == "constant" or array.dtype.kind in "iub":  # a ramp of integers ends at one
+        values = stored(values, array.dtype)
+    values = np.broadcast_to(np.asarray(values), (array.ndim, 2))
     if values.size and (values == values.flat[0]).all():
         return _pad(array, widths, mode, values.flat[0].item() if values.size else 0)
     for axis in range(array.ndim):  # one side after the other, as NumPy defines it
@@ -579,6 +604,24 @@ def pad(array, pad_width, mode="constant", *, constant_values=0, end_values=0, r
             only = [[0, 0] for _ in widths]
             only[axis][side] = widths[axis][side]
             array = _pad(array, only, mode, values[axis, side].item())
+    return array
+
+
+def _pad_by(function, array: Node, widths: list, options: dict):
+    """A function gets each vector with zeros at its ends, axis by axis, and fills them in place."""
+    from ._blocks import map_blocks
+
+    array = _pad(array, widths, "constant", 0)
+    for axis, width in enumerate(map(tuple, widths)):
+        def filled(block, axis=axis, width=width):
+            def one(vector):
+                vector = vector.copy()
+                function(vector, width, axis, options)
+                return vector
+
+            return np.apply_along_axis(one, axis, block) if block.size else block
+
+        array = map_blocks(filled, array.rechunk({axis: -1}), dtype=array.dtype)
     return array
 
 

@@ -13,6 +13,8 @@ SAME = ("all any argmax argmin clip copy cumprod cumsum diagonal dot max mean mi
 
 def reshape(self, *shape, order="C", merge_chunks=True, limit=None):
     """The same elements in another shape: x.reshape(2, -1) or x.reshape((2, -1))."""
+    if not shape:
+        raise TypeError("reshape() takes exactly 1 argument (0 given)")
     return _functions.reshape(self, shape[0] if len(shape) == 1 else shape, order)
 
 

@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from ._core import Node, asnode, common, make, strong
-from ._lib import ffi, lib
+from ._lib import dense, ffi, lib
 
 
 def _or_null(array, session):
@@ -65,6 +65,8 @@ def bincount(x, /, weights=None, minlength=0):
     array([1, 2, 0, 1])
     """
     x = asnode(x)
+    if x.ndim != 1:
+        raise ValueError(f"bincount: the array has {x.ndim} dimensions, not 1")
     weights = _or_null(weights, x._s)
     return make(lib.tsr_bincount(x._p, _pointer(weights), minlength), x._s)
 
@@ -129,6 +131,10 @@ def gradient(f, *varargs, axis=None, edge_order=1):
     spacings = varargs * len(axes) if len(varargs) == 1 else varargs or (1.0,) * len(axes)
     results = []
     for along, spacing in zip(axes, spacings):
+        if not isinstance(spacing, Node) and np.ndim(spacing) == 1:
+            steps = np.diff(dense(spacing))
+            if steps.dtype.kind in "iuf" and steps.size and (steps == steps[0]).all():  # then NumPy leaves the middle one of three out, which may be NaN
+                spacing = steps[0] if len(spacing) == f.shape[along] else spacing
         coordinates = None if np.ndim(spacing) == 0 and not isinstance(spacing, Node) else asnode(spacing, f._s)
         step = float(spacing) if coordinates is None else 1.0
         results.append(make(lib.tsr_gradient(f._p, along, step, _pointer(coordinates), edge_order), f._s))

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from ._core import Node, asnode, common, make, strong
+from ._core import Node, asnode, common, make, strong, check_cast
 from ._elementwise import deliver, replace
 from ._lib import ffi, lib
 from ._reductions import cast
@@ -195,7 +195,7 @@ def _subscripts(operands: tuple) -> tuple[str, tuple]:
     return (made + "->" + text(operands[-1]) if len(operands) % 2 else made), arrays
 
 
-def einsum(*operands, out=None, optimize=False, dtype=None, **ignored):
+def einsum(*operands, out=None, optimize=False, dtype=None, casting="safe", **ignored):
     """Einstein's summation.
 
     >>> import tessera as ts
@@ -203,7 +203,10 @@ def einsum(*operands, out=None, optimize=False, dtype=None, **ignored):
     array([21, 43])
     """
     text, arrays = _subscripts(operands)
-    nodes = [cast(node, dtype) for node in common(tuple(arrays))]
+    nodes = common(tuple(arrays))
+    for node in nodes:
+        check_cast(node.dtype, dtype, casting)
+    nodes = [cast(node, dtype) for node in nodes]
     if not nodes:
         raise ValueError("must specify the einstein sum subscripts string and at least one operand")
     return deliver(make(lib.tsr_einsum(text.encode(), len(nodes), [n._p for n in nodes]), nodes[0]._s), out)

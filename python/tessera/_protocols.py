@@ -17,10 +17,17 @@ def _sliding_window_view(*args, **options):
     return sliding_window_view(*args, **options)
 
 
+def _apply_along_axis(*args, **options):
+    from ._blocks import apply_along_axis
+
+    return apply_along_axis(*args, **options)
+
+
 # NumPy's functions by ours of the same name. Those in UFUNCS that are no ufuncs in NumPy (sinc, isreal) are here, too.
 FUNCTIONS = {getattr(np, name): function for name, function in {**vars(_functions), **vars(_grids), **vars(_order), **vars(_places), **vars(_selection), **UFUNCS}.items()
              if callable(function) and not name.startswith("_") and callable(getattr(np, name, None)) and not isinstance(getattr(np, name), type)}
 FUNCTIONS[np.lib.stride_tricks.sliding_window_view] = _sliding_window_view
+FUNCTIONS[np.apply_along_axis] = _apply_along_axis
 _MODULES = {"numpy.linalg": "tessera.linalg", "numpy.fft": "tessera.fft"}
 _PRODUCTS = {getattr(np, name) for name in ("matmul", "vecdot", "matvec", "vecmat") if hasattr(np, name)}
 _METHODS = {"__call__": "__call__", "reduce": "reduce", "accumulate": "accumulate", "outer": "outer"}

@@ -9,7 +9,7 @@ import operator
 
 import numpy as np
 
-from ._core import Node, asnode, make
+from ._core import Node, asnode, make, mask_of
 from ._creation import full_like
 from ._elementwise import UFUNCS, deliver
 from ._lib import dtype_code, ffi, lib
@@ -46,7 +46,7 @@ def _masked(name: str, array: Node, where, initial) -> Node:
     value = _NEUTRAL.get(name, initial)
     if value is _UNSET:
         raise ValueError(f"reduction operation '{name}' does not have an identity, so to use a where mask one has to specify 'initial'")
-    mask, other = asnode(where, array._s), asnode(np.asarray(value).astype(array.dtype), array._s)
+    mask, other = mask_of(where, array._s), asnode(np.asarray(value).astype(array.dtype), array._s)
     return make(lib.tsr_where(mask._p, array._p, other._p), array._s)
 
 
@@ -55,7 +55,7 @@ def _reduce(name, a, axis, dtype=None, out=None, keepdims=False, initial=_UNSET,
     mask = None
     if where is not _UNSET and where is not True:
         if name in _MOMENTS:
-            mask = asnode(where, a._s)
+            mask = mask_of(where, a._s)
         else:
             a = _masked(name, a, where, initial)
     if a.ndim == 0 and name in _UFUNCS_REDUCE and not isinstance(axis, tuple) and axis in (0, -1):
@@ -219,6 +219,15 @@ def nanmean(a, axis=None, dtype=None, out=None, keepdims=_UNSET, *, where=_UNSET
     return _reduce("nanmean", a, axis, dtype, out, keepdims, where=where)
 
 
+def _ddof(ddof, correction):
+    """Either of the two names."""
+    if correction is _UNSET:
+        return ddof
+    if ddof != 0:
+        raise ValueError("ddof and correction can't be provided simultaneously.")
+    return correction
+
+
 def var(a, axis=None, dtype=None, out=None, ddof=0, keepdims=_UNSET, *, where=_UNSET, correction=_UNSET, split_every=None):
     """Variance over axes; the divisor is n - ddof.
 
@@ -226,7 +235,7 @@ def var(a, axis=None, dtype=None, out=None, ddof=0, keepdims=_UNSET, *, where=_U
     >>> ts.var([1, 2, 3, 4]).compute()
     np.float64(1.25)
     """
-    return _reduce("var", a, axis, dtype, out, keepdims, where=where, ddof=ddof if correction is _UNSET else correction)
+    return _reduce("var", a, axis, dtype, out, keepdims, where=where, ddof=_ddof(ddof, correction))
 
 
 def std(a, axis=None, dtype=None, out=None, ddof=0, keepdims=_UNSET, *, where=_UNSET, correction=_UNSET, split_every=None):
@@ -236,7 +245,7 @@ def std(a, axis=None, dtype=None, out=None, ddof=0, keepdims=_UNSET, *, where=_U
     >>> ts.std([1, 3]).compute()
     np.float64(1.0)
     """
-    return _reduce("std", a, axis, dtype, out, keepdims, where=where, ddof=ddof if correction is _UNSET else correction)
+    return _reduce("std", a, axis, dtype, out, keepdims, where=where, ddof=_ddof(ddof, correction))
 
 
 def nanvar(a, axis=None, dtype=None, out=None, ddof=0, keepdims=_UNSET, *, where=_UNSET, correction=_UNSET, split_every=None):
@@ -246,7 +255,7 @@ def nanvar(a, axis=None, dtype=None, out=None, ddof=0, keepdims=_UNSET, *, where
     >>> ts.nanvar([1.0, float('nan'), 3.0]).compute()
     np.float64(1.0)
     """
-    return _reduce("nanvar", a, axis, dtype, out, keepdims, where=where, ddof=ddof if correction is _UNSET else correction)
+    return _reduce("nanvar", a, axis, dtype, out, keepdims, where=where, ddof=_ddof(ddof, correction))
 
 
 def nanstd(a, axis=None, dtype=None, out=None, ddof=0, keepdims=_UNSET, *, where=_UNSET, correction=_UNSET, split_every=None):
@@ -256,7 +265,11 @@ def nanstd(a, axis=None, dtype=None, out=None, ddof=0, keepdims=_UNSET, *, where
     >>> ts.nanstd([1.0, float('nan'), 3.0]).compute()
     np.float64(1.0)
     """
-    return _reduce("nanstd", a, axis, dtype, out, keepdims, where=where, ddof=ddof if correction is _UNSET else correction)
+    return _reduce("nanstd", a, axis, dtype, out, keepdims, where=where, ddof=_ddof(ddof, correction))
+
+
+def _one_axis(axis):
+    return None if axis is None else operator.index(axis)
 
 
 def argmin(a, axis=None, out=None, *, keepdims=False, split_every=None):
@@ -266,7 +279,7 @@ def argmin(a, axis=None, out=None, *, keepdims=False, split_every=None):
     >>> ts.argmin([3, 1, 2]).compute()
     np.int64(1)
     """
-    return _reduce("argmin", a, axis, None, out, keepdims)
+    return _reduce("argmin", a, _one_axis(axis), None, out, keepdims)
 
 
 def argmax(a, axis=None, out=None, *, keepdims=False, split_every=None):
@@ -276,7 +289,7 @@ def argmax(a, axis=None, out=None, *, keepdims=False, split_every=None):
     >>> ts.argmax([[3, 1], [2, 4]], axis=0).compute()
     array([0, 1])
     """
-    return _reduce("argmax", a, axis, None, out, keepdims)
+    return _reduce("argmax", a, _one_axis(axis), None, out, keepdims)
 
 
 def nanargmin(a, axis=None, out=None, *, keepdims=False, split_every=None):
@@ -286,7 +299,7 @@ def nanargmin(a, axis=None, out=None, *, keepdims=False, split_every=None):
     >>> ts.nanargmin([float('nan'), 1.0]).compute()
     np.int64(1)
     """
-    return _reduce("nanargmin", a, axis, None, out, keepdims)
+    return _reduce("nanargmin", a, _one_axis(axis), None, out, keepdims)
 
 
 def nanargmax(a, axis=None, out=None, *, keepdims=False, split_every=None):
@@ -296,7 +309,7 @@ def nanargmax(a, axis=None, out=None, *, keepdims=False, split_every=None):
     >>> ts.nanargmax([float('nan'), 1.0]).compute()
     np.int64(1)
     """
-    return _reduce("nanargmax", a, axis, None, out, keepdims)
+    return _reduce("nanargmax", a, _one_axis(axis), None, out, keepdims)
 
 
 def median(a, axis=None, out=None, overwrite_input=False, keepdims=False):
@@ -319,7 +332,13 @@ def nanmedian(a, axis=None, out=None, overwrite_input=False, keepdims=False):
     return _reduce("nanmedian", a, axis, None, out, keepdims)
 
 
+_METHODS = ("inverted_cdf", "averaged_inverted_cdf", "closest_observation", "interpolated_inverted_cdf", "hazen", "weibull", "linear", "median_unbiased", "normal_unbiased",
+            "lower", "higher", "midpoint", "nearest")
+
+
 def _quantile(name, a, q, axis, out, keepdims, method, scale=1.0):
+    if method not in _METHODS:
+        raise ValueError(f"{method!r} is not a valid method. Use one of: {', '.join(_METHODS)}")
     if method != "linear":
         raise NotImplementedError(f"{name}: method '{method}'; there is only 'linear'")
     q = np.asarray(q, np.float64) / scale
@@ -515,6 +534,8 @@ def average(a, axis=None, weights=None, returned=False, *, keepdims=_UNSET):
         scale = full_like(result, a.size / (result.size or 1), result.dtype) if returned else None
     else:
         weights = asnode(weights, a._s)
+        if axis is None and weights.shape != a.shape:
+            raise TypeError(f"Axis must be specified when shapes of a and weights differ: {a.shape} and {weights.shape}.")
         result = make(lib.tsr_average(a._p, weights._p, *axes_of(axis), keepdims), a._s)
         scale = _weight_sum(a, weights, axis, keepdims, result) if returned else None
     return (result, scale) if returned else result
@@ -530,6 +551,8 @@ def _weight_sum(a, weights, axis, keepdims, result):
 def _bins(a, bins, range):
     """A tsr_bins, and what must stay alive beside it."""
     made = ffi.new("tsr_bins *")
+    if isinstance(bins, str):
+        raise ValueError(f"{bins!r} is not a valid estimator for `bins`: here they are a number or edges, such as np.histogram_bin_edges finds")
     if np.ndim(bins):
         edges = np.ascontiguousarray(bins, np.float64)
         if edges.ndim != 1 or (np.diff(edges) < 0).any():
@@ -543,7 +566,8 @@ def _bins(a, bins, range):
     if range is None:
         both = _compute_range(a)
     else:
-        both = tuple(map(float, range))
+        low, high = range
+        both = float(low), float(high)
     if not np.isfinite(both).all():
         raise ValueError(f"supplied range of {list(both)} is not finite" if range is not None else f"autodetected range of {list(both)} is not finite")
     if both[0] > both[1]:

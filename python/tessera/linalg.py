@@ -106,6 +106,8 @@ def matrix_power(a, n):
            [55, 34]])
     """
     a = asnode(a)
+    if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
+        raise np.linalg.LinAlgError(f"matrix_power: the last two dimensions must be square, the shape is {a.shape}")
     return make(lib.tsr_matrix_power(a._p, operator.index(n)), a._s)
 
 
