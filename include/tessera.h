@@ -944,6 +944,10 @@ TSR_API tsr_array *tsr_vander(tsr_array *x, int64_t n, bool increasing);
  * exactly (they wrap), bool is "or" of "and". Tiles follow from shapes and chunks, so the bits are the same for any number of
  * threads and any memory budget; between models of processors they may differ in the last places. */
 TSR_API tsr_array *tsr_matmul(tsr_array *a, tsr_array *b);
+/* Products of matrices (the last two axes) and vectors (the last axis), and of vectors, conjugated, and matrices; the axes before
+ * these broadcast. */
+TSR_API tsr_array *tsr_matvec(tsr_array *a, tsr_array *b);
+TSR_API tsr_array *tsr_vecmat(tsr_array *a, tsr_array *b);
 TSR_API tsr_array *tsr_dot(tsr_array *a, tsr_array *b);
 TSR_API tsr_array *tsr_inner(tsr_array *a, tsr_array *b);
 TSR_API tsr_array *tsr_outer(tsr_array *a, tsr_array *b);

@@ -102,7 +102,7 @@ def matvec(x1, x2, /, out=None, *, axes=None):
     >>> ts.matvec([[1, 2], [3, 4]], [1, 1]).compute()
     array([3, 7])
     """
-    product = lambda a, b: einsum("...ij,...j->...i", a, b)  # noqa: E731
+    product = lambda a, b: make(lib.tsr_matvec(a._p, b._p), a._s)  # noqa: E731
     return deliver(_with_axes(product, "matvec", [["m", "n"], ["n"]], [["m"]], *common((x1, x2)), axes), out)
 
 
@@ -113,10 +113,8 @@ def vecmat(x1, x2, /, out=None, *, axes=None):
     >>> ts.vecmat([1, 1], [[1, 2], [3, 4]]).compute()
     array([4, 6])
     """
-    x1, x2 = common((x1, x2))
-    x1 = x1.conj() if x1.dtype.kind == "c" else x1
-    product = lambda a, b: einsum("...i,...ij->...j", a, b)  # noqa: E731
-    return deliver(_with_axes(product, "vecmat", [["n"], ["n", "m"]], [["m"]], x1, x2, axes), out)
+    product = lambda a, b: make(lib.tsr_vecmat(a._p, b._p), a._s)  # noqa: E731
+    return deliver(_with_axes(product, "vecmat", [["n"], ["n", "m"]], [["m"]], *common((x1, x2)), axes), out)
 
 
 def kron(a, b):

@@ -1,4 +1,4 @@
-/* Products of arrays: matmul, dot, tensordot and their kin, each a contraction with labels chosen for its rules. */
+/* Products of arrays: matmul, matvec, dot, tensordot and their kin, each a contraction with labels chosen for its rules. */
 #include "array/build.h"
 
 #include <inttypes.h>
@@ -22,33 +22,61 @@ static bool too_many(const char *name, int n_out)
     return true;
 }
 
-/* ---- matmul -----------------------------------------------------------------------------------------------------------------
+/* ---- Matrices and vectors ---------------------------------------------------------------------------------------------------
  */
 
-tsr_array *tsr_matmul(tsr_array *a, tsr_array *b)
+/* The last axis of `a` with the last of `b`, or the last but one where b has columns; matrices a have rows before it. The axes
+ * before these broadcast. */
+static tsr_array *matrix_product(const char *name, tsr_array *a, bool rows, tsr_array *b, bool columns)
 {
     int left[TSR_MAX_NDIM], right[TSR_MAX_NDIM], out[TSR_MAX_NDIM + 2], n_out = 0;
-    if (!array_ready(a) || !array_ready(b)) return NULL;
-    if (a->ndim == 0 || b->ndim == 0) {
-        (void)error_set(TSR_ERR_VALUE, "matmul: operand %d has no dimensions; use multiply", a->ndim == 0 ? 0 : 1);
-        return NULL;
-    }
-    bool rows = a->ndim > 1, columns = b->ndim > 1;
-    if (a->shape[a->ndim - 1] != b->shape[columns ? b->ndim - 2 : 0]) {
-        (void)two_shapes(TSR_ERR_VALUE, "matmul", a, b,
-                         "do not fit together: the last axis of the first is summed with the last but one of the second");
+    if (a->shape[a->ndim - 1] != b->shape[b->ndim - 1 - columns]) {
+        (void)two_shapes(TSR_ERR_VALUE, name, a, b,
+                         columns ? "do not fit together: the last axis of the first is summed with the last but one of the second"
+                                 : "do not fit together: their last axes are summed");
         return NULL;
     }
     int batch_a = a->ndim - 1 - rows, batch_b = b->ndim - 1 - columns, n_batch = batch_a > batch_b ? batch_a : batch_b;
     enum { SUMMED = 31, ROWS = 30, COLUMNS = 29 };
-    if (too_many("matmul", n_batch + rows + columns)) return NULL;
+    if (too_many(name, n_batch + rows + columns)) return NULL;
     for (int d = 0; d < n_batch; d++) out[n_out++] = d;
     for (int d = 0; d < batch_a; d++) left[d] = n_batch - batch_a + d;
     for (int d = 0; d < batch_b; d++) right[d] = n_batch - batch_b + d;
     if (rows) out[n_out++] = left[batch_a] = ROWS;
     if (columns) out[n_out++] = right[batch_b + 1] = COLUMNS;
     left[a->ndim - 1] = right[batch_b] = SUMMED;
-    return array_contract("matmul", a, left, b, right, n_out, out);
+    return array_contract(name, a, left, b, right, n_out, out);
+}
+
+tsr_array *tsr_matmul(tsr_array *a, tsr_array *b)
+{
+    if (!array_ready(a) || !array_ready(b)) return NULL;
+    if (a->ndim == 0 || b->ndim == 0) {
+        (void)error_set(TSR_ERR_VALUE, "matmul: operand %d has no dimensions; use multiply", a->ndim == 0 ? 0 : 1);
+        return NULL;
+    }
+    return matrix_product("matmul", a, a->ndim > 1, b, b->ndim > 1);
+}
+
+static bool has_core(const char *name, const tsr_array *a, int operand, bool is_matrix)
+{
+    if (a->ndim >= 1 + is_matrix) return true;
+    (void)error_set(TSR_ERR_VALUE, "%s: operand %d has %s, %s", name, operand, a->ndim == 0 ? "no dimensions" : "one dimension",
+                    is_matrix ? "matrices have two at least" : "vectors have one at least");
+    return false;
+}
+
+tsr_array *tsr_matvec(tsr_array *a, tsr_array *b)
+{
+    if (!array_ready(a) || !array_ready(b) || !has_core("matvec", a, 0, true) || !has_core("matvec", b, 1, false)) return NULL;
+    return matrix_product("matvec", a, true, b, false);
+}
+
+tsr_array *tsr_vecmat(tsr_array *a, tsr_array *b)
+{
+    if (!array_ready(a) || !array_ready(b) || !has_core("vecmat", a, 0, false) || !has_core("vecmat", b, 1, true)) return NULL;
+    tsr_array *x = dtype_is_complex(a->dtype) ? tsr_conjugate(a) : node_ref(a);
+    return array_using(x ? matrix_product("vecmat", x, false, b, true) : NULL, x);
 }
 
 /* ---- Sums over given axes ---------------------------------------------------------------------------------------------------

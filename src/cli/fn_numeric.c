@@ -39,8 +39,8 @@ static tsr_status run_product(fn_call *c, value *out)
     static const struct {
         const char *name;
         tsr_array *(*call)(tsr_array *a, tsr_array *b);
-    } products[] = {{"matmul", tsr_matmul}, {"dot", tsr_dot},   {"inner", tsr_inner},
-                    {"outer", tsr_outer},   {"vdot", tsr_vdot}, {"kron", tsr_kron}};
+    } products[] = {{"matmul", tsr_matmul}, {"matvec", tsr_matvec}, {"vecmat", tsr_vecmat}, {"dot", tsr_dot},
+                    {"inner", tsr_inner},   {"outer", tsr_outer},   {"vdot", tsr_vdot},     {"kron", tsr_kron}};
     tsr_array *a, *b, *result = NULL;
     TRY(arg_array(c, 0, &a));
     TRY(arg_array(c, 1, &b));
@@ -317,6 +317,8 @@ static tsr_status run_matrix_statistic(fn_call *c, value *out)
 
 const function numeric_functions[] = {
     {"matmul", "a, b", "product of matrices, also a @ b", run_product},
+    {"matvec", "a, b", "products of matrices a and vectors b; the dimensions before these broadcast", run_product},
+    {"vecmat", "a, b", "products of vectors a, conjugated, and matrices b; the dimensions before these broadcast", run_product},
     {"dot", "a, b", "product over the last axis of a and the last but one of b", run_product},
     {"inner", "a, b", "product over the last axes", run_product},
     {"outer", "a, b", "every product of one element and another", run_product},

@@ -107,6 +107,31 @@ def test_matmul_errors(s, a, b, text):
         s.call("tsr_matmul", s.array(np.ones(a)), s.array(np.ones(b)))
 
 
+VECTORS = [((4, 3), (3,)), ((1, 1), (1,)), ((2, 4, 3), (3,)), ((4, 3), (2, 3)), ((2, 1, 4, 3), (7, 3)), ((0, 3), (3,)), ((4, 0), (0,)), ((5, 4, 3), (0, 1, 3))]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("a,b", VECTORS)
+def test_matvec_and_vecmat(s, dtype, a, b):
+    m, v = sample(dtype, a), sample(dtype, b)
+    t = np.ascontiguousarray(np.swapaxes(m, -1, -2))
+    for chunks in (1, 2):
+        x, y, z = (s.array(k, tuple(max(1, -(-n // chunks)) for n in k.shape)) for k in (m, v, t))
+        same(s.compute(s.call("tsr_matvec", x, y)), np.einsum("...ij,...j->...i", m, v) if dtype != "bool" else np.matmul(m, v[..., None])[..., 0])
+        same(s.compute(s.call("tsr_vecmat", y, z)), np.einsum("...j,...ji->...i", v.conj(), t) if dtype != "bool" else np.matmul(v[..., None, :], t)[..., 0, :])
+
+
+def test_matvec_and_vecmat_say_what_does_not_fit(s):
+    x, v = s.array(np.ones((4, 3))), s.array(np.ones(3))
+    for name, arrays, text in [("tsr_matvec", (v, v), "matvec: operand 0 has one dimension, matrices have two at least"),
+                               ("tsr_matvec", (x, s.array(np.ones(()))), "matvec: operand 1 has no dimensions, vectors have one at least"),
+                               ("tsr_matvec", (x, s.array(np.ones(4))), r"matvec: shapes \(4, 3\) and \(4,\) do not fit together: their last axes are summed"),
+                               ("tsr_vecmat", (v, v), "vecmat: operand 1 has one dimension, matrices"), ("tsr_vecmat", (v, x), "last but one of the second"),
+                               ("tsr_vecmat", (s.array(np.ones(())), x), "vecmat: operand 0 has no dimensions")]:
+        with pytest.raises(tsr.Error, match=text):
+            s.call(name, *arrays)
+
+
 # ---- The others ---------------------------------------------------------------------------------------------------------------
 
 PAIRS = [((), ()), ((3,), ()), ((), (2, 3)), ((3,), (3,)), ((4, 3), (3,)), ((3,), (3, 5)), ((4, 3), (3, 5)), ((2, 4, 3), (6, 3, 5)), ((2, 0), (0, 3))]
