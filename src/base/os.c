@@ -6,12 +6,14 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -41,6 +43,18 @@ int os_n_cpus(void)
         fclose(f);
     }
     return n < 1 ? 1 : n;
+}
+
+bool os_free_bytes(const char *folder, int64_t *bytes)
+{
+    static const unsigned long plain[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, TMPFS_MAGIC, MSDOS_SUPER_MAGIC};
+    struct statfs info;
+    if (statfs(folder, &info) != 0 || info.f_blocks == 0) return false; /* a tmpfs without a limit has no blocks */
+    bool is_plain = false;
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) is_plain = is_plain || (unsigned long)info.f_type == plain[i];
+    /* Blocks that are kept for root count too: who may use them is not known here. */
+    const uint64_t block = (uint64_t)(info.f_frsize > 0 ? info.f_frsize : info.f_bsize);
+    return is_plain && !__builtin_mul_overflow((uint64_t)info.f_bfree, block, bytes);
 }
 
 bool os_process_is_gone(int64_t pid)

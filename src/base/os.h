@@ -17,6 +17,10 @@ size_t os_rss_peak_bytes(void);
 /* Monotonic clock. */
 int64_t os_now_ns(void);
 
+/* What nobody has taken of the file system of a folder. False where files may take less of it than their length (it compresses,
+ * or lies on one or on a machine that may), and where there is no telling. */
+bool os_free_bytes(const char *folder, int64_t *bytes);
+
 /* A condition to wait on with a time limit: measured by the monotonic clock, so that nobody who sets the machine's time makes the
  * wait longer. Woken and destroyed like any other. */
 void os_cond_init(pthread_cond_t *cond);

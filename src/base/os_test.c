@@ -1,4 +1,5 @@
-/* Threads of the library take no signals, and leave their starter's mask as it was; processes that have ended are known. */
+/* Threads of the library take no signals, and leave their starter's mask as it was; processes that have ended are known;
+ * what is left of a disk. */
 #include "base/os.h"
 
 #include <setjmp.h>
@@ -8,6 +9,7 @@
 
 #include <cmocka.h>
 #include <signal.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -57,8 +59,23 @@ static void test_gone_processes(void **state)
     assert_true(os_process_is_gone(child));
 }
 
+/* A disk has not more left than statvfs says; what is no disk tells nothing. */
+static void test_free_bytes(void **state)
+{
+    int64_t left = -1;
+    struct statvfs facts;
+    assert_int_equal(statvfs("/tmp", &facts), 0);
+    if (os_free_bytes("/tmp", &left)) {
+        assert_true(left >= 0);
+        assert_true((uint64_t)left <= (uint64_t)facts.f_frsize * facts.f_blocks);
+    }
+    assert_false(os_free_bytes("/proc/self", &left));
+    assert_false(os_free_bytes("/nowhere", &left));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_threads_take_no_signals), cmocka_unit_test(test_gone_processes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_threads_take_no_signals), cmocka_unit_test(test_gone_processes),
+                                       cmocka_unit_test(test_free_bytes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,3 +63,15 @@ void strbuf_fini(strbuf *b)
     mem_free(b->text);
     *b = (strbuf){0};
 }
+
+char *size_format(double bytes, char *buffer, size_t size)
+{
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB"};
+    int unit = 0;
+    while (bytes >= 999.5 && unit < 5) {
+        bytes /= 1000;
+        unit++;
+    }
+    snprintf(buffer, size, unit == 0 || bytes >= 99.95 ? "%.0f %s" : "%.1f %s", bytes, units[unit]);
+    return buffer;
+}

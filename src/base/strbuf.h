@@ -19,4 +19,7 @@ void strbuf_printf(strbuf *b, const char *format, ...) __attribute__((format(pri
 char *strbuf_take(strbuf *b);
 void strbuf_fini(strbuf *b);
 
+/* "8.2 MB", decimal units. Returns `buffer`. */
+char *size_format(double bytes, char *buffer, size_t size);
+
 #endif

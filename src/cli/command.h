@@ -94,8 +94,6 @@ tsr_status option_int(const invocation *call, const char *name, int64_t low, int
 /* "1024", "512M", "4G", "1.5GiB", "2TB": k, M, G, T are powers of 1024. */
 tsr_status option_size(const invocation *call, const char *name, size_t *value) MUST_CHECK;
 tsr_status size_parse(const char *text, size_t *bytes) MUST_CHECK;
-/* "8.2 MB", decimal units. Returns `buffer`. */
-char *size_format(double bytes, char *buffer, size_t size);
 /* "0.31 s", "2 min 05 s". Returns `buffer`. */
 char *seconds_format(double seconds, char *buffer, size_t size);
 

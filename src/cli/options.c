@@ -172,18 +172,6 @@ tsr_status option_size(const invocation *call, const char *name, size_t *value)
     return TSR_OK;
 }
 
-char *size_format(double bytes, char *buffer, size_t size)
-{
-    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB"};
-    int unit = 0;
-    while (bytes >= 999.5 && unit < 5) {
-        bytes /= 1000;
-        unit++;
-    }
-    snprintf(buffer, size, unit == 0 || bytes >= 99.95 ? "%.0f %s" : "%.1f %s", bytes, units[unit]);
-    return buffer;
-}
-
 char *seconds_format(double seconds, char *buffer, size_t size)
 {
     if (seconds < 0.01)

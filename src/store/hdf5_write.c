@@ -239,6 +239,7 @@ static void hdf5_writer_close(store_writer *w)
 
 const writer_ops hdf5_writer_ops = {.name = "nc4",
                                     .extensions = ".nc4 .h5 .hdf5",
+                                    .deflates = true,
                                     .create = hdf5_create,
                                     .write = hdf5_write,
                                     .place = hdf5_place,

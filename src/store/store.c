@@ -6,6 +6,7 @@
 #include "store/store.h"
 
 #include "base/mem.h"
+#include "base/os.h"
 #include "block/dtype.h"
 #include "store/fdcache.h"
 #include "store/formats.h"
@@ -262,11 +263,41 @@ static tsr_status copy_vars(store_writer *w, const store_schema *schema)
     return TSR_OK;
 }
 
+/* The folder of a path whose last part is `base`. */
+static char *folder_of(const char *path, const char *base)
+{
+    const int n = (int)(base - path);
+    return n > 0 ? mem_printf("%.*s", n > 1 ? n - 1 : n, path) : mem_strdup(".");
+}
+
+/* Refuses what surely has no room: every element will be written, and nothing of the file that may be replaced is given back
+ * before. How small deflated data will be is not known. */
+static tsr_status check_room(const writer_ops *ops, const char *path, const char *base, const store_schema *schema)
+{
+    int64_t wanted = 0, left;
+    char sizes[2][32];
+    if (ops->deflates && schema->deflate_level > 0) return TSR_OK;
+    for (int i = 0; i < schema->n_vars; i++) {
+        const store_var *var = &schema->vars[i];
+        int64_t bytes = var->is_text ? 0 : shape_size(var->ndim, var->shape) * (int64_t)tsr_dtype_size(var->dtype);
+        if (__builtin_add_overflow(wanted, bytes, &wanted)) wanted = INT64_MAX;
+    }
+    char *folder = folder_of(path, base);
+    if (!folder) return TSR_ERR_MEMORY;
+    tsr_status status = TSR_OK;
+    if (os_free_bytes(folder, &left) && wanted > left)
+        status = error_errno(ENOSPC, "the file takes %s, the file system of '%s' has %s left",
+                             size_format((double)wanted, sizes[0], sizeof sizes[0]), folder,
+                             size_format((double)left, sizes[1], sizeof sizes[1]));
+    mem_free(folder);
+    return status;
+}
+
 /* A file without a name in the folder of `path`: whatever happens to this process, nothing stays behind. False where the file
  * system cannot do that. */
 static bool begin_unnamed(store_writer *w, const char *path, const char *base)
 {
-    char name[64], *folder = base > path ? mem_printf("%.*s", (int)(base - path), path) : mem_strdup(".");
+    char name[64], *folder = folder_of(path, base);
     if (!folder) return false;
     w->unnamed = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
     mem_free(folder);
@@ -314,6 +345,7 @@ static tsr_status create_writer(store_writer *w, const char *path, const char *f
     TRY(check_schema(schema));
     const writer_ops *ops;
     TRY(find_writer(base, format, &ops));
+    TRY(check_room(ops, path, base, schema));
     TRY(copy_vars(w, schema));
     w->ops = ops; /* from here on there may be a file to remove */
     TRY(begin_file(w, path, base));

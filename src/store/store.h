@@ -116,6 +116,7 @@ typedef struct store_writer store_writer;
 typedef struct writer_ops {
     const char *name;       /* "nc", as --format accepts it */
     const char *extensions; /* ".nc .cdf", separated by blanks */
+    bool deflates;          /* it heeds the schema's deflate_level */
     /* Opens `temporary`, which exists and is empty, and writes its header. */
     tsr_status (*create)(store_writer *w, const store_schema *schema);
     /* Writes a dense C-order native-endian block. Called from many threads at once, on regions that do not overlap;

@@ -1,6 +1,9 @@
 /* What store.c itself promises: which format a file is, what a name's ending means, schemas that make no sense. */
 #include "store/store_testing.h"
 
+#include "base/os.h"
+
+#include <errno.h>
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -158,11 +161,40 @@ static void test_no_room(void **state)
     signal(SIGXFSZ, handler);
 }
 
+/* What cannot fit is refused before there is a file; what is deflated might, whatever its size. */
+static void test_surely_no_room(void **state)
+{
+    static const char *const formats[] = {"nc", "nc5", "nc4", "npy"};
+    const int64_t n = INT64_C(1) << 50;
+    int64_t left;
+    const store_dim dim = {.name = (char[]){"x"}, .length = n};
+    const store_var var = {.name = (char[]){"v"}, .dtype = TSR_F64, .ndim = 1, .shape = {n}};
+    store_schema schema = {.n_dims = 1, .dims = &dim, .n_vars = 1, .vars = &var};
+    store_writer *w;
+    if (!os_free_bytes(scratch, &left)) skip();
+    assert_true(left < n);
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        const char *path = scratch_path(&any, "vast");
+        assert_int_equal(store_create(path, formats[i], &schema, &w), TSR_ERR_IO);
+        assert_ptr_equal(strstr(tsr_error_message(), path), tsr_error_message());
+        if (!strstr(tsr_error_message(), ": the file takes 9.0 PB, the file system of ") || !strstr(tsr_error_message(), scratch))
+            fail_msg("%s: %s", formats[i], tsr_error_message());
+        assert_int_equal(tsr_error_errno(), ENOSPC);
+        assert_int_equal(scratch_count(), 0);
+    }
+    schema.deflate_level = 1;
+    assert_int_equal(store_create(scratch_path(&any, "vast"), "nc", &schema, &w), TSR_ERR_IO); /* which does not deflate */
+    assert_ok(store_create(scratch_path(&any, "vast"), "nc4", &schema, &w));
+    store_abort(w);
+    assert_int_equal(scratch_count(), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         SCRATCH_TEST(test_unknown_content),   SCRATCH_TEST(test_content_wins),    SCRATCH_TEST(test_endings),
         SCRATCH_TEST(test_senseless_schemas), SCRATCH_TEST(test_stale_temporary), SCRATCH_TEST(test_no_room),
+        SCRATCH_TEST(test_surely_no_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -119,6 +119,41 @@ def test_output_on_a_full_disk(tessera, tmp_path, extension):
 
 
 @pytest.mark.parametrize("extension", FORMATS)
+def test_output_on_a_disk_that_others_fill(tessera, tmp_path, extension):
+    """There was room when it began."""
+    with small_disk(tmp_path / "disk", "300m") as disk:
+        run = Running(tessera, "eval", "x = random.normal(0, 1, size=(4000, 8000))", "-o", disk / f"x.{extension}")
+        run.wait_until(lambda: run.open_bytes(disk) > MiB)
+        run.process.send_signal(signal.SIGSTOP)
+        with open(disk / "other", "wb") as other, contextlib.suppress(OSError):
+            while True:
+                other.write(bytes(MiB))
+        run.process.send_signal(signal.SIGCONT)
+        code, error = run.end()
+        assert 0 < code < 126, error
+        clear(error, "No space left on device")
+        assert "the file takes" not in error
+        assert left_in(disk) == ["other"]
+
+
+@pytest.mark.parametrize("extension", FORMATS)
+def test_output_that_cannot_fit_is_refused_at_once(tessera, tmp_path, extension):
+    with small_disk(tmp_path / "disk", "4m") as disk:
+        (disk / f"x.{extension}").write_text("precious")
+        error = tessera.fails("eval", "ones((1000000, 1000000))", "-o", disk / f"x.{extension}")
+        clear(error, f"x.{extension}: the file takes 8.0 TB, the file system of '{disk}' has 4.2 MB left")
+        assert left_in(disk) == [f"x.{extension}"]
+        assert (disk / f"x.{extension}").read_text() == "precious"
+
+
+def test_a_deflated_output_may_fit(tessera, tmp_path):
+    with small_disk(tmp_path / "disk", "4m") as disk:
+        tessera.ok("eval", "x = ones((1000, 1000))", "-o", disk / "x.nc4", "--deflate", 1)
+        error = tessera.fails("eval", "x = ones((1000, 1000))", "-o", disk / "y.nc4")
+        clear(error, "the file takes 8.0 MB")
+
+
+@pytest.mark.parametrize("extension", FORMATS)
 @pytest.mark.parametrize("limit", [1, 100, 5000, 4 * MiB, 8000050])
 def test_output_beyond_the_file_size_limit(tessera, tmp_path, extension, limit):
     code, error = Running(tessera, "eval", "x = random.normal(0, 1, size=(1000, 1000))", "-o", tmp_path / f"x.{extension}", limit=limit).end()
