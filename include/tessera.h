@@ -210,6 +210,16 @@ typedef struct tsr_stats {
 
 TSR_API tsr_status tsr_run_stats(tsr_session *session, tsr_stats *out);
 
+/* What computing these arrays together would take, told by the plan before anything runs. */
+typedef struct tsr_prediction {
+    int64_t tasks;
+    int64_t bytes_read; /* from files and sources, if the budget keeps the blocks that are read twice */
+    int64_t
+        elements; /* that the tasks go through, once in each stage; of products of matrices what they are made of, tile by tile */
+} tsr_prediction;
+
+TSR_API tsr_status tsr_predict(int n, tsr_array *const *arrays, tsr_prediction *out);
+
 /* What computing these arrays together would do, stage by stage, as text to read. The caller frees it with tsr_free. NULL on
  * failure. */
 TSR_API char *tsr_explain(int n, tsr_array *const *arrays);

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "block/dtype.h"
+#include "block/shape.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -266,12 +267,16 @@ static tsr_status draw_results(runner *r, const result_list *results, const char
 
 /* ---- Printing ---------------------------------------------------------------------------------------------------- */
 
+/* Nobody waits for the summary of an array that was not asked for: it is computed if this is a matter of seconds. */
+static const tsr_prediction summary_most = {.bytes_read = INT64_C(4) << 30, .elements = 1000000000};
+
 /* min, mean and max of arrays that are too large to print, all computed in one run with the small ones. */
 typedef struct printing {
     tsr_array *arrays[3];
     int n;
     char *data; /* of a small array */
     double facts[3];
+    bool is_long; /* min, mean and max would take long: they are left out */
 } printing;
 
 static bool has_facts(const result *one)
@@ -296,20 +301,49 @@ static tsr_status plan_printing(const result *one, printing *p)
     p->arrays[0] = tsr_astype(tsr_nanmin(a, 0, NULL, false), TSR_F64);
     p->arrays[1] = tsr_astype(tsr_nanmean(a, 0, NULL, false), TSR_F64);
     p->arrays[2] = tsr_astype(tsr_nanmax(a, 0, NULL, false), TSR_F64);
-    return p->arrays[0] && p->arrays[1] && p->arrays[2] ? TSR_OK : tsr_error_code();
+    tsr_prediction takes;
+    TRY(tsr_predict(p->n, p->arrays, &takes)); /* or the error that an array failed with */
+    p->is_long = takes.bytes_read > summary_most.bytes_read || takes.elements > summary_most.elements;
+    if (p->is_long) p->n = 0;
+    return TSR_OK;
+}
+
+/* The lengths of the (longest) chunks along each axis; false where there are so many that looking would take long. */
+static bool longest_chunks(const tsr_array *a, int64_t *out)
+{
+    enum { MOST = 1 << 20 };
+    for (int d = 0; d < tsr_ndim(a); d++) {
+        int64_t n = tsr_n_chunks(a, d), *sizes = n > 0 && n <= MOST ? mem_alloc((size_t)n * sizeof *sizes) : NULL;
+        out[d] = 0;
+        bool known = sizes && tsr_chunk_sizes(a, d, sizes) == TSR_OK;
+        for (int64_t i = 0; known && i < n; i++)
+            if (sizes[i] > out[d]) out[d] = sizes[i];
+        mem_free(sizes);
+        if (!known) return false;
+    }
+    return true;
+}
+
+static void add_list(strbuf *out, int n, const int64_t *numbers)
+{
+    for (int d = 0; d < n; d++) strbuf_printf(out, "%s%lld", d ? ", " : "", (long long)numbers[d]);
 }
 
 static void add_summary(strbuf *out, const result *one, const printing *p, bool is_json)
 {
-    char size[32];
+    char size[32], shape[256];
+    int64_t n_chunks = 1, chunks[TSR_MAX_NDIM];
+    bool has_chunks = longest_chunks(one->array, chunks);
     const char *name = one->name ? one->name : tsr_variable_name(one->v.variable);
     if (is_json) {
         strbuf_add(out, "{\"name\": ");
         json_string(out, name);
         strbuf_printf(out, ", \"dtype\": \"%s\", \"shape\": [", tsr_dtype_name(tsr_dtype_of(one->array)));
-        for (int d = 0; d < tsr_ndim(one->array); d++)
-            strbuf_printf(out, "%s%lld", d ? ", " : "", (long long)tsr_shape(one->array)[d]);
-        strbuf_add(out, "], \"data\": null");
+        add_list(out, tsr_ndim(one->array), tsr_shape(one->array));
+        strbuf_printf(out, "], \"nbytes\": %lld, \"chunks\": ", (long long)tsr_nbytes(one->array));
+        strbuf_add(out, has_chunks ? "[" : "null");
+        if (has_chunks) add_list(out, tsr_ndim(one->array), chunks);
+        strbuf_printf(out, "%s, \"data\": null", has_chunks ? "]" : "");
         static const char *const keys[] = {"min", "mean", "max"};
         for (int i = 0; p->n == 3 && i < 3; i++) {
             if (p->facts[i] - p->facts[i] == 0)
@@ -321,7 +355,11 @@ static void add_summary(strbuf *out, const result *one, const printing *p, bool 
         return;
     }
     print_heading(out, name, one->v.variable);
-    strbuf_printf(out, ": %s\n", size_format((double)tsr_nbytes(one->array), size, sizeof size));
+    for (int d = 0; d < tsr_ndim(one->array); d++) n_chunks *= tsr_n_chunks(one->array, d);
+    strbuf_printf(out, ": %s in %lld chunk%s", size_format((double)tsr_nbytes(one->array), size, sizeof size),
+                  (long long)n_chunks, n_chunks == 1 ? "" : "s");
+    if (n_chunks > 1 && has_chunks) strbuf_printf(out, " of %s", shape_format(tsr_ndim(one->array), chunks, shape, sizeof shape));
+    strbuf_add(out, "\n");
     if (p->n == 3) strbuf_printf(out, "  min %.8g, mean %.8g, max %.8g\n", p->facts[0], p->facts[1], p->facts[2]);
 }
 
@@ -412,7 +450,7 @@ done:
     return status;
 }
 
-static void format_results(runner *r, const result_list *results, const printing *list, bool is_json, strbuf *out, bool *is_cut)
+static void format_results(runner *r, const result_list *results, const printing *list, bool is_json, strbuf *out)
 {
     if (is_json && results->n != 1) strbuf_add(out, "[");
     for (size_t i = 0; i < results->n; i++) {
@@ -431,16 +469,32 @@ static void format_results(runner *r, const result_list *results, const printing
             const char *name = shown.name ? shown.name : tsr_variable_name(one->v.variable);
             print_variable(out, has_name ? name : NULL, one->v.variable, list[i].data);
         } else {
-            *is_cut = true;
             add_summary(out, one, &list[i], false);
         }
     }
     if (is_json) strbuf_add(out, results->n != 1 ? "]\n" : "\n");
 }
 
+/* What to do about results that are not to be seen. */
+static void hint_results(const result_list *results, const printing *list)
+{
+    bool is_cut = false, is_long = false;
+    for (size_t i = 0; i < results->n; i++) {
+        is_cut = is_cut || (results->items[i].array && !list[i].data && !list[i].is_long);
+        is_long = is_long || list[i].is_long;
+    }
+    fflush(stdout);
+    if (is_cut) fputs("  (too large to print; -o FILE.nc keeps it, --plot FILE.png draws it, x[...] selects a part)\n", stderr);
+    if (is_long)
+        fputs(
+            "  (not computed: too large to print, and it takes long; -o FILE.nc computes and keeps it, --plot FILE.png draws it, "
+            "x[...] selects a part, mean(x) and its like make less of it)\n",
+            stderr);
+}
+
 static tsr_status print_results(runner *r, const result_list *results)
 {
-    bool is_cut = false, is_json = option_given(r->call, "json");
+    bool is_json = option_given(r->call, "json");
     strbuf out = {0};
     char *text = NULL;
     printing *list = mem_calloc(results->n + 1, sizeof *list);
@@ -448,13 +502,10 @@ static tsr_status print_results(runner *r, const result_list *results)
     if (!list) return TSR_ERR_MEMORY;
     GUARD(compute_printing(results, list));
     progress_clear(&r->bar);
-    format_results(r, results, list, is_json, &out, &is_cut);
+    format_results(r, results, list, is_json, &out);
     if (!(text = strbuf_take(&out))) GUARD(TSR_ERR_MEMORY);
     text_put(stdout, text, true);
-    if (is_cut && !option_given(r->call, "quiet")) {
-        fflush(stdout);
-        fputs("  (too large to print; -o FILE.nc keeps it, --plot FILE.png draws it, x[...] selects a part)\n", stderr);
-    }
+    if (!is_json && !option_given(r->call, "quiet")) hint_results(results, list);
 done:
     for (size_t i = 0; i < results->n; i++) mem_free(list[i].data);
     mem_free(list);

@@ -154,7 +154,9 @@ static const command eval_command = {
         "  tessera eval 'a - b' 'a=one.nc:tas' 'b=two.nc:tas' -o difference.nc\n"
         "  tessera eval 'random.normal(0, 1, size=2e8).mean()'\n"
         "  tessera eval --udf centroid.c 'recentre(data, chunks=(-1, 256, 256))' stack.npy -o recentred.npy\n\n"
-        "Results of up to 1000 elements are printed. With -o all assigned names are written, but for those that begin with '_'; "
+        "Results of up to 1000 elements are printed; of larger ones shape, chunks and size, and min, mean and max where these "
+        "take seconds (at most 4 GiB to read and 1e9 elements to go through). With -o all assigned names are written, but for "
+        "those that begin with '_'; "
         "if the last statement is a bare expression, only that. 'tessera help functions' lists the functions.",
     .options = eval_options,
     .run = command_eval,

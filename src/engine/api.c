@@ -273,6 +273,16 @@ done:
 
 /* ---- Showing ------------------------------------------------------------------------------------------------------ */
 
+tsr_status tsr_predict(int n, tsr_array *const *arrays, tsr_prediction *out)
+{
+    plan *p;
+    TRY(check_arrays(n, arrays));
+    TRY(plan_build(n, arrays, NULL, &p));
+    plan_totals(p, out);
+    plan_free(p);
+    return TSR_OK;
+}
+
 char *tsr_explain(int n, tsr_array *const *arrays)
 {
     plan *p;

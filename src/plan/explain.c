@@ -106,19 +106,17 @@ static void explain_stage(const plan *p, int number, strbuf *out)
 
 void plan_explain(const plan *p, strbuf *out)
 {
-    int64_t tasks = 0, reads = 0, kept = 0;
-    for (int i = 0; i < p->n_stages; i++) {
-        tasks += p->stages[i].n_needed;
-        reads += p->stages[i].bytes_read;
-        kept += p->stages[i].bytes_kept;
-    }
-    strbuf_printf(out, "plan: %d stage%s, %" PRId64 " task%s, reads ", p->n_stages, p->n_stages == 1 ? "" : "s", tasks,
-                  tasks == 1 ? "" : "s");
-    add_bytes(out, reads - kept);
+    tsr_prediction all;
+    int64_t kept = 0;
+    plan_totals(p, &all);
+    for (int i = 0; i < p->n_stages; i++) kept += p->stages[i].bytes_kept;
+    strbuf_printf(out, "plan: %d stage%s, %" PRId64 " task%s, reads ", p->n_stages, p->n_stages == 1 ? "" : "s", all.tasks,
+                  all.tasks == 1 ? "" : "s");
+    add_bytes(out, all.bytes_read);
     strbuf_add(out, " from files");
     if (kept > 0) {
         strbuf_add(out, " (");
-        add_bytes(out, reads);
+        add_bytes(out, all.bytes_read + kept);
         strbuf_add(out, " if blocks cannot be kept)");
     }
     strbuf_add(out, "\n");

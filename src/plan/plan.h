@@ -172,6 +172,9 @@ box call_piece_box(const operand *o, int piece, const region *source);
 typedef void body_read_fn(void *context, const operand *o, const region *source);
 void body_walk(const body *t, const region *domain, body_read_fn *found, void *context);
 
+/* What the stages take together (plan/predict.c). */
+void plan_totals(const plan *p, tsr_prediction *out);
+
 /* Text and drawing of a plan: stages, fused operations, tasks, bytes, memory. */
 void plan_explain(const plan *p, strbuf *out);
 

@@ -202,11 +202,42 @@ static void test_out_of_memory(void **state)
     tsr_session_close(s);
 }
 
+/* What a plan says of itself as a whole: elements of every stage's part that is needed, and no more than the tiles of a product
+ * move. */
+static void test_totals(void **state)
+{
+    enum { N = 900 * 1100 };
+    static const struct {
+        int number;
+        int64_t elements;
+    } cases[] = {{0, N}, {1, 2 * N}, {6, N}, {10, 0}, {11, 0}, {12, INT64_C(1) << 30}};
+    tsr_session *s = tsr_session_open(NULL, NULL);
+    tsr_prediction p;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tsr_array *root = example(s, cases[i].number);
+        assert_int_equal(tsr_predict(1, &root, &p), TSR_OK);
+        assert_int_equal(p.elements, cases[i].elements);
+        assert_int_equal(p.bytes_read, 0);
+        assert_true(p.tasks > 0);
+    }
+    tsr_array *x = normal(s, 900, 1100, 130), *roots[] = {tsr_sum(x, 0, NULL, false), tsr_mean(x, 0, NULL, false)};
+    assert_int_equal(tsr_predict(2, roots, &p), TSR_OK);
+    assert_int_equal(p.elements, N); /* shared */
+    tsr_array *square = tsr_ones(s, TSR_F64, 2, (int64_t[]){3000, 3000}, NULL), *product = tsr_matmul(square, square);
+    assert_int_equal(tsr_predict(1, &product, &p), TSR_OK);
+    assert_true(p.elements >= 2 * 3000 * 3000 && p.elements < INT64_C(3000) * 3000 * 3000 / 100);
+    tsr_array *none = NULL;
+    assert_int_equal(tsr_predict(1, &none, &p), TSR_ERR_VALUE);
+    assert_int_equal(tsr_predict(0, roots, &p), TSR_ERR_VALUE);
+    tsr_session_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
         cmocka_unit_test(test_examples), cmocka_unit_test(test_together),         cmocka_unit_test(test_hints),
         cmocka_unit_test(test_mirrored), cmocka_unit_test(test_large_broadcasts), cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_totals),
     };
     return cmocka_run_group_tests(cases, NULL, NULL);
 }

@@ -370,6 +370,42 @@ static void predict_memory(stage *s)
     }
 }
 
+/* ---- All together -------------------------------------------------------------------------------------------------- */
+
+/* Elements that a stage goes through. A product of matrices multiplies many more numbers than it moves, and faster: what counts
+ * are the parts of the inputs that its tiles take. */
+static double elements_gone_through(const stage *s)
+{
+    double elements = 1, tiles = 1;
+    box tile = {.ndim = s->tiles.ndim};
+    if (!s->is_needed || box_size(&s->needed) == 0) return 0;
+    for (int d = 0; d < tile.ndim; d++) {
+        tile.count[d] = s->tiles.axes[d].chunk;
+        elements *= (double)s->needed.count[d];
+        tiles *= (double)s->needed.count[d] / (double)tile.count[d];
+    }
+    if (s->kind != STAGE_CONTRACT) return elements;
+    region domain = region_of_box(&tile);
+    elements = 0;
+    for (int i = 0; i < s->body->n_operands; i++) {
+        region source = operand_region(&s->body->operands[i], &domain);
+        elements += tiles * (double)box_size(&source.box);
+    }
+    return elements;
+}
+
+void plan_totals(const plan *p, tsr_prediction *out)
+{
+    double elements = 0;
+    *out = (tsr_prediction){0};
+    for (int i = 0; i < p->n_stages; i++) {
+        out->tasks += p->stages[i].n_needed;
+        out->bytes_read += p->stages[i].bytes_read - p->stages[i].bytes_kept;
+        elements += elements_gone_through(&p->stages[i]);
+    }
+    out->elements = elements < 0x1p63 ? (int64_t)elements : INT64_MAX;
+}
+
 void plan_predict(plan *p)
 {
     for (int i = 0; i < p->n_stages; i++) predict_memory(&p->stages[i]);

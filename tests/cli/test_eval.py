@@ -124,10 +124,45 @@ def test_prints_names_and_coordinates(tessera, pattern):
 def test_large_results_are_summarised(tessera, pattern, t2m):
     done = tessera("eval", "t2m", pattern)
     assert done.code == 0
-    assert done.stdout.startswith("t2m(time 16, latitude 37, longitude 72) float64, K: 341 kB\n")
+    assert done.stdout.startswith("t2m(time 16, latitude 37, longitude 72) float64, K: 341 kB in 4 chunks of (4, 37, 72)\n")
     assert f"mean {float(t2m.mean()):.8g}" in done.stdout
     assert "-o FILE.nc" in done.stderr
     assert tessera("eval", "t2m", pattern, "--quiet").stderr == ""
+
+
+@pytest.mark.parametrize("expression, text", [
+    ("ones((2000, 2000), chunks=(600, 2000))", "(2000, 2000) float64: 32.0 MB in 4 chunks of (600, 2000)\n  min 1, mean 1, max 1\n"),
+    ("arange(1500)", "(1500) int64: 12.0 kB in 1 chunk\n  min 0, mean 749.5, max 1499\n"),
+    # A product of matrices is judged by what it moves, not by its 8e9 multiplications.
+    ("ones((2000, 2000)) @ ones((2000, 2000))", "min 2000, mean 2000, max 2000\n"),
+    ("ones((1000000, 1000000))[:, ::1000][::1000]", "min 1, mean 1, max 1\n"),
+])
+def test_summaries(tessera, expression, text):
+    assert tessera.ok("eval", expression).endswith(text)
+
+
+@pytest.mark.parametrize("expression", ["zeros((1000000, 1000000), chunks=(1000, 1000))", "random.normal(0, 1, size=(1000000, 1000000), chunks=(1000, 1000))",
+                                        "x = ones((1000000, 1000000), chunks=1000); x / x.mean()"])
+def test_what_takes_long_is_not_computed_for_a_summary(tessera, expression):
+    done = tessera("eval", expression, timeout=60)
+    assert done.code == 0
+    assert done.stdout == "(1000000, 1000000) float64: 8.0 TB in 1000000 chunks of (1000, 1000)\n"
+    assert "not computed" in done.stderr and "-o FILE.nc" in done.stderr and "mean(x)" in done.stderr
+    assert tessera("eval", expression, "--quiet").stderr == ""
+
+
+def test_a_small_result_beside_one_that_takes_long(tessera):
+    done = tessera("eval", "a = arange(3); b = mean(ones((1000000, 1000000)), 0); a, b, ones(2000)", timeout=60)
+    assert done.stdout.startswith("a =\n[0 1 2]\nb(1000000) float64: 8.0 MB in ")
+    assert done.stdout.count("min ") == 1 and done.stdout.endswith("  min 1, mean 1, max 1\n")
+    assert "too large to print;" in done.stderr and "not computed:" in done.stderr
+
+
+def test_summaries_as_json(tessera):
+    small = json.loads(tessera.ok("eval", "ones((100, 100), chunks=(60, 100))", "--json"))
+    assert small == {"name": "", "dtype": "float64", "shape": [100, 100], "nbytes": 80000, "chunks": [60, 100], "data": None, "min": 1, "mean": 1, "max": 1}
+    large = json.loads(tessera.ok("eval", "ones((1000000, 1000000), chunks=1000)", "--json", timeout=60))
+    assert large == {"name": "", "dtype": "float64", "shape": [1000000, 1000000], "nbytes": 8 * 10**12, "chunks": [1000, 1000], "data": None}
 
 
 def test_named_sources(evaluate, era, t2m):
