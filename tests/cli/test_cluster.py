@@ -663,8 +663,9 @@ def test_memory_is_kept(cluster, long_answer, stands_still):
 
     said, grown = watch_memory(c, client, disturb)
     finish(client, out, long_answer)
-    # A thread may read two blocks of 2 MB back beyond the budget; to somebody who stands still an eighth of it is on its way. Messages count, too.
-    allowed = (53 << 20) + (12 << 20 if stands_still else 0)
+    # A thread may read two blocks of 2 MB back beyond the budget. To each of two others who stand still, as everybody does on a busy machine, an
+    # eighth of it is on its way.
+    allowed = (53 << 20) + (12 << 20)
     assert said <= allowed
     assert "TESSERA_SANITIZED" in os.environ or grown <= allowed + BESIDE
     c.stop()
