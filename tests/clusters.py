@@ -125,12 +125,13 @@ def marked(mark):
 
 
 class Cluster:
-    """A scheduler and workers. `hosts`: network namespaces, the scheduler's first, then one for each worker."""
+    """A scheduler and workers. `hosts`: network namespaces, the scheduler's first, then one for each worker. `several`: the addresses that
+    workers and clients are given, where the scheduler may come to another one."""
 
     def __init__(self, program, folder, n_workers=2, threads=1, memory="300M", journal=False, listen=None, options=(), hosts=None,
-                 worker_listen=None):
+                 worker_listen=None, several=None):
         self.program, self.folder, self.options = program, pathlib.Path(folder), list(options)
-        self.threads, self.memory, self.hosts, self.worker_listen = threads, memory, hosts, worker_listen
+        self.threads, self.memory, self.hosts, self.worker_listen, self.several = threads, memory, hosts, worker_listen, several
         self.scratch = self.folder / "scratch"
         self.scratch.mkdir(parents=True, exist_ok=True)
         self.mark = uuid.uuid4().hex
@@ -162,6 +163,11 @@ class Cluster:
         self.started.append((name, process))
         return process
 
+    @property
+    def known(self):
+        """Where others look for the scheduler."""
+        return self.several or self.address
+
     def start_scheduler(self, listen=None):
         """The first time at `listen`, later where it was."""
         self.scheduler = self.start("scheduler", "scheduler", "--listen", listen or self.address, *self.journal, *self.options, "--log-level",
@@ -172,7 +178,7 @@ class Cluster:
         """Worker i, for the first time or again."""
         self.n_started += 1
         listen = ["--listen", self.worker_listen[i]] if self.worker_listen else []
-        worker = self.start(f"worker-{i}", "worker", self.address, "--name", f"w{i}", "--threads", self.threads, "--memory", self.memory,
+        worker = self.start(f"worker-{i}", "worker", self.known, "--name", f"w{i}", "--threads", self.threads, "--memory", self.memory,
                             "--scratch", self.scratch, *listen, *self.options, "--log-level", "debug", *options,
                             host=self.hosts and self.hosts[i + 1])
         if i < len(self.workers):
@@ -182,7 +188,7 @@ class Cluster:
         return worker
 
     def status(self, timeout=PATIENCE):
-        command = [str(self.program), "status", self.address, "--json", *map(str, self.options)]
+        command = [str(self.program), "status", self.known, "--json", *map(str, self.options)]
         if self.hosts:
             command = ["ip", "netns", "exec", self.hosts[0], *command]
         done = subprocess.run(command, text=True, timeout=timeout, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **self.env})
@@ -197,7 +203,7 @@ class Cluster:
 
     def client(self, name, expression, *arguments, host=None):
         """An evaluation that runs beside the test."""
-        return self.start(name, "eval", "--cluster", self.address, *self.options, expression, *arguments,
+        return self.start(name, "eval", "--cluster", self.known, *self.options, expression, *arguments,
                           host=host or (self.hosts and self.hosts[0]))
 
     def evaluate(self, expression, *files, seconds=120, name="client"):
@@ -224,7 +230,7 @@ class Cluster:
     def stop(self):
         """As people do it; then nothing may be left."""
         self.note_sockets()
-        command = [str(self.program), "stop", self.address, *map(str, self.options)]
+        command = [str(self.program), "stop", self.known, *map(str, self.options)]
         if self.hosts:
             command = ["ip", "netns", "exec", self.hosts[0], *command]
         done = subprocess.run(command, text=True, timeout=PATIENCE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, **self.env})

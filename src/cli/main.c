@@ -211,7 +211,8 @@ static const command scheduler_command = {
     .text =
         "The first line on standard output is the address it listens on. Beyond this machine it listens only with "
         "--secret-file, or with certificates on a tls:// address. Workers and clients wait for a scheduler that is gone; "
-        "one that is started again at the same address, with the same journal, goes on where the last one was.\n\n"
+        "one that is started again at the same address (or at another of those that they know), with the same journal, goes on "
+        "where the last one was.\n\n"
         "  tessera scheduler\n"
         "  tessera scheduler --listen tcp://0.0.0.0:8786 --secret-file ~/.tessera-secret --journal /var/lib/tessera/journal\n",
     .options = scheduler_options,
@@ -222,14 +223,15 @@ static const command worker_command = {
     .name = "worker",
     .arguments = "ADDR",
     .summary = "run a worker of the cluster at ADDR, until a signal or the cluster's end",
-    .text =
-        "The first line on standard output is the address it listens on. Workers come and go at any time: what a lost one "
-        "held is computed again by others when it is needed. A worker whose scheduler is gone keeps what it has and tries to "
-        "reach another one at the same address. A signal (SIGTERM, Ctrl-C) has it leave in good order: it gets nothing new to "
-        "do, others fetch what only it has, and it ends; a second signal ends it at once.\n\n"
-        "  tessera worker tcp://head:8786 --memory 64G --scratch /local/scratch --secret-file ~/.tessera-secret\n"
-        "  tessera worker tcp://head:8786 --python --resources 'GPU=1'\n"
-        "  tessera worker --scheduler-file /shared/me/scheduler.json\n",
+    .text = "The first line on standard output is the address it listens on. Workers come and go at any time: what a lost one "
+            "held is computed again by others when it is needed. A worker whose scheduler is gone keeps what it has and tries to "
+            "reach another one at the same address, or at the others if ADDR is several. A signal (SIGTERM, Ctrl-C) has it leave "
+            "in good order: it gets nothing new to "
+            "do, others fetch what only it has, and it ends; a second signal ends it at once.\n\n"
+            "  tessera worker tcp://head:8786 --memory 64G --scratch /local/scratch --secret-file ~/.tessera-secret\n"
+            "  tessera worker tcp://head:8786 --python --resources 'GPU=1'\n"
+            "  tessera worker --scheduler-file /shared/me/scheduler.json\n"
+            "  tessera worker tcp://head:8786,tcp://spare:8786 --secret-file ~/.tessera-secret\n",
     .options = worker_options,
     .run = command_worker,
 };

@@ -59,6 +59,46 @@ tsr_status address_parse(const char *text, address *out)
     return bad(text, "it begins with no scheme that is known");
 }
 
+/* The comma before the next address of a list; NULL: this was the last. A path of a socket may have commas, too. */
+static const char *end_of_first(const char *text)
+{
+    for (const char *comma = strchr(text, ','); comma; comma = strchr(comma + 1, ','))
+        for (int i = 0; i < N_SCHEMES; i++) {
+            const size_t n = strlen(SCHEMES[i]);
+            if (strncmp(comma + 1, SCHEMES[i], n) == 0 && strncmp(comma + 1 + n, "://", 3) == 0) return comma;
+        }
+    return NULL;
+}
+
+unsigned address_list_count(const char *text)
+{
+    unsigned n = 1;
+    for (; (text = end_of_first(text)) != NULL; text++) n++;
+    return n;
+}
+
+tsr_status address_list_get(const char *text, unsigned turn, char *out, size_t size)
+{
+    for (turn %= address_list_count(text); turn > 0; turn--) text = end_of_first(text) + 1;
+    const char *end = end_of_first(text);
+    const size_t n = end ? (size_t)(end - text) : strlen(text);
+    if (n >= size) return bad(text, "it is too long");
+    memcpy(out, text, n);
+    out[n] = 0;
+    return TSR_OK;
+}
+
+tsr_status address_list_check(const char *text)
+{
+    char one[ADDRESS_TEXT_BYTES];
+    address a;
+    for (unsigned i = 0; i < address_list_count(text); i++) {
+        TRY(address_list_get(text, i, one, sizeof one));
+        TRY(address_parse(one, &a));
+    }
+    return TSR_OK;
+}
+
 void address_print(const address *a, char *out, size_t size)
 {
     if (a->scheme == ADDRESS_UNIX) {

@@ -20,6 +20,11 @@ typedef struct address {
 } address;
 
 tsr_status address_parse(const char *text, address *out) MUST_CHECK;
+/* Several, "tcp://a:1,tcp://b:1": can all be read? And how many are they? */
+tsr_status address_list_check(const char *text) MUST_CHECK;
+unsigned address_list_count(const char *text);
+/* The turn-th of them, from 0 on, round and round. TSR_ERR_VALUE: it is too long. */
+tsr_status address_list_get(const char *text, unsigned turn, char *out, size_t size) MUST_CHECK;
 void address_print(const address *a, char *out, size_t size);
 /* A Unix address as the system wants it. */
 void address_to_unix(const address *a, struct sockaddr_storage *out, socklen_t *size);

@@ -2,6 +2,7 @@
  *
  * The handlers run on the net's I/O thread, everything else on the threads that use the session. A scheduler that is lost is
  * dialled again by a timer, every 0.1 to 2 seconds; workers are dialled when they are to be asked for something. */
+#include "cluster/address.h"
 #include "cluster/client_parts.h"
 
 #include "base/os.h"
@@ -62,22 +63,22 @@ static tsr_status set_peer(client *c, const Tessera__Cluster__WorkerAddress *w)
         p->is_listed = true;
         return TSR_OK;
     }
-    char *address = mem_strdup(w->address);
-    if (!address) return TSR_ERR_MEMORY;
+    char *copy = mem_strdup(w->address);
+    if (!copy) return TSR_ERR_MEMORY;
     if (p) { /* it was started anew elsewhere */
         if (p->link) link_close(p->link, "the worker has another address now");
         mem_free(p->address);
-        p->address = address;
+        p->address = copy;
         p->is_listed = true;
         return TSR_OK;
     }
     p = mem_calloc(1, sizeof *p);
     if (!p || !VEC_PUSH(&c->peers, p)) {
         mem_free(p);
-        mem_free(address);
+        mem_free(copy);
         return TSR_ERR_MEMORY;
     }
-    *p = (peer){.id = w->worker, .address = address, .is_listed = true};
+    *p = (peer){.id = w->worker, .address = copy, .is_listed = true};
     return TSR_OK;
 }
 
@@ -131,8 +132,11 @@ static void set_reason(client *c, const char *text)
 
 static void dial_scheduler(client *c)
 {
-    if (net_connect(c->n, c->address, &c->scheduler) == TSR_OK) return;
+    char text[ADDRESS_TEXT_BYTES];
+    if (address_list_get(c->address, c->turn, text, sizeof text) == TSR_OK && net_connect(c->n, text, &c->scheduler) == TSR_OK)
+        return;
     c->scheduler = NULL;
+    c->turn++;
     set_reason(c, tsr_error_message());
 }
 
@@ -175,14 +179,17 @@ static void scheduler_lost(client *c, const char *reason)
 {
     link_unref(c->scheduler);
     c->scheduler = NULL;
+    if (!c->is_open) c->turn++; /* what was there until now is tried first */
     c->is_open = false;
     set_reason(c, reason);
-    c->is_final = !c->was_open && !may_change(reason);
+    const bool all_were_tried = c->turn % c->n_addresses == 0;
+    c->is_final = !c->was_open && !may_change(reason) && all_were_tried;
     queries_lost(c);
     if (!c->timer && !c->is_closing && !c->is_final) {
         c->retry_ns = os_now_ns() + (int64_t)c->backoff_ms * 1000000;
         if (net_timer_start(c->n, TICK_MS, tick, c, &c->timer) != TSR_OK) c->timer = NULL;
     }
+    if (!all_were_tried) c->retry_ns = 0;
     pthread_cond_broadcast(&c->changed);
 }
 
@@ -507,10 +514,13 @@ static bool is_refused_here(const client *c) { return c->is_loopback && c->reaso
 static tsr_status wait_open(client *c, double seconds)
 {
     const int64_t started = os_now_ns();
-    const double most = seconds > 0 ? seconds : OPEN_SECONDS;
+    const double most = seconds > 0 ? seconds : OPEN_SECONDS * c->n_addresses;
     int64_t end = started + (int64_t)((most < 1e9 ? most : 1e9) * 1e9);
     pthread_mutex_lock(&c->lock);
-    tsr_status status = net_connect(c->n, c->address, &c->scheduler);
+    char first[ADDRESS_TEXT_BYTES];
+    tsr_status status = address_list_check(c->address);
+    if (status == TSR_OK) status = address_list_get(c->address, 0, first, sizeof first);
+    if (status == TSR_OK) status = net_connect(c->n, first, &c->scheduler);
     if (status != TSR_OK) {
         c->scheduler = NULL;
         pthread_mutex_unlock(&c->lock);
@@ -531,7 +541,7 @@ static tsr_status wait_open(client *c, double seconds)
     return status;
 }
 
-tsr_status client_new(tsr_session *s, const char *address, const tsr_options *options, client **out)
+tsr_status client_new(tsr_session *s, const char *scheduler, const tsr_options *options, client **out)
 {
     client *c = mem_calloc(1, sizeof *c);
     if (!c) return TSR_ERR_MEMORY;
@@ -556,8 +566,9 @@ tsr_status client_new(tsr_session *s, const char *address, const tsr_options *op
                                   .abandoned = on_abandoned,
                                   .closed = on_closed},
                      .context = c};
-    c->address = mem_strdup(address);
-    c->is_loopback = net_is_here(address);
+    c->address = mem_strdup(scheduler);
+    c->n_addresses = address_list_count(scheduler);
+    c->is_loopback = c->n_addresses == 1 && net_is_here(scheduler);
     tsr_status status = c->address ? net_open(&o, &c->n) : TSR_ERR_MEMORY;
     if (status == TSR_OK) status = client_tasks_new(s, c->n, &c->tasks);
     if (status != TSR_OK) {
@@ -570,10 +581,10 @@ tsr_status client_new(tsr_session *s, const char *address, const tsr_options *op
     return TSR_OK;
 }
 
-tsr_status client_attach(tsr_session *s, const char *address, const tsr_options *options)
+tsr_status client_attach(tsr_session *s, const char *scheduler, const tsr_options *options)
 {
     client *c;
-    TRY(client_new(s, address, options, &c));
+    TRY(client_new(s, scheduler, options, &c));
     return wait_open(c, options->connect_seconds);
 }
 

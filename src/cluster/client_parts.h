@@ -254,6 +254,7 @@ struct client {
     int64_t give_up_ns; /* everything that waits fails then, and again from time to time */
     int64_t retry_ns;
     int backoff_ms;
+    unsigned n_addresses, turn; /* of `address`, which may be several: whose turn it is */
     VEC(peer *) peers;
     job *jobs, *last_job;
     remote_set *sets;

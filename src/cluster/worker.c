@@ -303,13 +303,13 @@ static tsr_status copy_text(const char *text, char **out)
 static tsr_status copy_options(tsr_worker *w, const tsr_worker_options *o)
 {
     char host[200] = "", name[256];
-    address a;
     if (!o->scheduler) return error_set(TSR_ERR_VALUE, "a worker needs the address of its scheduler");
-    TRY(address_parse(o->scheduler, &a));
+    TRY(address_list_check(o->scheduler));
     TRY(worker_resources_check(o->resources ? o->resources : ""));
     (void)gethostname(host, sizeof host - 1);
     snprintf(name, sizeof name, "%s-%d", host, (int)getpid());
     w->scheduler_address = mem_strdup(o->scheduler);
+    w->n_schedulers = address_list_count(o->scheduler);
     w->name = mem_strdup(o->name ? o->name : name);
     w->resources = mem_strdup(o->resources ? o->resources : "");
     if (o->runner) w->runs = mem_strdup(o->runner->runs ? o->runner->runs : "");

@@ -176,7 +176,9 @@ struct tsr_worker {
     worker_tasks *tasks;
     char *runs; /* what runs functions of tasks that are no C functions, or NULL */
     char address[ADDRESS_TEXT_BYTES];
-    char *scheduler_address, *name, *resources;
+    char *scheduler_address, *name, *resources; /* scheduler_address: one or several, of which `turn` says whose turn it is */
+    unsigned n_schedulers, turn, n_tries;       /* tries: to reach one, since there was none */
+    char scheduler_at[ADDRESS_TEXT_BYTES];      /* the one that is dialled, or was reached */
     char *secret_file, *ca_file, *cert_file, *key_file;
     tsr_function_codec codec;
     bool has_codec, is_serving;

@@ -22,7 +22,7 @@ static bool find_facing(const struct addrinfo *to, address_scheme scheme, addres
     return address_parse(text, out) == TSR_OK;
 }
 
-static tsr_status facing(const char *scheduler, address *out)
+static tsr_status facing_one(const char *scheduler, address *out)
 {
     address to;
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM}, *found = NULL;
@@ -36,6 +36,19 @@ static tsr_status facing(const char *scheduler, address *out)
     if (!is_found)
         return error_set(TSR_ERR_IO, "there is no way from here to the scheduler's host '%s'; say where to listen", to.host);
     return TSR_OK;
+}
+
+/* The first of the schedulers' that there is a way to. */
+static tsr_status facing(const char *schedulers, address *out)
+{
+    const unsigned n = address_list_count(schedulers);
+    char one[ADDRESS_TEXT_BYTES];
+    tsr_status status = TSR_ERR_IO;
+    for (unsigned i = 0; i < n && status != TSR_OK; i++) {
+        status = address_list_get(schedulers, i, one, sizeof one);
+        if (status == TSR_OK) status = facing_one(one, out);
+    }
+    return status;
 }
 
 tsr_status worker_listen_address(const char *scheduler, const char *wanted, char *out, size_t size)

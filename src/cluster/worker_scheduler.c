@@ -26,7 +26,10 @@ void worker_scheduler_dial(tsr_worker *w)
 {
     w->retry_at_ns = 0;
     if (w->retry_ms == 0) w->retry_ms = FIRST_RETRY_MS;
-    if (worker_conn_dial(w, CONN_SCHEDULER, w->scheduler_address, &w->scheduler) == TSR_OK) return;
+    if (address_list_get(w->scheduler_address, w->turn, w->scheduler_at, sizeof w->scheduler_at) == TSR_OK &&
+        worker_conn_dial(w, CONN_SCHEDULER, w->scheduler_at, &w->scheduler) == TSR_OK)
+        return;
+    w->turn++;
     worker_log(w, NET_LOG_ERROR, "cannot connect to the scheduler: %s", tsr_error_message());
     retry_later(w);
 }
@@ -67,16 +70,19 @@ void worker_scheduler_leave(tsr_worker *w)
 void worker_scheduler_closed(tsr_worker *w, conn *c, const char *reason)
 {
     if (w->scheduler != c) return;
-    /* Once is enough to say why. */
-    const bool is_news = !w->no_scheduler || strcmp(w->no_scheduler, reason) != 0;
+    /* Once is enough to say why, of each. */
+    const bool is_first = w->n_tries++ < w->n_schedulers;
+    const bool is_news = is_first || (w->n_schedulers == 1 && (!w->no_scheduler || strcmp(w->no_scheduler, reason) != 0));
+    if (!w->news_link) w->turn++; /* what was there until now is tried first */
     const int level = w->is_told_to_end || !is_news ? NET_LOG_DEBUG : NET_LOG_WARNING;
     mem_free(w->no_scheduler);
     w->no_scheduler = mem_strdup(reason);
-    worker_log(w, level, "no connection to the scheduler at %s: %s", w->scheduler_address, reason);
+    worker_log(w, level, "no connection to the scheduler at %s: %s", w->scheduler_at, reason);
     w->scheduler = NULL;
     set_news_link(w, NULL);
     worker_conn_unref(c);
     retry_later(w);
+    if (w->turn % w->n_schedulers != 0) w->retry_at_ns = os_now_ns(); /* the others' turn */
     if (w->leaves && !w->is_told_to_end) leave_alone(w);
 }
 
@@ -146,17 +152,18 @@ void worker_scheduler_opened(tsr_worker *w, conn *c)
 {
     size_t at = 0;
     if (link_peer(c->link)->role != NET_ROLE_SCHEDULER) {
-        worker_conn_refuse(c, "at %s is no scheduler", w->scheduler_address);
+        worker_conn_refuse(c, "at %s is no scheduler", w->scheduler_at);
         return;
     }
     w->is_scheduler_here = link_peer(c->link)->same_host;
     if (!send_register(w, c)) return;
     set_news_link(w, c->link);
     w->retry_ms = FIRST_RETRY_MS;
+    w->n_tries = 0;
     mem_free(w->no_scheduler);
     w->no_scheduler = NULL;
     worker_tasks_scheduler_opened(w->tasks, c->link);
-    worker_log(w, NET_LOG_INFO, "registered with the scheduler at %s", w->scheduler_address);
+    worker_log(w, NET_LOG_INFO, "registered with the scheduler at %s", w->scheduler_at);
     /* It may not have heard of these. */
     for (const job *j; (j = id_table_next(&w->jobs, &at)) != NULL;)
         if (j->state == JOB_FAILED) {
