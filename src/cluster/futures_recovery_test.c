@@ -204,6 +204,55 @@ static void test_lineage(void **state)
     end(&t, &k);
 }
 
+/* A client puts futures into a variable and a queue, and is gone: of one that is done (and what it was made of is freed), and one
+ * that waits for a worker's thread. Nobody says again what they are made of to the next scheduler, which even has to make them on
+ * another worker. */
+static void test_what_only_names_hold(void **state)
+{
+    town t;
+    killer k;
+    tsr_shared_value out;
+    begin(&t, &k, 1);
+    tsr_session *s = open_session(&t);
+    tsr_future *made = submit(s, "add", 1, NULL), *next;
+    for (int i = 2; i <= 10; i++, made = next) {
+        next = submit(s, "add", i, made);
+        tsr_future_release(made);
+    }
+    assert_true(value(made) == 55);
+    tsr_future *busy[2 * N_WORKERS * N_THREADS];
+    for (int i = 0; i < 2 * N_WORKERS * N_THREADS; i++) busy[i] = submit(s, "sleep", 0.5 + 0.001 * i, NULL);
+    tsr_future *late = submit(s, "add", 7, busy[2 * N_WORKERS * N_THREADS - 1]);
+    const tsr_task_arg held[] = {{.future = made}, {.future = late}};
+    check(tsr_variable_set(s, "made", &held[0]));
+    check(tsr_queue_put(s, "both", 0, &held[0], -1));
+    check(tsr_queue_put(s, "both", 0, &held[1], -1));
+    tsr_session_close(s);
+    kill_scheduler(k.pid);
+    k.pid = start_scheduler(&t);
+    check(tsr_cluster_wait_for_workers(t.s, N_WORKERS, 60));
+    check(tsr_queue_get(t.s, "both", 60, &out));
+    const int before = atomic_load(&n_calls);
+    assert_true(value(out.future) == 55); /* a worker has it */
+    tsr_future_release(out.future);
+    add_worker(&t, NULL);
+    check(tsr_cluster_wait_for_workers(t.s, N_WORKERS + 1, 60));
+    for (int i = 0; i < N_WORKERS; i++) {
+        tsr_worker_stop(t.workers[i]);
+        t.workers[i] = NULL;
+    }
+    check(tsr_variable_get(t.s, "made", 60, &out));
+    tsr_future *one = submit(t.s, "add", 1, out.future);
+    assert_true(value(one) == 56);
+    assert_true(atomic_load(&n_calls) - before >= 11); /* all ten were made again */
+    tsr_future_release(out.future);
+    tsr_future_release(one);
+    check(tsr_queue_get(t.s, "both", 60, &out));
+    assert_true(value(out.future) == 7 + (0.5 + 0.001 * (2 * N_WORKERS * N_THREADS - 1)));
+    tsr_future_release(out.future);
+    end(&t, &k);
+}
+
 typedef struct putting {
     town *t;
     int n;
@@ -349,9 +398,13 @@ int main(int argc, char **argv)
 {
     if (argc == 4) return be_scheduler(argv[1], argv[2], atoi(argv[3]));
     const struct CMUnitTest all[] = {
-        cmocka_unit_test(test_a_map),          cmocka_unit_test(test_a_long_task),
-        cmocka_unit_test(test_shared_objects), cmocka_unit_test(test_the_journal_stays_small),
-        cmocka_unit_test(test_waiting),        cmocka_unit_test(test_lineage),
+        cmocka_unit_test(test_a_map),
+        cmocka_unit_test(test_a_long_task),
+        cmocka_unit_test(test_shared_objects),
+        cmocka_unit_test(test_the_journal_stays_small),
+        cmocka_unit_test(test_waiting),
+        cmocka_unit_test(test_lineage),
+        cmocka_unit_test(test_what_only_names_hold),
     };
     return cmocka_run_group_tests(all, NULL, NULL);
 }

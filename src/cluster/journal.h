@@ -24,6 +24,9 @@ typedef enum journal_kind {
     JOURNAL_RELEASE = 6, /* Jobs */
     JOURNAL_SHARED = 7,  /* Ask of futures.proto, answered; payload: its value */
     JOURNAL_ANSWER = 8,  /* Answer of futures.proto, given to a client that may ask again; payload: its value */
+    /* How results are made that are held by what is shared; before the JOURNAL_SHARED that holds them. */
+    JOURNAL_FUNCTION = 9, /* Function of futures.proto; payload: its code */
+    JOURNAL_TASK = 10,    /* Tasks of futures.proto, one; payload: its arguments that are bytes */
     N_JOURNAL_KINDS
 } journal_kind;
 

@@ -343,7 +343,7 @@ static void tick(void *context)
 static void replay(void *context, const journal_record *r)
 {
     tsr_scheduler *s = context;
-    if (r->kind != JOURNAL_SHARED && r->kind != JOURNAL_ANSWER) {
+    if (r->kind < JOURNAL_SHARED) {
         scheduler_replay(s->core, r);
     } else if (scheduler_tasks_replay(s->tasks, r) != TSR_OK) {
         say(s, NET_LOG_WARNING, tsr_error_message());

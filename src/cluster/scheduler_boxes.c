@@ -22,7 +22,10 @@ static bool add_bytes(char **to, size_t *n, size_t *capacity, const char *data, 
     return true;
 }
 
-void scheduler_out_of_memory(const member *m) { link_close(m->link, "out of memory"); }
+void scheduler_out_of_memory(const member *m)
+{
+    if (m->link) link_close(m->link, "out of memory");
+}
 
 /* ---- To workers ---- */
 

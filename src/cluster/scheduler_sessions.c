@@ -282,7 +282,7 @@ static task_session *restored_session(scheduler_tasks *s, uint64_t id)
     return p;
 }
 
-static buffer *copy_value(const journal_record *r)
+buffer *scheduler_record_payload(const journal_record *r)
 {
     buffer *b = NULL;
     if (!r->payload_bytes) return NULL;
@@ -305,7 +305,7 @@ static tsr_status replay_ask(scheduler_tasks *s, const journal_record *r)
         tessera__futures__ask__free_unpacked(a, NULL);
         return TSR_OK;
     }
-    buffer *value = copy_value(r);
+    buffer *value = scheduler_record_payload(r);
     const pending p = {.ask = a,
                        .session = restored_session(s, a->session),
                        .value = value,
@@ -329,7 +329,7 @@ static tsr_status replay_answer(scheduler_tasks *s, const journal_record *r)
     const net_message m = {.head = r->head, .head_bytes = r->head_bytes};
     Tessera__Futures__Answer *a;
     TRY(tasks_wire_answer(&m, &a));
-    buffer *value = copy_value(r);
+    buffer *value = scheduler_record_payload(r);
     task_session *p = restored_session(s, a->session);
     reply answer = {.number = a->number, .has_key = a->n_keys >= 2, .value = value, .data = value ? value->data : NULL};
     answer.size = r->payload_bytes;
@@ -342,11 +342,13 @@ static tsr_status replay_answer(scheduler_tasks *s, const journal_record *r)
 
 tsr_status scheduler_tasks_replay(scheduler_tasks *s, const journal_record *r)
 {
+    if (r->kind == JOURNAL_FUNCTION || r->kind == JOURNAL_TASK) return scheduler_lineage_replay(s, r);
     return r->kind == JOURNAL_SHARED ? replay_ask(s, r) : replay_answer(s, r);
 }
 
 void scheduler_tasks_snapshot(scheduler_tasks *s, void (*write)(void *to, const journal_record *r), void *to)
 {
+    scheduler_lineage_again(s);
     shared_snapshot(s, write, to);
     for (const task_session *p = s->sessions; p; p = p->next) {
         for (size_t i = 0; p->id && i < p->answered.n; i++) {

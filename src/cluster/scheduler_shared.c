@@ -117,6 +117,7 @@ static bool add_value(scheduler_tasks *s, shared_object *o, const pending *p)
         mem_free(v);
         return false;
     }
+    if (v->has_key && p->m) scheduler_lineage_note(s, v->key); /* who submitted it may be gone tomorrow */
     *(o->last ? &o->last->next : &o->first) = v;
     o->last = v;
     o->n_values++;
@@ -160,7 +161,7 @@ static bool ask_queue(scheduler_tasks *s, const pending *p, const char *what, re
     } else if (strcmp(what, "put") == 0) {
         o = get(s, QUEUE, p->ask->name);
         if (o && p->ask->number > o->max) o->max = p->ask->number;
-        if (o && o->max > 0 && o->n_values >= o->max) return false;
+        if (p->m && o && o->max > 0 && o->n_values >= o->max) return false; /* the journal's values were taken */
         if (!o || !add_value(s, o, p)) r->status = TSR_ERR_MEMORY;
     } else if (strcmp(what, "size") == 0) {
         r->number = o ? o->n_values : 0;
@@ -249,8 +250,9 @@ bool shared_changes(const char *what)
 
 /* ---- The journal ---- */
 
-static void write_value(const shared_object *o, const held_value *v, void (*write)(void *to, const journal_record *r), void *to)
+static void write_value(scheduler_tasks *s, const shared_object *o, const held_value *v, lineage_writer *write, void *to)
 {
+    if (v->has_key) scheduler_lineage_write(s, v->key, write, to);
     Tessera__Futures__Ask a = TESSERA__FUTURES__ASK__INIT;
     uint64_t key[2] = {v->key.high, v->key.low};
     a.what = o->kind == VARIABLE ? "variable_set" : "queue_put";
@@ -261,12 +263,12 @@ static void write_value(const shared_object *o, const held_value *v, void (*writ
     scheduler_write_shared(&a.base, JOURNAL_SHARED, v->data, v->value ? v->size : 0, write, to);
 }
 
-void shared_snapshot(const scheduler_tasks *s, void (*write)(void *to, const journal_record *r), void *to)
+void shared_snapshot(scheduler_tasks *s, void (*write)(void *to, const journal_record *r), void *to)
 {
     for (const shared_object *o = s->objects; o; o = o->next) {
         Tessera__Futures__Ask a = TESSERA__FUTURES__ASK__INIT;
         a.name = o->name;
-        for (const held_value *v = o->first; v; v = v->next) write_value(o, v, write, to);
+        for (const held_value *v = o->first; v; v = v->next) write_value(s, o, v, write, to);
         a.what = "semaphore_acquire";
         a.number = o->max;
         for (size_t i = 0; i < o->leases.n; i++) {

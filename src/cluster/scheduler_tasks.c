@@ -25,7 +25,7 @@ static void assign(scheduler_tasks *s)
 
 /* ---- What clients send ---- */
 
-static tsr_status took_function(scheduler_tasks *s, member *m, const net_message *msg, buffer *code)
+tsr_status scheduler_took_function(scheduler_tasks *s, member *m, const net_message *msg, buffer *code)
 {
     Tessera__Futures__Function *f;
     TRY(tasks_wire_function(msg, &f));
@@ -95,7 +95,7 @@ static void submit_tasks(scheduler_tasks *s, member *m, const Tessera__Futures__
     VEC_FINI(&inputs);
 }
 
-static tsr_status took_tasks(scheduler_tasks *s, member *m, const net_message *msg, buffer *payload)
+tsr_status scheduler_took_tasks(scheduler_tasks *s, member *m, const net_message *msg, buffer *payload)
 {
     Tessera__Futures__Tasks *t;
     task_rule *rule = NULL;
@@ -113,13 +113,13 @@ static tsr_status took_tasks(scheduler_tasks *s, member *m, const net_message *m
         tasks_batch_unref(&s->ts, b);
     } else {
         char *text = mem_strdup(tsr_error_message());
-        for (size_t i = 0; i < t->n_keys / 2; i++)
+        for (size_t i = 0; m->link && i < t->n_keys / 2; i++)
             scheduler_tell_erred(m->link, tasks_wire_key(t->keys, i), status, text ? text : "", NULL, 0);
         mem_free(text);
     }
     if (rule) tasks_rule_unref(&s->ts, rule);
     tessera__futures__tasks__free_unpacked(t, NULL);
-    return TSR_OK;
+    return m->link ? TSR_OK : status;
 }
 
 static tsr_status took_keys(scheduler_tasks *s, member *m, const net_message *msg)
@@ -159,8 +159,8 @@ static tsr_status took_ask(scheduler_tasks *s, member *m, const net_message *msg
 static tsr_status from_client(scheduler_tasks *s, member *m, const net_message *msg, buffer *b)
 {
     switch (msg->type) {
-    case TESSERA__FUTURES__MESSAGE_TYPE__FUNCTION: return took_function(s, m, msg, b);
-    case TESSERA__FUTURES__MESSAGE_TYPE__TASKS: return took_tasks(s, m, msg, b);
+    case TESSERA__FUTURES__MESSAGE_TYPE__FUNCTION: return scheduler_took_function(s, m, msg, b);
+    case TESSERA__FUTURES__MESSAGE_TYPE__TASKS: return scheduler_took_tasks(s, m, msg, b);
     case TESSERA__FUTURES__MESSAGE_TYPE__WANT:
     case TESSERA__FUTURES__MESSAGE_TYPE__UNWANT:
     case TESSERA__FUTURES__MESSAGE_TYPE__CANCEL:
@@ -550,7 +550,11 @@ tsr_status scheduler_tasks_new(net *n, tsr_log_callback log, void *log_context, 
     return TSR_OK;
 }
 
-tsr_status scheduler_tasks_begin(scheduler_tasks *s) { return net_timer_start(s->net, TICK_MS, tick, s, &s->timer); }
+tsr_status scheduler_tasks_begin(scheduler_tasks *s)
+{
+    scheduler_lineage_settle(s);
+    return net_timer_start(s->net, TICK_MS, tick, s, &s->timer);
+}
 
 void scheduler_tasks_complete(scheduler_tasks *s)
 {
@@ -580,6 +584,7 @@ void scheduler_tasks_free(scheduler_tasks *s)
             }
         }
         shared_fini(s);
+        scheduler_lineage_settle(s);
         scheduler_sessions_fini(s);
         tasks_client_lost(&s->ts, &s->ts.shared);
         tasks_client_lost(&s->ts, &s->ts.grace);
@@ -587,5 +592,6 @@ void scheduler_tasks_free(scheduler_tasks *s)
     tasks_fini(&s->ts);
     tasks_intake_fini(&s->intake);
     VEC_FINI(&s->moves);
+    VEC_FINI(&s->noted);
     mem_free(s);
 }

@@ -1,6 +1,7 @@
 /* Inside the scheduler's tasks: scheduler_tasks.c (messages), scheduler_boxes.c (what members are told), scheduler_asks.c
  * (questions, and those that wait for their answer), scheduler_shared.c (variables, queues, semaphores, events),
- * scheduler_sessions.c (clients over all their connections, the journal). All on the I/O thread. */
+ * scheduler_sessions.c (clients over all their connections, the journal), scheduler_lineage.c (how shared results are made, in
+ * the journal). All on the I/O thread. */
 #ifndef TESSERA_CLUSTER_SCHEDULER_TASKS_H
 #define TESSERA_CLUSTER_SCHEDULER_TASKS_H
 
@@ -56,6 +57,7 @@ typedef struct known_function {
     const char *code_data;
     size_t code_bytes;
     VEC(uint8_t) told; /* by slot of the worker */
+    bool noted;        /* it is in the journal */
 } known_function;
 
 /* A question that is not answered yet. */
@@ -138,6 +140,8 @@ struct scheduler_tasks {
     uint64_t (*record)(void *context, const journal_record *r, buffer *payload);
     void *record_context;
     VEC(held_answer) held;
+    member *heir;       /* submits what the journal has of tasks; NULL: none, or all was read */
+    VEC(tsr_key) noted; /* tasks that are in the journal */
 };
 
 /* ---- scheduler_boxes.c ---- */
@@ -153,6 +157,9 @@ void scheduler_tasks_free_copy(scheduler_tasks *s, task_worker *w, tsr_key key);
 
 /* ---- scheduler_tasks.c ---- */
 
+/* The message's function is known, and the member's, too; `code`: whose memory the payload is. */
+tsr_status scheduler_took_function(scheduler_tasks *s, member *m, const net_message *msg, buffer *code) MUST_CHECK;
+tsr_status scheduler_took_tasks(scheduler_tasks *s, member *m, const net_message *msg, buffer *payload) MUST_CHECK;
 /* Frees what the member has, and itself; it is in no list. */
 void scheduler_member_fini(scheduler_tasks *s, member *m);
 
@@ -175,6 +182,23 @@ void scheduler_note(scheduler_tasks *s, const char *what, const char *name, uint
 void scheduler_write_shared(const ProtobufCMessage *m, journal_kind kind, const char *data, size_t size,
                             void (*write)(void *to, const journal_record *r), void *to);
 
+/* A copy of the record's payload; NULL: there is none, or no memory. */
+buffer *scheduler_record_payload(const journal_record *r);
+
+/* ---- scheduler_lineage.c ---- */
+
+typedef void lineage_writer(void *to, const journal_record *r);
+/* Records of how this result is made, but for what was written before. */
+void scheduler_lineage_write(scheduler_tasks *s, tsr_key key, lineage_writer *write, void *to);
+/* The same, appended to the journal, if there is one. */
+void scheduler_lineage_note(scheduler_tasks *s, tsr_key key);
+/* Nothing was written before. */
+void scheduler_lineage_again(scheduler_tasks *s);
+/* A record of JOURNAL_FUNCTION or JOURNAL_TASK. */
+tsr_status scheduler_lineage_replay(scheduler_tasks *s, const journal_record *r) MUST_CHECK;
+/* The whole journal was read: what nothing holds by now goes. */
+void scheduler_lineage_settle(scheduler_tasks *s);
+
 /* ---- scheduler_asks.c ---- */
 
 void scheduler_send_reply(net_link *l, uint64_t request, const reply *r);
@@ -194,7 +218,7 @@ bool shared_ask(scheduler_tasks *s, const pending *p, reply *r, bool *done);
 /* Does a question of this name change anything? */
 bool shared_changes(const char *what);
 void shared_session_ends(scheduler_tasks *s, const task_session *p);
-void shared_snapshot(const scheduler_tasks *s, void (*write)(void *to, const journal_record *r), void *to);
+void shared_snapshot(scheduler_tasks *s, void (*write)(void *to, const journal_record *r), void *to);
 void shared_fini(scheduler_tasks *s);
 
 #endif

@@ -173,6 +173,7 @@ struct task {
     unsigned has_error : 1;      /* in tasks.errors */
     unsigned has_copies : 1;     /* in tasks.copies: more workers that have the result */
     unsigned has_more_wants : 1; /* in tasks.more_wants */
+    unsigned noted : 1;          /* how it is made is in the journal (scheduler_lineage.c) */
 };
 
 enum { TASK_SLAB_BITS = 15, TASK_SLAB_BYTES = 1 << 21 };

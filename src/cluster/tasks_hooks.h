@@ -33,7 +33,7 @@ tsr_status scheduler_tasks_new(net *n, tsr_log_callback log, void *log_context, 
 tsr_status scheduler_tasks_begin(scheduler_tasks *s) MUST_CHECK;
 /* After net_close. NULL is fine. */
 void scheduler_tasks_free(scheduler_tasks *s);
-/* A record of JOURNAL_SHARED or JOURNAL_ANSWER. */
+/* A record of JOURNAL_SHARED or a later kind. */
 tsr_status scheduler_tasks_replay(scheduler_tasks *s, const journal_record *r) MUST_CHECK;
 /* Records of what is shared now. */
 void scheduler_tasks_snapshot(scheduler_tasks *s, void (*write)(void *to, const journal_record *r), void *to);

@@ -1,15 +1,18 @@
 """Clusters over several hosts: network namespaces with a cable between them that can be pulled and made slow. Only where this user may
 make them; skipped elsewhere."""
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 
+import numpy as np
 import pytest
 
-from clusters import Cluster, Process, threads_answer, wait_until
+from clusters import MARK, PATIENCE, Cluster, Process, threads_answer, wait_until
 
 SUBNET = "10.199.77"
 LONG = "x = random.normal(0, 1, size=(16000, 4000), seed=5, chunks=(500, 500)); z = (x - x.mean(axis=0)) / x.std(axis=0); " \
@@ -77,6 +80,12 @@ def cluster(tessera, tmp_path, hosts):
 
 def addresses(c):
     return {w["name"]: w["address"] for w in c.status()["workers"]}
+
+
+def tasks_done(c):
+    """Of each worker; reports come every second."""
+    time.sleep(2.2)
+    return {w["name"]: w["tasks_done"] for w in c.status()["workers"]}
 
 
 def traffic(c):
@@ -147,6 +156,119 @@ def test_data_behind_a_slow_link_stays_there(tessera, tmp_path, cluster):
     assert moved < 8e6, f"{moved} bytes moved of 160 MB"
     assert all(w["tasks_done"] > 0 for w in cluster.status()["workers"])
     cluster.stop()
+
+
+BOTH = f"tcp://{SUBNET}.1:8786,tcp://{SUBNET}.2:8786"
+BUILD = pathlib.Path(os.environ.get("TESSERA_BUILD", pathlib.Path(__file__).parents[2] / "build")).resolve()
+SQUARE = """
+tsr_status square(int n_args, const tsr_bytes *args, tsr_task_result *result)
+{
+    const double x = *(const double *)args[0].data, y = x * x;
+    return tsr_task_result_set(result, &y, sizeof y);
+}
+"""
+# Leaves an array, and results of functions, behind under names; then another array is its own, on which it computes when told to.
+FIRST = f"""
+import sys
+import tessera as ts
+from tessera.distributed import Queue, Variable
+
+client = ts.Client(sys.argv[1], security=ts.Security(secret_file=sys.argv[2]))
+x = ts.random.default_rng(3).normal(size=(4000, 500), chunks=(100, 500)).persist()
+y = (x * 2).persist()
+ts.wait([x, y])
+client.publish_dataset(x=x)
+square = ts.c_task({SQUARE!r}, "square", dtype=float)
+with ts.Client(sys.argv[1], security=ts.Security(secret_file=sys.argv[2]), set_as_default=False) as other:
+    fourth = other.submit(square, other.submit(square, 3.0))
+    Variable("kept", other).set(fourth)
+    Queue("kept", other).put(fourth)
+print("ready", flush=True)
+sys.stdin.readline()
+print(float(y.sum().compute()), flush=True)
+client.close()
+"""
+SECOND = f"""
+import sys
+import tessera as ts
+from tessera.distributed import Queue, Variable
+
+with ts.Client(sys.argv[1], security=ts.Security(secret_file=sys.argv[2])) as client:
+    square = ts.c_task({SQUARE!r}, "square", dtype=float)
+    squares = [client.submit(square, kept.get(30)).result(60).item() for kept in (Variable("kept"), Queue("kept"))]
+    print(float(client.get_dataset("x").sum().compute()), *squares)
+    client.unpublish_dataset("x")
+"""
+
+
+def python(cluster, source, log, host):
+    """A program on one of the hosts."""
+    env = {**os.environ, "PYTHONPATH": str(BUILD / "python"), MARK: cluster.mark}
+    with open(log, "ab") as err:
+        return subprocess.Popen(["ip", "netns", "exec", host, sys.executable, "-c", source, BOTH, str(cluster.options[1])], env=env, text=True,
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err)
+
+
+@pytest.fixture
+def moving(tessera, tmp_path, hosts):
+    """As `cluster`, with a journal that both hosts see, and everybody knows that the scheduler is here or there."""
+    secret = tmp_path / "secret"
+    secret.write_text("known to both hosts\n")
+    secret.chmod(0o600)
+    with Cluster(tessera.path, tmp_path / "cluster", n_workers=2, listen=f"tcp://{SUBNET}.1:8786", hosts=[hosts.head, hosts.head, hosts.node],
+                 options=["--secret-file", secret], journal=True, several=BOTH) as c:
+        yield c
+
+
+def move_scheduler(c, host, number):
+    c.scheduler.end(signal.SIGKILL)
+    time.sleep(0.5)
+    c.hosts[0] = host
+    c.start_scheduler(f"tcp://{SUBNET}.{number}:8786")
+    assert c.address == f"tcp://{SUBNET}.{number}:8786"
+
+
+def test_the_scheduler_comes_again_on_another_host(tessera, tmp_path, hosts, moving):
+    """Killed on the head in the middle of a computation, started on the node with the journal, and back: everybody finds it, the computation
+    goes on."""
+    answer = threads_answer(tessera.path, tmp_path, LONG)
+    out = tmp_path / "long.npy"
+    client = moving.client("long", LONG, "-o", out, "-q", host=hosts.head)
+    wait_until(lambda: any(0 < j["tasks_done"] < j["tasks_total"] for j in moving.status()["jobs"]) or not client.running(), 30, "work")
+    assert client.running()
+    move_scheduler(moving, hosts.node, 2)
+    moving.wait_for_workers(2)
+    assert moving.names() == ["w0", "w1"]
+    move_scheduler(moving, hosts.head, 1)
+    assert client.wait(180) == 0, client.log()
+    client.end()
+    assert out.read_bytes() == answer
+    assert moving.evaluate("arange(9)") == threads_answer(tessera.path, tmp_path, "arange(9)")
+    moving.stop()
+
+
+def test_what_is_kept_is_there_after_the_scheduler_came_to_another_host(tmp_path, hosts, moving):
+    """A persisted array of a client that lives, a published one, and results that only a variable and a queue hold: nothing is computed again."""
+    first = python(moving, FIRST, tmp_path / "first.log", hosts.head)
+    try:
+        assert first.stdout.readline() == "ready\n", (tmp_path / "first.log").read_text()
+        before = tasks_done(moving)
+        assert min(before.values()) > 0
+        move_scheduler(moving, hosts.node, 2)
+        moving.wait_for_workers(2)
+        assert tasks_done(moving) == before
+        total, _ = first.communicate("go on\n", timeout=PATIENCE)
+    finally:
+        first.kill()
+        first.wait()
+    assert first.returncode == 0, (tmp_path / "first.log").read_text()
+    second = python(moving, SECOND, tmp_path / "second.log", hosts.node)
+    said, _ = second.communicate(timeout=PATIENCE)
+    assert second.returncode == 0, (tmp_path / "second.log").read_text()
+    x, from_variable, from_queue = map(float, said.split())
+    assert from_variable == from_queue == 3**8
+    np.testing.assert_allclose([float(total), 2 * x], 2 * x, rtol=1e-12)
+    moving.stop()
 
 
 HELD = "m = persist(random.normal(0, 1, size=(8, 40000), seed=1, chunks=(1, 40000))); k = persist(m * m[::-1]); " \

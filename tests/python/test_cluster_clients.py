@@ -2,6 +2,7 @@
 import io
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -309,3 +310,28 @@ def test_adapting():
         adaptive.stop()
         with pytest.raises(ValueError, match="not possible"):
             cluster.adapt(minimum=3, maximum=2)
+
+
+def test_what_only_names_hold_outlives_its_client():
+    """A client leaves futures behind in a variable and in a queue: done ones, ones that are still to run, scattered values. Another gets them,
+    also after the workers that had them are gone."""
+    with ts.LocalCluster(n_workers=2, threads_per_worker=1, memory_limit="256MiB", restarts=True) as cluster:
+        with ts.Client(cluster) as first:
+            done = first.submit(sum, [first.submit(pow, 2, i) for i in range(5)])
+            assert done.result(60) == 31
+            slow = first.submit(lambda x: (time.sleep(0.5), x + 1)[1], done)
+            td.Variable("done", first).set(done)
+            td.Variable("slow", first).set(slow)
+            td.Variable("scattered", first).set(first.scatter(np.arange(4)))
+            for future in (done, slow):
+                td.Queue("both", first).put(future)
+            del done, slow, future
+        with ts.Client(cluster) as second:
+            assert td.Variable("done", second).get(60).result(60) == 31
+            assert [td.Queue("both", second).get(60).result(60) for _ in range(2)] == [31, 32]
+            np.testing.assert_array_equal(td.Variable("scattered", second).get(60).result(60), np.arange(4))
+            gone = list(second.nthreads())
+            for pid in cluster.pids:
+                os.kill(pid, signal.SIGKILL)
+            until(lambda: not set(gone) & set(second.nthreads()), what="the end of the workers that had them")
+            assert td.Variable("slow", second).get(60).result(60) == 32
