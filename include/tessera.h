@@ -132,7 +132,7 @@ typedef struct tsr_options {
  * "unix:///run/tessera.sock" on the workers of the scheduler that listens there: everything below works the same, bit for bit.
  * Memory, threads and scratch folder are then the workers'. The scheduler has to answer within 10 seconds, or 2 where nobody
  * listens on this very host (TSR_ERR_IO; connect_seconds says otherwise); a connection that is lost later is made anew by itself.
- * options may be NULL. NULL on failure. */
+ * Several addresses with commas between are tried in turn, now and after a loss. options may be NULL. NULL on failure. */
 TSR_API tsr_session *tsr_session_open(const char *address, const tsr_options *options);
 /* Frees every array of the session, whatever references are left, and ends its threads. NULL is fine. */
 TSR_API void tsr_session_close(tsr_session *session);
@@ -1214,7 +1214,7 @@ TSR_API void tsr_scheduler_stop(tsr_scheduler *scheduler);
 typedef struct tsr_worker tsr_worker;
 /* Zero or NULL means the default. */
 typedef struct tsr_worker_options {
-    const char *scheduler; /* its address; needed */
+    const char *scheduler; /* its address, or several, tried in turn, with commas between; needed */
     const char *listen;  /* where clients and other workers reach it; default: any port of the address that faces the scheduler */
     const char *name;    /* for people; default: host and process number */
     int n_threads;       /* as in tsr_options */
@@ -1457,10 +1457,10 @@ TSR_API tsr_status tsr_futures_rebalance(tsr_session *session, int n, tsr_future
 TSR_API tsr_array *tsr_from_futures(tsr_session *session, tsr_future *const *futures, tsr_dtype dtype, int ndim,
                                     const tsr_chunks *chunks, const tsr_function *decode);
 
-/* What the scheduler knows, as JSON text; free it with tsr_free. NULL on failure. Keys are 32 hexadecimal digits.
- * "who_has": {key: [addresses]}, of n futures, or of all results (n 0). "has_what": {address: [keys]}. "nbytes": {key: bytes}.
- * "processing": {address: [keys]}. "tasks": {"waiting": n, "ready": n, "running": n, "finished": n, "error": n, "functions":
- * {name: {"waiting": n, ...}}}. "workers": {address: {"id", "name", "threads", "runs", "resources", "stored_bytes"}}. */
+/* What the scheduler knows, as JSON text (tsr_free it); NULL on failure. Keys are 32 hexadecimal digits. "who_has": {key:
+ * [addresses]}, of n futures, or of all (n 0). "has_what", "processing": {address: [keys]}. "nbytes": {key: bytes}. "tasks":
+ * {"waiting": n, "ready", "running", "finished", "error", "functions": {name: {"waiting": n, ...}}}. "workers": {address: {"id",
+ * "name", "threads", "runs", "resources", "stored_bytes"}}. "logs", ends: {"scheduler": [lines], "workers": {address: ...}}. */
 TSR_API char *tsr_tasks_query(tsr_session *session, const char *what, int n, tsr_future *const *futures);
 
 /* Things that clients share, by name: */

@@ -10,6 +10,10 @@ from ._futures import Future, futures_of
 SUFFIX = {"yaml": ".yaml", "json": ".json"}
 
 
+def _last(lines: list, n: int | None) -> list:
+    return lines if n is None else lines[max(len(lines) - n, 0):]
+
+
 class InspectionMethods:
     """Beside `TaskMethods`."""
 
@@ -55,6 +59,23 @@ class InspectionMethods:
         path = os.fspath(filename)
         with open(path if path.endswith(tuple(SUFFIX.values())) else path + SUFFIX[format], "w", encoding="utf-8") as file:
             json.dump(state, file, indent=1)
+
+    def get_scheduler_logs(self, n: int | None = None) -> list[str]:
+        """What the scheduler has logged last, the oldest first: a hundred lines at most, of level info and above.
+
+        >>> import tessera as ts
+        >>> with ts.Client(n_workers=1, threads_per_worker=1) as client:
+        ...     any("joins" in line for line in client.get_scheduler_logs())
+        True
+        """
+        return _last(self._query("logs")["scheduler"], n)
+
+    def get_worker_logs(self, n: int | None = None, workers=None, nanny: bool = False) -> dict[str, list[str]]:
+        """What workers have logged last, by address, as `get_scheduler_logs`. They tell the scheduler with their reports, twice a second."""
+        if nanny:
+            raise NotImplementedError("get_worker_logs: there are no nannies")
+        wanted = None if workers is None else {workers} if isinstance(workers, str) else set(workers)
+        return {address: _last(lines, n) for address, lines in self._query("logs")["workers"].items() if wanted is None or address in wanted}
 
     def get(self, dsk, keys, workers=None, allow_other_workers=None, resources=None, sync=True, retries=None, priority=0, **ignored) -> Any:
         """Runs a graph of tasks: a dict whose values are tuples (function, arguments ...), keys of other values, lists of these, or anything else.

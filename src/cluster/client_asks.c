@@ -3,6 +3,7 @@
  * for: so nothing that it gave away at that moment is lost. After the connection was lost, questions are asked again under their
  * numbers; the scheduler knows which it has answered. Any thread. */
 #include "base/os.h"
+#include "cluster/client.h"
 #include "cluster/client_tasks.h"
 
 #include <string.h>
@@ -263,10 +264,12 @@ char *tsr_tasks_query(tsr_session *session, const char *what, int n, tsr_future 
     bool found = false;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) found |= strcmp(what, known[i]) == 0;
     if (client_tasks_get(session, &c) != TSR_OK) return NULL;
+    if (strcmp(what, "logs") == 0) return client_logs(session);
     if (!found) {
-        (void)error_set(
-            TSR_ERR_VALUE,
-            "'%s' is nothing to ask; ask \"who_has\", \"has_what\", \"nbytes\", \"processing\", \"tasks\" or \"workers\"", what);
+        (void)error_set(TSR_ERR_VALUE,
+                        "'%s' is nothing to ask; ask \"who_has\", \"has_what\", \"nbytes\", \"processing\", \"tasks\", "
+                        "\"workers\" or \"logs\"",
+                        what);
         return NULL;
     }
     tsr_status status = keys_of(c, n, futures, &keys);

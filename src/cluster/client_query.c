@@ -2,6 +2,7 @@
  *
  * Each request waits in its caller's thread for the answer with its number. A scheduler that is lost meanwhile is asked again
  * when it is back; only what changes the cluster's processes is not, as nobody knows whether it was done. */
+#include "cluster/client.h"
 #include "cluster/client_parts.h"
 
 #include "array/build.h"
@@ -199,11 +200,12 @@ static void add_job(strbuf *out, const Tessera__Cluster__JobStatus *j)
     strbuf_add(out, "]}");
 }
 
-static tsr_status get_status(client *c, Tessera__Cluster__StatusReply **out)
+static tsr_status get_status(client *c, bool logs, Tessera__Cluster__StatusReply **out)
 {
     query q = {.request = next_request(c), .type = TESSERA__CLUSTER__MESSAGE_TYPE__STATUS};
     Tessera__Cluster__StatusRequest m = TESSERA__CLUSTER__STATUS_REQUEST__INIT;
     m.request = q.request;
+    m.logs = logs;
     PACK(status_request, &q, &m);
     TRY(ask(c, &q, ANSWER_SECONDS, TESSERA__CLUSTER__MESSAGE_TYPE__STATUS_REPLY));
     *out = tessera__cluster__status_reply__unpack(NULL, q.answer_bytes, q.answer);
@@ -216,7 +218,7 @@ char *tsr_cluster_status(tsr_session *session)
     client *c = client_of(session);
     Tessera__Cluster__StatusReply *r;
     strbuf out = {0};
-    if (!c || get_status(c, &r) != TSR_OK) return NULL;
+    if (!c || get_status(c, false, &r) != TSR_OK) return NULL;
     strbuf_add(&out, "{\"address\": ");
     add_text(&out, r->address);
     add_field(&out, "version", r->version);
@@ -237,6 +239,36 @@ char *tsr_cluster_status(tsr_session *session)
     return strbuf_take(&out);
 }
 
+static void add_lines(strbuf *out, size_t n, char *const *lines)
+{
+    strbuf_add(out, "[");
+    for (size_t i = 0; i < n; i++) {
+        if (i) strbuf_add(out, ", ");
+        add_text(out, lines[i]);
+    }
+    strbuf_add(out, "]");
+}
+
+char *client_logs(tsr_session *session)
+{
+    client *c = client_of(session);
+    Tessera__Cluster__StatusReply *r;
+    strbuf out = {0};
+    if (!c || get_status(c, true, &r) != TSR_OK) return NULL;
+    strbuf_add(&out, "{\"scheduler\": ");
+    add_lines(&out, r->n_log, r->log);
+    strbuf_add(&out, ", \"workers\": {");
+    for (size_t i = 0; i < r->n_workers; i++) {
+        if (i) strbuf_add(&out, ", ");
+        add_text(&out, r->workers[i]->address);
+        strbuf_add(&out, ": ");
+        add_lines(&out, r->workers[i]->n_log, r->workers[i]->log);
+    }
+    strbuf_add(&out, "}}");
+    tessera__cluster__status_reply__free_unpacked(r, NULL);
+    return strbuf_take(&out);
+}
+
 tsr_status tsr_cluster_wait_for_workers(tsr_session *session, int n, double seconds)
 {
     client *c = client_of(session);
@@ -244,7 +276,7 @@ tsr_status tsr_cluster_wait_for_workers(tsr_session *session, int n, double seco
     if (!c) return tsr_error_code();
     for (;;) {
         Tessera__Cluster__StatusReply *r;
-        TRY(get_status(c, &r));
+        TRY(get_status(c, false, &r));
         size_t there = r->n_workers;
         tessera__cluster__status_reply__free_unpacked(r, NULL);
         if (n <= 0 || there >= (size_t)n) return TSR_OK;

@@ -406,6 +406,26 @@ static void test_semaphores_and_events(void **state)
     check(tsr_semaphore_release(t->s, "s", c));
 }
 
+static void test_logs(void **state)
+{
+    const town *t = *state;
+    char *logs = tsr_tasks_query(t->s, "logs", 0, NULL), line[200];
+    assert_non_null(logs);
+    assert_non_null(strstr(logs, "\"worker w0 joins"));
+    tsr_free(logs);
+    for (int i = 0; i < N_WORKERS; i++) { /* told with a report, a while later */
+        snprintf(line, sizeof line, "\"%s\": [\"registered with the scheduler at ", tsr_worker_address(t->workers[i]));
+        bool is_there = false;
+        for (int k = 0; k < 600 && !is_there; k++, usleep(50000)) {
+            logs = tsr_tasks_query(t->s, "logs", 0, NULL);
+            assert_non_null(logs);
+            is_there = strstr(logs, line) != NULL;
+            tsr_free(logs);
+        }
+        assert_true(is_there);
+    }
+}
+
 static void test_c_source(void **state)
 {
     const town *t = *state;
@@ -510,6 +530,7 @@ int main(void)
         cmocka_unit_test(test_rebalancing),
         cmocka_unit_test(test_questions),
         cmocka_unit_test(test_variables_and_queues),
+        cmocka_unit_test(test_logs),
         cmocka_unit_test(test_semaphores_and_events),
         cmocka_unit_test(test_c_source),
         cmocka_unit_test(test_no_cluster),

@@ -38,7 +38,8 @@ enum {
     SCHEDULER_MOST_TEXT = 1024, /* bytes of names, addresses ... */
     SCHEDULER_MOST_WORKER_JOBS = 1 << 20,
     SCHEDULER_MOST_THREADS = 4096,
-    SCHEDULER_LOG_LINES = 5 /* of each worker are kept */
+    SCHEDULER_LOG_LINES = 100, /* of the scheduler, and of each worker, are kept */
+    SCHEDULER_LAST_WORDS = 5   /* of these are told of a worker that is lost */
 };
 #define SCHEDULER_MOST_BYTES ((size_t)4 << 30) /* of the expressions of a client's living jobs */
 
@@ -203,6 +204,12 @@ typedef struct scheduler_begun {
     uint64_t unit;
 } scheduler_begun;
 
+/* What was logged last, the oldest first. */
+typedef struct scheduler_log {
+    char *lines[SCHEDULER_LOG_LINES];
+    int n;
+} scheduler_log;
+
 struct scheduler_worker {
     uint64_t id;
     Tessera__Cluster__Register *said;
@@ -211,18 +218,17 @@ struct scheduler_worker {
     int64_t heard_ns;     /* it registered or reported last */
     int64_t pid;          /* of this host; 0: another's */
     char *host;
-    bool leaves;                      /* it ends, and gets nothing more */
-    bool is_retired;                  /* its tasks were taken over */
-    int64_t leaves_ns;                /* since then */
-    id_table told;                    /* jobs it knows, by number */
-    VEC(uint64_t) strangers;          /* jobs it says it has and that nobody here knows */
-    int64_t strangers_ns;             /* since then */
-    int n_jobs;                       /* in whose maps it is */
-    Tessera__Cluster__Report report;  /* the last, without jobs */
-    int64_t active_ns;                /* when a report last told of more tasks */
-    VEC(scheduler_begun) begun;       /* by its threads, of careful jobs */
-    char *lines[SCHEDULER_LOG_LINES]; /* that it logged last, the oldest first */
-    int n_lines;
+    bool leaves;                     /* it ends, and gets nothing more */
+    bool is_retired;                 /* its tasks were taken over */
+    int64_t leaves_ns;               /* since then */
+    id_table told;                   /* jobs it knows, by number */
+    VEC(uint64_t) strangers;         /* jobs it says it has and that nobody here knows */
+    int64_t strangers_ns;            /* since then */
+    int n_jobs;                      /* in whose maps it is */
+    Tessera__Cluster__Report report; /* the last, without jobs */
+    int64_t active_ns;               /* when a report last told of more tasks */
+    VEC(scheduler_begun) begun;      /* by its threads, of careful jobs */
+    scheduler_log log;
     int64_t joined_ns; /* when it came as somebody new */
 };
 
@@ -341,11 +347,15 @@ struct scheduler {
     VEC(scheduler_wait *) waits;
     VEC(uint64_t) changed; /* jobs with progress to tell */
     VEC(uint64_t) busy;    /* jobs that workers told of */
+    scheduler_log log;
 };
 
 /* ---- scheduler_core.c ---- */
 
 static inline int64_t scheduler_now(const scheduler *s) { return s->ops->now_ns(s->context); }
+/* One more line, if it can be shown. */
+void scheduler_log_keep(scheduler_log *log, const char *line);
+void scheduler_log_fini(scheduler_log *log);
 /* Packs a message and sends it; nothing happens without a connection. */
 void scheduler_send(scheduler *s, scheduler_peer *p, uint32_t type, const ProtobufCMessage *m, buffer *payload, size_t bytes);
 /* A message that several get; its memory is the caller's to mem_free. */

@@ -37,6 +37,7 @@ void scheduler_free(scheduler *s)
     for (size_t i = 0; i < s->ordered.n; i++) scheduler_worker_free(s->ordered.items[i]);
     for (size_t i = 0; i < s->clients.n; i++) scheduler_client_free(s->clients.items[i]);
     for (size_t i = 0; i < s->peers.n; i++) peer_free(s->peers.items[i]);
+    scheduler_log_fini(&s->log);
     id_table_fini(&s->jobs);
     id_table_fini(&s->workers);
     VEC_FINI(&s->ordered);
@@ -57,7 +58,25 @@ void scheduler_say(scheduler *s, net_level level, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    if (level >= NET_LOG_INFO) scheduler_log_keep(&s->log, text);
     s->ops->log(s->context, level, text);
+}
+
+void scheduler_log_keep(scheduler_log *log, const char *line)
+{
+    char *copy = scheduler_text_ok(line, false) ? mem_strdup(line) : NULL;
+    if (!copy) return;
+    if (log->n == SCHEDULER_LOG_LINES) {
+        mem_free(log->lines[0]);
+        memmove(&log->lines[0], &log->lines[1], sizeof log->lines[0] * (size_t)--log->n);
+    }
+    log->lines[log->n++] = copy;
+}
+
+void scheduler_log_fini(scheduler_log *log)
+{
+    for (int i = 0; i < log->n; i++) mem_free(log->lines[i]);
+    log->n = 0;
 }
 
 void scheduler_reject(scheduler *s, scheduler_peer *p, const char *reason)

@@ -30,7 +30,7 @@ void scheduler_worker_free(scheduler_worker *w)
     id_table_fini(&w->told);
     VEC_FINI(&w->strangers);
     VEC_FINI(&w->begun);
-    for (int i = 0; i < w->n_lines; i++) mem_free(w->lines[i]);
+    scheduler_log_fini(&w->log);
     mem_free(w->host);
     mem_free(w);
 }
@@ -198,9 +198,10 @@ static void add_names(const scheduler_job *j, const scheduler_begun *what, strbu
 char *scheduler_worker_last_words(const scheduler_worker *w)
 {
     strbuf out = {0};
-    if (w->n_lines == 0) return NULL;
+    const int n = w->log.n < SCHEDULER_LAST_WORDS ? w->log.n : SCHEDULER_LAST_WORDS;
+    if (n == 0) return NULL;
     strbuf_printf(&out, "the log of %s ends with: ", scheduler_worker_name(w));
-    for (int i = 0; i < w->n_lines; i++) strbuf_printf(&out, "%s\"%s\"", i ? ", " : "", w->lines[i]);
+    for (int i = 0; i < n; i++) strbuf_printf(&out, "%s\"%s\"", i ? ", " : "", w->log.lines[w->log.n - n + i]);
     return strbuf_take(&out);
 }
 
@@ -581,17 +582,6 @@ static void take_part(scheduler *s, const scheduler_worker *w, const Tessera__Cl
     j->is_changed = VEC_PUSH(&s->changed, j->id);
 }
 
-static void keep_line(scheduler_worker *w, const char *line)
-{
-    char *copy = scheduler_text_ok(line, false) ? mem_strdup(line) : NULL;
-    if (!copy) return;
-    if (w->n_lines == SCHEDULER_LOG_LINES) {
-        mem_free(w->lines[0]);
-        memmove(&w->lines[0], &w->lines[1], sizeof w->lines[0] * (size_t)--w->n_lines);
-    }
-    w->lines[w->n_lines++] = copy;
-}
-
 /* One entry for each thread that has begun something. */
 static void note_begun(scheduler_worker *w, const scheduler_begun *b, bool ended)
 {
@@ -630,7 +620,7 @@ void scheduler_worker_report(scheduler *s, scheduler_peer *p, const uint8_t *hea
     }
     scheduler_worker *w = p->worker;
     for (size_t i = 0; i < m->n_jobs; i++) take_part(s, w, m->jobs[i]);
-    for (size_t i = 0; i < m->n_log && i < SCHEDULER_LOG_LINES; i++) keep_line(w, m->log[i]);
+    for (size_t i = 0; i < m->n_log && i < SCHEDULER_LOG_LINES; i++) scheduler_log_keep(&w->log, m->log[i]);
     w->heard_ns = scheduler_now(s);
     w->report.memory_used_bytes = m->memory_used_bytes;
     w->report.spilled_bytes = m->spilled_bytes;

@@ -59,7 +59,7 @@ void scheduler_progress_tick(scheduler *s)
 
 /* ---- Status ---------------------------------------------------------------------------------------------------------------- */
 
-static void write_worker(scheduler_worker *w, Tessera__Cluster__WorkerStatus *out)
+static void write_worker(scheduler_worker *w, bool logs, Tessera__Cluster__WorkerStatus *out)
 {
     tessera__cluster__worker_status__init(out);
     out->id = w->id;
@@ -69,6 +69,10 @@ static void write_worker(scheduler_worker *w, Tessera__Cluster__WorkerStatus *ou
     out->memory_bytes = w->said->memory_bytes;
     out->report = &w->report;
     if (w->host) out->host = w->host;
+    if (logs) {
+        out->n_log = (size_t)w->log.n;
+        out->log = w->log.lines;
+    }
 }
 
 static tsr_status write_stages(const scheduler_job *j, arena *memory, Tessera__Cluster__JobStatus *out)
@@ -119,7 +123,7 @@ static bool is_part_of_a_worker(const scheduler *s, const scheduler_client *c)
     return false;
 }
 
-static tsr_status write_lists(scheduler *s, const scheduler_peer *p, arena *memory, Tessera__Cluster__StatusReply *m)
+static tsr_status write_lists(scheduler *s, const scheduler_peer *p, bool logs, arena *memory, Tessera__Cluster__StatusReply *m)
 {
     const size_t n_workers = s->ordered.n, n_jobs = s->jobs.n;
     Tessera__Cluster__WorkerStatus *workers = ARENA_ARRAY(memory, Tessera__Cluster__WorkerStatus, n_workers);
@@ -129,7 +133,7 @@ static tsr_status write_lists(scheduler *s, const scheduler_peer *p, arena *memo
     if (!workers || !jobs || !m->workers || !m->jobs) return TSR_ERR_MEMORY;
     for (size_t i = 0; i < n_workers; i++) {
         if (!s->ordered.items[i]->peer) continue; /* who is away is not there */
-        write_worker(s->ordered.items[i], &workers[m->n_workers]);
+        write_worker(s->ordered.items[i], logs, &workers[m->n_workers]);
         m->workers[m->n_workers] = &workers[m->n_workers];
         m->n_workers++;
     }
@@ -159,7 +163,11 @@ void scheduler_status_reply(scheduler *s, scheduler_peer *p, const uint8_t *head
     m.address = (char *)(uintptr_t)(s->address ? s->address : "");
     m.version = (char *)(uintptr_t)TESSERA_VERSION;
     m.uptime_seconds = (double)(scheduler_now(s) - s->started_ns) * 1e-9;
-    if (write_lists(s, p, &memory, &m) == TSR_OK)
+    if (asked->logs) {
+        m.n_log = (size_t)s->log.n;
+        m.log = s->log.lines;
+    }
+    if (write_lists(s, p, asked->logs, &memory, &m) == TSR_OK)
         scheduler_send(s, p, SCHEDULER_MESSAGE(STATUS_REPLY), &m.base, NULL, 0);
     else
         scheduler_refuse(s, p, 0, m.request, TSR_ERR_MEMORY, tsr_error_message());
