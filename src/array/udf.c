@@ -30,8 +30,9 @@
 struct udf_library {
     session_object object; /* first */
     void *handle;
-    char *name;       /* for errors: the file, or what stands for it */
-    hash128 identity; /* of what was compiled */
+    char *name;           /* for errors: the file, or what stands for it */
+    char *source, *flags; /* it was compiled from; source NULL: it was there */
+    hash128 identity;     /* of what was compiled */
 };
 
 /* ---- Loaded libraries ---------------------------------------------------------------------------------------------- */
@@ -41,20 +42,28 @@ static void drop(session_object *object, long n_handles)
     udf_library *u = (udf_library *)object;
     dlclose(u->handle);
     mem_free(u->name);
+    mem_free(u->source);
+    mem_free(u->flags);
     mem_free(u);
 }
 
-/* Takes the handle. */
-static tsr_status keep(tsr_session *session, void *handle, const char *name, hash128 identity, udf_library **out)
+/* Takes the handle. source: NULL, or what it was compiled from. */
+static tsr_status keep(tsr_session *session, void *handle, const char *name, const char *source, const char *flags,
+                       hash128 identity, udf_library **out)
 {
     udf_library *u = mem_calloc(1, sizeof *u);
-    char *copy = u ? mem_strdup(name) : NULL;
-    if (!copy) {
-        mem_free(u);
+    if (!u) {
         dlclose(handle);
         return TSR_ERR_MEMORY;
     }
-    *u = (udf_library){.object.drop = drop, .handle = handle, .name = copy, .identity = identity};
+    *u = (udf_library){.object.drop = drop, .handle = handle, .identity = identity};
+    u->name = mem_strdup(name);
+    u->source = source ? mem_strdup(source) : NULL;
+    u->flags = mem_strdup(flags ? flags : "");
+    if (!u->name || !u->flags || (source && !u->source)) {
+        drop(&u->object, 1);
+        return TSR_ERR_MEMORY;
+    }
     session_object_keep(session, &u->object);
     *out = u;
     return TSR_OK;
@@ -106,7 +115,7 @@ tsr_status tsr_udf_load(tsr_session *session, const char *library, const char *s
     *function = (tsr_function){0};
     void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
     if (!handle) return error_set(TSR_ERR_IO, "%s: cannot be loaded: %s", library, dlerror());
-    TRY(keep(session, handle, library, hash_bytes(library, strlen(library)), &u));
+    TRY(keep(session, handle, library, NULL, NULL, hash_bytes(library, strlen(library)), &u));
     return find_function(u, symbol, function);
 }
 
@@ -388,7 +397,7 @@ static tsr_status compile_source(tsr_session *session, const char *name, const c
     tsr_status status = make_key(program, flags, &key);
     if (status == TSR_OK) status = open_library(name, program, flags, key, &handle);
     mem_free(program);
-    return status == TSR_OK ? keep(session, handle, name, key, out) : status;
+    return status == TSR_OK ? keep(session, handle, name, source, flags, key, out) : status;
 }
 
 tsr_status udf_source_load(const char *name, const char *source, const char *flags, void **handle)
@@ -429,4 +438,67 @@ tsr_status tsr_udf_compile_file(tsr_session *session, const char *path, const ch
     *function = (tsr_function){0};
     TRY(udf_library_compile(session, path, flags, &u));
     return find_function(u, symbol, function);
+}
+
+/* ---- How functions travel ------------------------------------------------------------------------------------------ */
+
+/*   u8 serial | symbol, 0 | name, 0 | flags, 0 | source, 0 */
+enum { N_TEXTS = 4 };
+
+/* The library from source that has this function, or of these texts. */
+static udf_library *find_library(tsr_session *session, void *const *call, const char *const *texts, const char **symbol)
+{
+    udf_library *found = NULL;
+    pthread_mutex_lock(&session->lock);
+    for (session_object *o = session->objects; o && !found; o = o->next) {
+        udf_library *u = (udf_library *)o;
+        if (o->drop != drop || !u->source) continue;
+        if (call) {
+            Dl_info info;
+            if (dladdr(*call, &info) && info.dli_sname && find_symbol(u, info.dli_sname, symbol) == *call) found = u;
+        } else if (strcmp(u->name, texts[1]) == 0 && strcmp(u->flags, texts[2]) == 0 && strcmp(u->source, texts[3]) == 0) {
+            found = u;
+        }
+    }
+    pthread_mutex_unlock(&session->lock);
+    return found;
+}
+
+tsr_status udf_pack(tsr_session *session, const tsr_function *f, arena *memory, packed_function *out)
+{
+    const char *symbol;
+    void *call;
+    memcpy(&call, &f->call, sizeof call);
+    if (!f->call || f->context) return TSR_OK;
+    const udf_library *u = find_library(session, &call, NULL, &symbol);
+    if (!u) return TSR_OK;
+    const char *const texts[N_TEXTS] = {symbol, u->name, u->flags, u->source};
+    size_t size = 1;
+    for (int i = 0; i < N_TEXTS; i++) size += strlen(texts[i]) + 1;
+    char *to = arena_alloc(memory, size);
+    if (!to) return TSR_ERR_MEMORY;
+    *out = (packed_function){.name = UDF_PACKED, .bytes = to, .size = size};
+    *to++ = f->serial;
+    for (int i = 0; i < N_TEXTS; i++) to = stpcpy(to, texts[i]) + 1;
+    return TSR_OK;
+}
+
+tsr_status udf_unpack(tsr_session *session, const void *bytes, size_t size, tsr_function *out)
+{
+    const char *at = bytes, *end = at + size, *texts[N_TEXTS], *symbol;
+    if (size < 1 + N_TEXTS || end[-1] != '\0') return error_set(TSR_ERR_FORMAT, "unpack: this is no C source");
+    const bool serial = *at++;
+    for (int i = 0; i < N_TEXTS; i++) {
+        if (at == end) return error_set(TSR_ERR_FORMAT, "unpack: this is no C source");
+        texts[i] = at;
+        at += strlen(at) + 1;
+    }
+    if (at != end) return error_set(TSR_ERR_FORMAT, "unpack: this is no C source");
+    udf_library *u = find_library(session, NULL, texts, &symbol); /* it would be kept again with every expression */
+    if (!u) TRY(compile_source(session, texts[1], texts[3], texts[2], &u));
+    TRY(find_function(u, texts[0], out));
+    out->identity = NULL; /* that of another machine is another, and plans are to be the same */
+    out->identity_bytes = 0;
+    out->serial = serial;
+    return TSR_OK;
 }

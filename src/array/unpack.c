@@ -5,6 +5,7 @@
 #include "array/expression.pb-c.h"
 #include "array/pack.h"
 #include "array/session.h"
+#include "array/udf.h"
 #include "base/vec.h"
 #include "block/dtype.h"
 #include "store/stack.h"
@@ -349,7 +350,7 @@ static tsr_status load_function(unpacker *u, const Tessera__Call *c, tsr_functio
 static tsr_status load_cluster_function(unpacker *u, const Tessera__Call *c, const tsr_array *a, tsr_function *f)
 {
     tsr_function inner = {0};
-    if (a->n_inputs != 0) return bad("a function of a cluster's own has inputs");
+    if (a->n_inputs != 0 && strcmp(c->builtin, UDF_PACKED) != 0) return bad("a function of a cluster's own has inputs");
     if (c->function.len > 0) TRY(load_function(u, c, &inner));
     const tsr_status status = u->sets->load_function(u->sets->context, c->builtin, c->context.data, c->context.len, &inner, f);
     if (status != TSR_OK && inner.release) inner.release(inner.context);

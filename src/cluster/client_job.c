@@ -2,6 +2,7 @@
  *
  * The cluster keeps a job as long as it has users here: arrays that read it, or its computation. The client itself remembers it
  * longer where a persisted job reads it: a scheduler that has forgotten everything is told all jobs again, in their order. */
+#include "array/udf.h"
 #include "cluster/client_parts.h"
 #include "cluster/future_blocks.h"
 
@@ -114,11 +115,19 @@ static block_set *load_set(void *context, uint64_t number, uint32_t root, tsr_dt
 static tsr_status load_function(void *context, const char *name, const void *bytes, size_t size, const tsr_function *inner,
                                 tsr_function *out)
 {
+    tsr_session *s = ((packing *)context)->c->session;
+    if (strcmp(name, UDF_PACKED) == 0) return udf_unpack(s, bytes, size, out);
     if (!future_blocks_are(name)) return error_set(TSR_ERR_FORMAT, "unpack: no function '%.30s'", name);
-    return future_blocks_load(((packing *)context)->c->session, NULL, bytes, size, inner, out);
+    return future_blocks_load(s, NULL, bytes, size, inner, out);
 }
 
-static set_codec codec_of(packing *k) { return (set_codec){k, save_set, load_set, future_blocks_save, load_function}; }
+static tsr_status save_function(void *context, const tsr_function *f, arena *memory, packed_function *out)
+{
+    TRY(future_blocks_save(NULL, f, memory, out));
+    return out->name ? TSR_OK : udf_pack(((packing *)context)->c->session, f, memory, out);
+}
+
+static set_codec codec_of(packing *k) { return (set_codec){k, save_set, load_set, save_function, load_function}; }
 
 static bool is_dense(const tsr_array *a)
 {

@@ -2,6 +2,7 @@
  * threads of their own, since files are opened; a request is its thread's while it is there, and what it refers to is immutable.
  */
 #include "array/pack.h"
+#include "array/udf.h"
 #include "base/utf8.h"
 #include "cluster/future_blocks.h"
 #include "cluster/scheduler.h"
@@ -186,6 +187,7 @@ static tsr_status load_function(void *context, tsr_session *session, const void 
 static tsr_status load_cluster_function(void *context, const char *name, const void *bytes, size_t size,
                                         const tsr_function *inner, tsr_function *out)
 {
+    if (strcmp(name, UDF_PACKED) == 0) return load_function(NULL, NULL, bytes, size, out);
     if (!future_blocks_are(name)) return error_set(TSR_ERR_FORMAT, "unpack: no function '%.30s'", name);
     return future_blocks_load(NULL, NULL, bytes, size, inner, out);
 }

@@ -1,6 +1,7 @@
 /* Jobs: from packed expressions to a run of the engine's, and its end. What may take long (files are opened) is done on the
  * planning lane, in the order in which the jobs came, so that a job finds those that it reads. */
 #include "array/pack.h"
+#include "array/udf.h"
 #include "base/mem.h"
 #include "cluster/client_tasks.h"
 #include "cluster/future_blocks.h"
@@ -185,6 +186,7 @@ static tsr_status load_function(void *context, const char *name, const void *byt
                                 tsr_function *out)
 {
     tsr_worker *w = context;
+    if (strcmp(name, UDF_PACKED) == 0) return udf_unpack(w->session, bytes, size, out);
     if (!future_blocks_are(name)) return error_set(TSR_ERR_FORMAT, "unpack: no function '%.30s'", name);
     if (!w->results) w->results = worker_open_results(w);
     return w->results ? future_blocks_load(w->results, &w->stopping, bytes, size, inner, out) : tsr_error_code();

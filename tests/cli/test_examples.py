@@ -8,6 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 import xarray
+from PIL import Image
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("TESSERA_BUILD", ROOT / "build"))
@@ -171,6 +172,50 @@ def test_data_of_one_machine_on_a_cluster(compiled, tessera, era, t2m):
         assert float(text) == pytest.approx(found["largest difference"], rel=1e-5)
         failed = run(address, "t2n", *files)
         assert failed.returncode == 1 and "no variable 't2n'" in failed.stderr and "t2m" in failed.stderr
+    finally:
+        cluster.terminate()
+        assert cluster.wait(30) in (0, 128 + 15)
+
+
+def test_image_stack_on_a_cluster(compiled, tessera, tmp_path):
+    """Workflow 5: the workers read images, a user's C function centres them, and frames become series of pixels; in C and from the shell."""
+    rng, frames = np.random.default_rng(5), []
+    (tmp_path / "frames").mkdir()
+    for i in range(22):
+        image = rng.integers(0, 3, (48, 64), dtype=np.uint8)
+        row, column = rng.integers(4, 44), rng.integers(4, 60)
+        image[row - 3:row + 4, column - 3:column + 4] += np.uint8(150 + i)
+        Image.fromarray(image).save(tmp_path / "frames" / f"{i}.png")
+        frames.append(image)
+    x, source, window = np.stack(frames), ROOT / "examples/centroid.c", 16
+
+    def cut(image):
+        middles = [(image.sum(axis=1 - d, dtype=float) * np.arange(n)).sum() / image.sum(dtype=float) for d, n in enumerate(image.shape)]
+        top, left = (min(max(int(m) - window // 2, 0), n - window) for m, n in zip(middles, image.shape))
+        return image[top:top + window, left:left + window]
+
+    centred = np.stack([cut(image) for image in x])
+    run = compiled(ROOT / "examples/frames.c", "frames")
+    cluster = subprocess.Popen([tessera.path, "cluster", "--workers=2", "--threads=1", "--memory=200M", "--listen=tcp://127.0.0.1:0"],
+                               stdout=subprocess.PIPE, text=True)
+    try:
+        address = re.search(r"tcp://\S+", cluster.stdout.readline())[0]
+        done = run(address, source, window, tmp_path / "frames/*.png")
+        assert done.returncode == 0, done.stderr
+        *lines, deviation = done.stdout.splitlines()
+        places = [np.unravel_index(picture.mean(axis=0).argmax(), picture.shape[1:]) for picture in (x, centred)]
+        assert lines == ["22 frames of 48 x 64", f"darkest frame {x.mean(axis=(1, 2)).argmin()}",
+                         "brightest place of the mean: {}, {}".format(*places[0]),
+                         "brightest place of the mean of what was centred: {}, {}".format(*places[1])]
+        assert float(deviation.rsplit(" ", 1)[1]) == pytest.approx(centred.std(axis=0).max(), abs=1e-6)
+        keep = f"x = persist(image); c = persist(recentre(rechunk(x, (4, -1, -1)), chunks=(-1, {window}, {window}))); "
+        for expression, expected in (("x = persist(image); argmin(mean(x, (1, 2)))", x.mean(axis=(1, 2)).argmin()),
+                                     (keep + "argmax(mean(c, 0))", centred.mean(axis=0).argmax()),
+                                     (keep + "s = persist(rechunk(c, (-1, 8, 8))); max(std(s, 0))", centred.std(axis=0).max())):
+            text = tessera.ok("eval", "--cluster", address, "--udf", source, expression, tmp_path / "frames/*.png", "-q")
+            assert float(text) == pytest.approx(float(expected), rel=1e-9), expression
+        failed = run(address, source, 100, tmp_path / "frames/*.png")
+        assert failed.returncode == 1 and "the window is larger than the frames" in failed.stderr
     finally:
         cluster.terminate()
         assert cluster.wait(30) in (0, 128 + 15)
