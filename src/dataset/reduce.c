@@ -70,8 +70,9 @@ tsr_array *reduce_array(tsr_array *a, const char *name, int n_axes, const int *a
     const reduction *r = find_reduction(name);
     const int none = 0;
     if (!r || !a) return NULL;
-    if (!axes) axes = &none; /* NULL would mean all of them */
-    if (r->function) return r->function(a, n_axes, axes, keepdims);
+    if (!axes) axes = &none;                             /* NULL would mean all of them */
+    const bool is_all = n_axes > 1 && n_axes == a->ndim; /* which argmin and argmax want to be told so */
+    if (r->function) return r->function(a, is_all ? 0 : n_axes, is_all ? NULL : axes, keepdims);
     bool skips = !strncmp(name, "nan", 3), variance = !strcmp(name, "var") || !strcmp(name, "nanvar");
     if (skips) return variance ? tsr_nanvar(a, n_axes, axes, keepdims, ddof) : tsr_nanstd(a, n_axes, axes, keepdims, ddof);
     return variance ? tsr_var(a, n_axes, axes, keepdims, ddof) : tsr_std(a, n_axes, axes, keepdims, ddof);

@@ -22,6 +22,7 @@ SAME = [
     ("np.var(t2m, axis=0)[1]", lambda x: x.var("time")[1]),
     ("max(t2m, longitude)[2]", lambda x: x.max("longitude")[2]),
     ("argmin(t2m, latitude)[0]", lambda x: x.argmin("latitude")[0]),
+    ("argmax(t2m)", lambda x: x.argmax()),
     ("t2m[0, 1, 2]", lambda x: x[0, 1, 2]),
     ("t2m[-1, ::-9, 5:9]", lambda x: x[-1, ::-9, 5:9]),
     ("t2m[..., 3]", lambda x: x[..., 3]),
