@@ -701,7 +701,7 @@ def test_what_functions_do_wrong(client):
     x = ts.ones(10, chunks=5)
     for session in (client, ts.Session(threads=1)):
         with session.as_current() if session is client else session:
-            with pytest.raises(ValueError, match=r"returned a block of shape \(2,\) where \(5,\) was expected"):
+            with pytest.raises(ValueError, match=r"the function returned the shape \(2,\) where \(5,\) was expected"):
                 ts.map_blocks(lambda b: b[:2], ts.ones(10, chunks=5), dtype=float).compute()
     with pytest.raises(RecursionError):
         ts.map_blocks(lambda b: (lambda f: f(f))(lambda f: f(f)), x, dtype=float).compute()
