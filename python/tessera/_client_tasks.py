@@ -484,6 +484,8 @@ class TaskMethods(PluginMethods):
 class _OnWorker:
     """A function that is told of its worker if it wants to."""
 
+    is_no_task = True  # of those that people look at
+
     def __init__(self, function) -> None:
         self.function = function
         self.__name__ = getattr(function, "__name__", "function")

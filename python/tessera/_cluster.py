@@ -18,6 +18,7 @@ from ._client_tasks import TaskMethods, check_array_options
 from ._codec import codec, remote_exception
 from ._core import Node, asnode, make
 from ._inspection import InspectionMethods
+from ._measuring import MeasuringMethods
 from ._lib import check, ffi, lib, take_text
 from ._base import seconds_of
 from ._futures import SLICE, KilledWorker
@@ -35,7 +36,7 @@ _NO_DEFAULT = object()
 _open: "weakref.WeakSet[Client]" = weakref.WeakSet()
 
 
-class Client(TaskMethods, InspectionMethods, Session):
+class Client(TaskMethods, InspectionMethods, MeasuringMethods, Session):
     """A session on a cluster: arrays that are made while it is open are computed by the workers.
 
     From its opening to its `close` (or in its `with`) it is the session of new arrays, whose methods stay what they are: `x.compute()` brings

@@ -6,6 +6,8 @@ import os
 import pickle
 import sys
 import threading
+import time
+from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -17,10 +19,12 @@ if TYPE_CHECKING:
     from ._cluster import Client
 
 MOST_KEPT = 256  # functions
+MOST_DONE = 10_000
 OUR_CALLS = 2    # of a traceback: _called and _run
 
 _functions: dict[bytes, object] = {}
 _running: dict[int, tuple[int, int]] = {}  # keys of tasks by the thread that runs them
+_done: deque = deque(maxlen=MOST_DONE)  # (key, thread, begin, end, whether it went well)
 _lock = threading.Lock()
 worker: "Worker | None" = None  # of this process
 
@@ -230,7 +234,8 @@ def _put(value, result) -> None:
 def run(context, function, size, n_args, args, result) -> int:
     """Runs a task: tsr_task_runner.call."""
     thread, current = threading.get_ident(), lib.tsr_task_current()
-    _running[thread] = current.high, current.low
+    key = _running[thread] = current.high, current.low
+    began, good, code = time.time(), False, b""
     try:
         code = ffi.buffer(function, size)[:]
         if n_args == 1:  # what is read of it is copied by unpickling
@@ -238,6 +243,7 @@ def run(context, function, size, n_args, args, result) -> int:
         else:
             memories = [_view(args + i) for i in range(n_args)]
         _put(_called(code, memories), result)
+        good = True
     except BaseException as error:
         if isinstance(error, SystemExit):
             error = RuntimeError(f"the function wanted to end the process (SystemExit: {error})").with_traceback(error.__traceback__)
@@ -247,7 +253,14 @@ def run(context, function, size, n_args, args, result) -> int:
         return lib.TSR_ERR_VALUE
     finally:
         del _running[thread]
+        if not getattr(_functions.get(code), "is_no_task", False):
+            _done.append((key, thread, began, time.time(), good))
     return lib.TSR_OK
+
+
+def tasks_done() -> list:
+    """The last functions that ran here: key in hexadecimal digits, thread, begin, end, whether it went well."""
+    return [(f"{high:016x}{low:016x}", *rest) for (high, low), *rest in list(_done)]
 
 
 def call_stacks() -> dict:

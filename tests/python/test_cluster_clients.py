@@ -335,3 +335,62 @@ def test_what_only_names_hold_outlives_its_client():
                 os.kill(pid, signal.SIGKILL)
             until(lambda: not set(gone) & set(second.nthreads()), what="the end of the workers that had them")
             assert td.Variable("slow", second).get(60).result(60) == 32
+
+
+# ---- Looking into it, and restarting ----------------------------------------------------------------------------------------------
+
+
+def test_logs(cluster, client):
+    assert any("joins" in line for line in client.get_scheduler_logs()) and len(client.get_scheduler_logs(1)) == 1 and client.get_scheduler_logs(0) == []
+    addresses = list(client.nthreads())
+    until(lambda: all("registered" in "".join(lines) for lines in client.get_worker_logs().values()), what="the workers' logs")
+    assert sorted(client.get_worker_logs()) == sorted(addresses) and list(client.get_worker_logs(1, addresses[0])) == addresses[:1]
+    assert all(len(lines) <= 2 for lines in client.get_worker_logs(2).values())
+
+
+def test_the_stream_of_tasks(client):
+    def sleep(seconds):
+        time.sleep(seconds)
+        if seconds < 0.05:
+            raise ValueError("too short")
+
+    began = time.time()
+    futures = client.map(sleep, [0.06, 0.07, 0.01], key="sleeps", pure=False)
+    td.wait(futures)
+    ended = time.time()
+    tasks = {task["key"]: task for task in client.get_task_stream(began)}
+    assert set(tasks) == {future.key for future in futures}
+    assert [tasks[future.key]["status"] for future in futures] == ["OK", "OK", "error"]
+    for task, least in zip((tasks[future.key] for future in futures), (0.06, 0.07, 0.01)):
+        ((moments,),) = [task["startstops"]]
+        assert task["worker"] in client.nthreads() and moments["action"] == "compute"
+        assert began <= moments["start"] and moments["stop"] <= ended and moments["stop"] - moments["start"] >= least * 0.9
+    assert len(client.get_task_stream(count=2)) == 2 and client.get_task_stream(ended + 1) == [] and client.get_task_stream(stop=began - 1e6) == []
+    assert {task["key"] for task in client.get_task_stream("1 h")} >= set(tasks)
+
+
+def test_the_hardware_is_measured(client):
+    found = client.benchmark_hardware()
+    assert sorted(found) == ["disk", "memory", "network"]
+    assert all(rates and all(rate > 0 for rate in rates.values()) for rates in found.values())
+
+
+def test_workers_are_restarted():
+    with ts.LocalCluster(n_workers=2, threads_per_worker=1, memory_limit="256MiB") as cluster, ts.Client(cluster) as client:
+        x = ts.ones((400, 100), chunks=50).persist()
+        future = client.submit(pow, 3, 4)
+        td.wait([x, future])
+        before = {worker["id"] for worker in client.status()["workers"]}
+        addresses = list(client.nthreads())
+        assert client.restart_workers(addresses) == dict.fromkeys(addresses, "OK")
+        after = {worker["id"] for worker in client.status()["workers"]}
+        assert len(after) == 2 and not after & before
+        assert float(x.sum().compute()) == 40_000 and future.result(60) == 81
+        with pytest.raises(ValueError, match="no worker 'nobody'"):
+            client.restart_workers(["nobody"])
+    with ts.LocalCluster(n_workers=1, threads_per_worker=1, memory_limit="256MiB", restarts=False) as cluster, ts.Client(cluster) as client:
+        (address,) = client.nthreads()
+        assert client.restart_workers([address], timeout=1, raise_for_error=False) == {address: "timed out"}
+    with ts.LocalCluster(n_workers=1, threads_per_worker=1, memory_limit="256MiB", processes=False) as cluster, ts.Client(cluster) as client:
+        with pytest.raises(RuntimeError, match="a thread of a program"):
+            client.restart_workers(list(client.nthreads()))
