@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 
 import numpy as np
@@ -20,6 +21,21 @@ def _dtype(value) -> np.dtype:
     return dense(value[(slice(0, 0),) * len(value.shape)]).dtype
 
 
+ONE_READ = 32 << 20  # bytes
+
+
+def _whole_pieces(value, items, shape: list, itemsize: int):
+    """The pieces of which reading a part costs about as much as the whole, or None. Those of the object itself; else the chunks that were asked for,
+    as each read has a price (a lock, a file that is opened) - unless they are so long that parts of them should be read for the sake of memory."""
+    own = getattr(value, "chunks", None)
+    if isinstance(own, tuple) and len(own) == len(shape) and all(isinstance(c, (int, np.integer)) for c in own):
+        return list(map(int, own))
+    if not items or any(item == _chunks.AUTO or (isinstance(item, tuple) and (not item or set(item[:-1]) - {item[0]} or item[-1] > item[0])) for item in items):
+        return None
+    pieces = [min(n, max(item) if isinstance(item, tuple) else n if item == _chunks.WHOLE else item) for item, n in zip(items, shape)]
+    return pieces if 0 < math.prod(pieces) * itemsize <= ONE_READ else None
+
+
 def from_slices(value, chunks, lock=True):
     """A lazy array of something with `shape`, `dtype` and `__getitem__`; one thread reads at a time unless lock is False."""
     session = current()
@@ -27,11 +43,10 @@ def from_slices(value, chunks, lock=True):
         return _from_workers(value, chunks, lock, session)
     shape = [int(length) for length in value.shape]
     items = _chunks.parse(chunks, len(shape))
-    own = getattr(value, "chunks", None)
-    regular = isinstance(own, tuple) and len(own) == len(shape) and all(isinstance(c, (int, np.integer)) for c in own)
     dtype = _dtype(value)
+    pieces = _whole_pieces(value, items, shape, dtype.itemsize)
     handle = hold(Source(value, dtype, session.handle()))
-    kept = [ffi.new("int64_t[]", shape or [0]), ffi.new("int64_t[]", list(map(int, own)) or [0]) if regular else ffi.NULL,
+    kept = [ffi.new("int64_t[]", shape or [0]), ffi.new("int64_t[]", pieces or [0]) if pieces is not None else ffi.NULL,
             ffi.new("char[]", type(value).__name__.encode())]
     source = ffi.new("tsr_source *", {"read": lib.glue_read, "context": handle, "release": lib.glue_drop, "name": kept[2], "serial": bool(lock),
                                       "dtype": dtype_code(dtype), "ndim": len(shape), "shape": kept[0], "chunk": kept[1]})

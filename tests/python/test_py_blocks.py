@@ -133,6 +133,29 @@ def test_from_array_reads_slices_when_needed():
     same(ts.from_array(Slices(VALUES.astype(">i4"))), VALUES.astype("i4"))
 
 
+def test_chunks_that_were_asked_for_are_read_once():
+    """A mean over many sources, each of one chunk, as xarray's open_mfdataset makes them: no tile reads a part of each again and again."""
+    class Counted(Slices):
+        def __init__(self, values):
+            super().__init__(values)
+            self.chunks, self.calls = None, 0
+
+        def __getitem__(self, key):
+            self.calls += 1
+            return super().__getitem__(key)
+
+    days = [Counted(np.full((1, 300, 700), float(day))) for day in range(20)]
+    for chunks in ((1, 300, 700), (1, -1, -1), ((1,), (300,), (700,)), 700):
+        for day in days:
+            day.calls = 0
+        x = ts.concatenate([ts.from_array(day, chunks=chunks) for day in days])
+        assert (x.mean(axis=0).compute() == 9.5).all()
+        assert [day.calls for day in days] == [1] * 20
+    corner = Counted(np.zeros((4, 3000, 3000)))  # 288 MB in one chunk: parts are read for the sake of memory
+    same(ts.from_array(corner, chunks=-1)[1, :2, :2], np.zeros((2, 2)))
+    assert corner.read < 1_000_000
+
+
 def test_errors_of_sources_arrive():
     class Broken(Slices):
         def __getitem__(self, key):
