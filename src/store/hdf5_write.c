@@ -124,6 +124,8 @@ static tsr_status write_chunk(job *j, const int64_t *start)
     if (atomic_load(&j->w->given_up)) return error_set(TSR_ERR_CANCELLED, "given up"); /* compressing takes long */
     TRY(chunk_elements(j, start, &elements));
     TRY(hdf5_chunk_encode(j->coder, &j->v->pipeline, elements, j->v->chunk_bytes, &stored, &n_stored, &mask));
+    /* It took long, and so may writing, to a disk that is behind. */
+    if (atomic_load(&j->w->given_up)) return error_set(TSR_ERR_CANCELLED, "given up");
     hsize_t offset[TSR_MAX_NDIM];
     for (int d = 0; d < j->var->ndim; d++) offset[d] = (hsize_t)start[d];
     hdf5_section section;
