@@ -145,6 +145,13 @@ static tsr_array *fit_values(tsr_array *a, tsr_array *values, int axis, int64_t 
     if (!turned) goto done;
     memcpy(shape, a->shape, sizeof shape);
     shape[axis] = n < 0 ? turned->shape[axis] : n;
+    for (int d = 0; d < a->ndim; d++)
+        if (turned->shape[d] != 1 && turned->shape[d] != shape[d]) {
+            (void)error_set(TSR_ERR_VALUE,
+                            "insert: the values are %" PRId64 " long along axis %d, where %" PRId64 " are to be filled",
+                            turned->shape[d], d, shape[d]);
+            goto done;
+        }
     result = tsr_broadcast_to(turned, a->ndim, shape);
 done:
     node_unref(typed);

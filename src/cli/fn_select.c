@@ -67,13 +67,24 @@ static tsr_status check_position(const tsr_variable *v, const char *dim, int64_t
                      (long long)n);
 }
 
+static bool is_bool(const value *v) { return v->kind == VALUE_NUMBER && v->number.dtype == TSR_BOOL; }
+static const char *bool_words(const value *v) { return v->number.i ? "True" : "False"; }
+
+/* [True, False, True] */
+static bool is_mask_list(const value *v)
+{
+    bool all = v->kind == VALUE_LIST && !v->is_tuple && v->n_items > 0;
+    for (int i = 0; all && i < v->n_items; i++) all = is_bool(&v->items[i]);
+    return all;
+}
+
 static tsr_status take_positions(evaluator *e, tsr_variable *v, const char *dim, const value *list, tsr_variable **out)
 {
     int64_t *indices = ARENA_ARRAY(&e->memory, int64_t, list->n_items ? list->n_items : 1);
     if (!indices) return TSR_ERR_MEMORY;
     for (int i = 0; i < list->n_items; i++) {
-        if (list->items[i].kind == VALUE_NUMBER && list->items[i].number.dtype == TSR_BOOL)
-            return error_set(TSR_ERR_UNSUPPORTED, "masks do not select; use where(condition, x, nan)");
+        if (is_bool(&list->items[i]))
+            return error_set(TSR_ERR_TYPE, "a list of positions holds no %s", bool_words(&list->items[i]));
         TRY(value_to_int(e, &list->items[i], &indices[i]));
         TRY(check_position(v, dim, indices[i]));
     }
@@ -143,6 +154,11 @@ tsr_status select_along(evaluator *e, tsr_variable *v, const char *dim, const va
     int64_t index;
     if (what->kind == VALUE_SLICE) return by_label ? slice_labels(e, v, dim, what, out) : slice_positions(e, v, dim, what, out);
     if (is_mask(what)) return take_mask(e, v, dim, what, out);
+    if (is_mask_list(what)) {
+        list = (value){.kind = VALUE_VARIABLE};
+        TRY(value_to_variable(e, what, &list.variable));
+        return take_mask(e, v, dim, &list, out);
+    }
     if (what->kind == VALUE_VARIABLE && tsr_variable_ndim(what->variable) > 0) {
         TRY(array_to_list(e, what, &list));
         what = &list;
@@ -161,8 +177,7 @@ tsr_status select_along(evaluator *e, tsr_variable *v, const char *dim, const va
         if (what->kind == VALUE_STRING)
             return error_set(TSR_ERR_TYPE,
                              "positions are whole numbers, found \"%s\"; select labels by name: x[time=\"2014-01\"]", what->text);
-        if (what->kind == VALUE_NUMBER && what->number.dtype == TSR_BOOL)
-            return error_set(TSR_ERR_UNSUPPORTED, "masks do not select; use where(condition, x, nan)");
+        if (is_bool(what)) return error_set(TSR_ERR_TYPE, "%s is no position; use where(condition, x, nan)", bool_words(what));
         TRY(value_to_int(e, what, &index));
         TRY(check_position(v, dim, index));
         *out = tsr_variable_index(v, dim, index);
@@ -394,6 +409,11 @@ static tsr_status run_groupby(fn_call *c, value *out)
 /* The one keyword of time=..., to the left and to the right of "=". */
 static tsr_status only_keyword(fn_call *c, tsr_variable *v, const char *example, const char **dim, value *what)
 {
+    for (int i = 0; c->n_rest > 1 && i < c->n_rest; i++)
+        if (tsr_variable_axis(v, c->rest[i]->text) < 0)
+            return fail_here(c->e, c->rest[i]->token_at,
+                             error_set(TSR_ERR_VALUE, "'%s' is no argument of %s and no dimension: %s(x, %s)", c->rest[i]->text,
+                                       c->name, c->name, example));
     if (c->n_rest != 1) return error_set(TSR_ERR_VALUE, "%s needs one dimension: %s(x, %s)", c->name, c->name, example);
     const ast *keyword = c->rest[0];
     *dim = keyword->text;

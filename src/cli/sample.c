@@ -342,7 +342,8 @@ static tsr_status read_options(const invocation *call, sample *s)
 
 static tsr_status make_dir(const char *dir)
 {
-    if (mkdir(dir, 0777) == 0 || errno == EEXIST) return TSR_OK;
+    struct stat facts;
+    if (mkdir(dir, 0777) == 0 || (errno == EEXIST && stat(dir, &facts) == 0 && S_ISDIR(facts.st_mode))) return TSR_OK;
     return error_errno(errno, "cannot make the directory '%s'", dir);
 }
 

@@ -154,7 +154,8 @@ tsr_variable *tsr_variable_rolling(tsr_variable *v, const char *dim, int64_t n, 
     tsr_status status;
     GUARD(reduce_check(reduction));
     GUARD(variable_axis(v, dim, &axis));
-    if (n < 1 || n > v->shape[axis])
+    if (n < 1) GUARD(error_set(TSR_ERR_VALUE, "a window of %" PRId64 " elements; it takes 1 at least", n));
+    if (n > v->shape[axis])
         GUARD(error_set(TSR_ERR_VALUE,
                         "a window of %" PRId64 " does not fit into dimension %s of '%s', which has length %" PRId64, n,
                         v->dims[axis] ? v->dims[axis] : dim, variable_title(v), v->shape[axis]));

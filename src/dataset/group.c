@@ -180,9 +180,8 @@ static tsr_status read_period(const char *text, int64_t *count, period_unit *uni
             *unit = (period_unit)u;
             return TSR_OK;
         }
-    return error_set(TSR_ERR_VALUE,
-                     "'%s' is no period of time%s; known are year, season, quarter, month, day, hour, and several of one: 5day",
-                     text, names_hint(name, N_UNITS, unit_names, hint, sizeof hint));
+    return error_set(TSR_ERR_VALUE, "'%s' is no period of time%s (of several: '5 days')", text,
+                     names_hint(name, N_UNITS, unit_names, hint, sizeof hint));
 }
 
 static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }

@@ -267,8 +267,8 @@ tsr_status variable_axis(const tsr_variable *v, const char *dim, int *axis)
     long number = strtol(dim, &end, 10);
     if (end != dim && *end == '\0') {
         if (number < -v->ndim || number >= v->ndim)
-            return error_set(TSR_ERR_INDEX, "axis %ld is out of range for '%s', which has %d dimensions", number,
-                             variable_title(v), v->ndim);
+            return error_set(TSR_ERR_INDEX, "axis %ld is out of range for '%s', which has %d dimension%s", number,
+                             variable_title(v), v->ndim, v->ndim == 1 ? "" : "s");
         *axis = (int)(number < 0 ? number + v->ndim : number);
         return TSR_OK;
     }

@@ -38,6 +38,15 @@ EXPRESSIONS = [
     ("t2m[t2m[0] > 300]", "a mask for axis 0 must have one dimension", "t2m[0] > 300"), ("t2m[True]", "where(condition, x, nan)", "True"),
     ("delete(ones(3), 5)", "index 5 is out of bounds for axis 0 with size 3", "delete(ones(3), 5)"), ("insert(ones(3), [0.5], 1)", "a whole number", "[0.5]"),
     ("compress([1], t2m, (0, 1))", "compress works along one dimension", "(0, 1)"), ("where(ones(3), 1)", "a condition alone, or three arguments", "where(ones(3), 1)"),
+    ("t2m[[True, 2]]", "a list of positions holds no True", "[True, 2]"), ("t2m[[True, False]]", "a mask for axis 0 must have one dimension of length 16", "[True, False]"),
+    ("insert([[1, 2]], 1, [1, 2, 3], 0)", "insert: the values are 3 long along axis 1, where 2 are to be filled", "insert([[1, 2]], 1, [1, 2, 3], 0)"),
+    ("rolling(t2m, time=3, min_periods=9).mean()", "'min_periods' is no argument of rolling and no dimension: rolling(x, time=5)", "min_periods"),
+    ("rolling(t2m, tme=3).mean()", "did you mean 'time'?", "tme"), ("rolling(t2m, time=0).mean()", "a window of 0 elements; it takes 1 at least", None),
+    ("rolling(t2m, time=99).mean()", "a window of 99 does not fit into dimension time of 't2m', which has length 16", None),
+    ("resample(t2m, time='1D').mean()", "'1D' is no period of time; there are year, season, quarter, month, day, hour (of several: '5 days')", None),
+    ("resample(t2m, latitude='day').mean()", "'latitude' is not a time coordinate", None), ("resample(t2m, 'day').mean()", "resample(x, time=\"month\")", "resample(t2m, 'day')"),
+    ("matvec(ones(2), ones(2))", "operand 0 has one dimension, matrices have two at least", "matvec(ones(2), ones(2))"),
+    ("ones(3) @ ones(2)", "do not fit together: their last axes are summed", "ones(3) @ ones(2)"),
     ("take_along_axis(ones(3), [7])", "index 7 is out of bounds for axis 0 with size 3", None),
     ("t2m[1.5]", "a whole number is needed here, found 1.5", "1.5"),
     ("t2m(0)", "cannot be called; select with brackets", "t2m"),
@@ -308,6 +317,12 @@ def test_command_lines(tessera, tmp_path, arguments, text):
     done = tessera(*arguments, cwd=tmp_path)
     assert done.code == 2 and text in done.stderr and done.stdout == ""
     assert os.listdir(tmp_path) == []
+
+
+def test_sample_into_a_file(tessera, tmp_path):
+    (tmp_path / "era").write_text("precious")
+    assert "cannot make the directory 'era': File exists" in tessera("sample", "era", cwd=tmp_path).stderr
+    assert (tmp_path / "era").read_text() == "precious"
 
 
 def test_unknown_chunk_dimensions(mistake, pattern):
