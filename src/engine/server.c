@@ -91,7 +91,8 @@ void run_set_priority(run *r, int priority)
 
 static party *find_party(server *v, uint64_t client)
 {
-    party *p = client ? v->parties : &v->nobody;
+    if (client == 0) return &v->nobody;
+    party *p = v->parties;
     while (p && p->client != client) p = p->next;
     if (p) return p;
     p = mem_calloc(1, sizeof *p);

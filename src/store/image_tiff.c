@@ -99,7 +99,8 @@ static int on_warning(TIFF *tiff, void *context, const char *module, const char 
 /* What libtiff has said, as an error. */
 static tsr_status handle_error(const handle *h, const char *what)
 {
-    if (h->read_failed) return tsr_error_code();
+    const tsr_status status = h->read_failed ? tsr_error_code() : TSR_OK;
+    if (status != TSR_OK) return status;
     return error_set(TSR_ERR_FORMAT, "damaged or truncated: %s%s%s", what, h->text[0] ? ": " : "", h->text);
 }
 
@@ -281,7 +282,10 @@ static tsr_status check_equal(const page_form *a, const page_form *b, size_t num
         return error_set(TSR_ERR_UNSUPPORTED,
                          "page %zu has %u x %u pixels of %d samples, the first %u x %u of %d; pages of one shape can be read",
                          number, b->height, b->width, b->samples, a->height, a->width, a->samples);
-    if (memcmp(a, b, sizeof *a) == 0) return TSR_OK;
+    if (a->block_width == b->block_width && a->block_height == b->block_height && a->bits == b->bits && a->format == b->format &&
+        a->planar == b->planar && a->photometric == b->photometric && a->compression == b->compression &&
+        a->is_tiled == b->is_tiled)
+        return TSR_OK;
     return error_set(
         TSR_ERR_UNSUPPORTED,
         "page %zu is stored otherwise than the first (type of pixels, compression, strips or tiles); pages stored alike "
