@@ -54,7 +54,7 @@ LAZY = {
     "squeeze": lambda a: a.isel(y=[0]).squeeze(), "query": lambda a: a.query(y="y > 20"), "drop_duplicates": lambda a: a.drop_duplicates("time"),
     **{name: lambda a, name=name: getattr(a, name)("time") for name in "mean std var sum prod min max median count cumsum cumprod".split()},
     "argmin": lambda a: a.fillna(0).argmin("time"), "argmax": lambda a: a.fillna(0).argmax("time"), "any": lambda a: (a > 1).any("x"), "all": lambda a: (a > -9).all("x"), "mean(skipna=False)": lambda a: a.mean("time", skipna=False),
-    "sum(min_count=)": lambda a: a.sum("time", min_count=3), "reduce": lambda a: a.reduce(np.mean, "time"), "quantile": lambda a: a.quantile([0.1, 0.5], "time"),
+    "sum(min_count=)": lambda a: a.sum("time", min_count=3), "reduce": lambda a: a.reduce(np.mean, "time"), "quantile": lambda a: whole(a, "time").quantile([0.1, 0.5], "time"),
     "weighted(...).mean": lambda a: a.weighted(np.cos(np.deg2rad(a.y))).mean(("y", "x")), "weighted(...).std": lambda a: a.weighted(a.y + 1).std("y"), "weighted(...).sum": lambda a: a.weighted(a.y + 1).sum("y"),
     "groupby(...).mean": lambda a: a.groupby("time.month").mean(), "groupby(...).std": lambda a: a.groupby("time.season").std(), "groupby(...) - ...": lambda a: a.groupby("time.month") - a.groupby("time.month").mean(),
     "groupby(...).median": lambda a: a.groupby("time.month").median(), "groupby(...).max": lambda a: a.groupby("time.month").max("time"), "groupby(...).first": lambda a: a.groupby("time.month").first(),
