@@ -590,7 +590,8 @@ def test_a_worker_is_slow(tessera, tmp_path, cluster):
             over.set()
             thread.join()
         c.stop()
-    assert took[2] < 3 * took[1] + 3, took
+    # With a sanitizer there is less to do, and to start and to end takes as long as that.
+    assert took[2] < 3 * took[1] + (30 if "TESSERA_SANITIZED" in os.environ else 3), took
 
 
 def test_the_scheduler_stands_still(cluster, long_answer):
