@@ -181,7 +181,7 @@ def markdown(options, results, machine, about):
               "limit is the time that the traffic which the workload cannot avoid takes at these rates, divided by its time.", "", *notes,
               "", NOTES.read_text().rstrip(), "", "## Made with", "", "| | |", "| --- | --- |"]
     lines += [f"| {key} | {value} |" for key, value in about]
-    lines += [f"| Date | {time.strftime('%Y-%m-%d')} |", f"| Command | `{'make bench' if options.scale == 1 else 'bench/run.py'}` |", "",
+    lines += [f"| Date | {time.strftime('%Y-%m-%d')} |", f"| Command | `{'make bench' if options.scale == 1 and not options.merge else 'bench/run.py --merge' if options.merge else 'bench/run.py'}` |", "",
               "## Commands", "", "```"]
     for result in results:
         lines += [f"{result['name']}:"] + [f"    {command}" for command in result["commands"].values()]
