@@ -209,6 +209,14 @@ static tsr_array *broadcast(tsr_array *a, int ndim, const int64_t *shape)
     return array_view(a, ndim, shape, axes);
 }
 
+/* Is this the number 2, for all elements of the other operand? */
+static bool is_two(const tsr_array *a)
+{
+    if (a->op != NODE_FULL || a->ndim != 0 || dtype_is_complex(a->dtype)) return false;
+    tsr_scalar value = scalar_from_element(&a->p.full.value, a->dtype);
+    return dtype_is_float(a->dtype) ? value.f == 2 : value.i == 2;
+}
+
 tsr_array *array_map(op_code op, int n, tsr_array *const *arrays)
 {
     tsr_dtype dtypes[3], loops[3], result_dtype;
@@ -226,6 +234,11 @@ tsr_array *array_map(op_code op, int n, tsr_array *const *arrays)
     }
     if (op_resolve(op, dtypes, loops, &result_dtype) != TSR_OK || broadcast_shapes(name, n, arrays, &ndim, shape) != TSR_OK)
         return NULL;
+    if (op == OP_POWER && is_two(arrays[1]) &&
+        !dtype_is_complex(result_dtype)) { /* the same bits, and a product is joined with others */
+        tsr_array *typed = array_cast(arrays[0], loops[0]);
+        return array_using(typed ? array_map(OP_SQUARE, 1, &typed) : NULL, typed);
+    }
     tsr_array proto = {.op = NODE_MAP, .dtype = result_dtype, .ndim = ndim, .n_inputs = n, .inputs = inputs, .p.map.op = op};
     memcpy(proto.shape, shape, sizeof *shape * (size_t)ndim);
     proto.grid.ndim = ndim;

@@ -312,6 +312,9 @@ def test_constructors_give_what_is_there_already(on):
             on.slice(on.slice(x, slice(None, None, -1)), slice(None, None, -1)), on.call("tsr_broadcast_to", x, I(2), numbers(A.shape))]
     assert same == [x] * len(same)
     assert on.slice(on.slice(x, slice(2, 11, 3)), slice(1, None)) == on.slice(x, slice(5, 11, 3))
+    squares = on.map("square", x)
+    assert on.map("power", x, scalar(on, 2.0)) == squares != on.map("power", x, scalar(on, 3.0))
+    np.testing.assert_array_equal(on.compute(squares), on.compute(on.map("power", x, on.array(np.full(A.shape, 2.0)))))
 
 
 HUGE = {
