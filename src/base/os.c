@@ -13,7 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -156,4 +158,39 @@ int os_thread_start(pthread_t *thread, void *(*run)(void *context), void *contex
     const int error = pthread_create(thread, NULL, run, context);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return error;
+}
+
+/* Twice a fork, so that nobody has to wait for the second: what it is a child of has ended. A session of its own, as the signals
+ * of the terminal are not for it. Pipes must not stay open in it: somebody may read to their end. */
+bool os_do_behind(int fd, void (*work)(int fd, void *context), void *context)
+{
+    int state = 1;
+    const pid_t child = fork();
+    if (child < 0) return false;
+    if (child == 0) {
+        setsid();
+        const pid_t behind = fork();
+        if (behind != 0) _exit(behind < 0);
+        if (dup2(fd, 0) != 0) _exit(1);
+        closefrom(1);
+        work(0, context);
+        _exit(0);
+    }
+    while (waitpid(child, &state, 0) < 0 && errno == EINTR) {
+    }
+    return state == 0;
+}
+
+static void forget(int fd, void *context)
+{
+    (void)context;
+    if (ftruncate(fd, 0) != 0) return; /* then closing takes the time */
+}
+
+void os_abandon(int fd)
+{
+    enum { LARGE_BYTES = 64 << 20, DISK_BLOCK = 512 };
+    struct stat info;
+    if (fstat(fd, &info) == 0 && info.st_blocks > LARGE_BYTES / DISK_BLOCK) (void)os_do_behind(fd, forget, NULL);
+    close(fd);
 }

@@ -21,6 +21,14 @@ int64_t os_now_ns(void);
  * or lies on one or on a machine that may), and where there is no telling. */
 bool os_free_bytes(const char *folder, int64_t *bytes);
 
+/* Runs work(fd, context) in a process of its own, which has no other file open and may outlive this one, for what takes the
+ * system long and nobody should wait for. `work` may call what may be called in a signal handler; its changes of memory are lost.
+ * False if no process can be made: nothing was done. Any thread. */
+bool os_do_behind(int fd, void (*work)(int fd, void *context), void *context);
+/* Closes a file without a name, open for writing, that is given up. The system forgets a GB that was just written in half a
+ * second and more: if the file is large, a process of its own waits for that. */
+void os_abandon(int fd);
+
 /* A condition to wait on with a time limit: measured by the monotonic clock, so that nobody who sets the machine's time makes the
  * wait longer. Woken and destroyed like any other. */
 void os_cond_init(pthread_cond_t *cond);

@@ -1,5 +1,5 @@
 /* Threads of the library take no signals, and leave their starter's mask as it was; processes that have ended are known;
- * what is left of a disk. */
+ * what is left of a disk; work that another process does. */
 #include "base/os.h"
 
 #include <setjmp.h>
@@ -8,9 +8,15 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static void *mask_of_thread(void *context)
@@ -73,9 +79,68 @@ static void test_free_bytes(void **state)
     assert_false(os_free_bytes("/nowhere", &left));
 }
 
+static int file_without_name(int64_t n_bytes)
+{
+    char name[] = "/tmp/tessera-os-test-XXXXXX";
+    int fd = mkstemp(name);
+    assert_true(fd >= 0);
+    assert_int_equal(unlink(name), 0);
+    assert_int_equal(posix_fallocate(fd, 0, n_bytes), 0);
+    return fd;
+}
+
+/* Waits until the file has this length; false if it does not come to that in a minute. */
+static bool becomes(int fd, int64_t n_bytes)
+{
+    struct stat info;
+    for (int i = 0; i < 6000; i++) {
+        if (fstat(fd, &info) == 0 && info.st_size == n_bytes) return true;
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    return false;
+}
+
+/* Says that it has begun, and ends when it is told to, by the file's length. */
+static void begin_and_wait(int fd, void *context)
+{
+    if (ftruncate(fd, *(const int *)context) == 0) (void)becomes(fd, 3);
+}
+
+/* The other process has the file, none of the pipes, and is nobody's child that would have to be waited for. */
+static void test_work_behind(void **state)
+{
+    int ends[2], length = 2, fd = file_without_name(1);
+    assert_int_equal(pipe(ends), 0);
+    assert_true(os_do_behind(fd, begin_and_wait, &length));
+    assert_true(becomes(fd, 2));
+    close(ends[1]);
+    assert_int_equal(poll(&(struct pollfd){.fd = ends[0], .events = POLLIN}, 1, 20000), 1); /* the end of the pipe */
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+    assert_int_equal(ftruncate(fd, 3), 0);
+    close(ends[0]);
+    close(fd);
+}
+
+static void test_abandoned_files(void **state)
+{
+    enum { SMALL = 1 << 20, LARGE = 80 << 20 };
+    int fd = file_without_name(SMALL), same = dup(fd);
+    os_abandon(fd);
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
+    assert_int_equal(lseek(same, 0, SEEK_END), SMALL); /* only closed */
+    close(same);
+    fd = file_without_name(LARGE), same = dup(fd);
+    os_abandon(fd);
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
+    assert_true(becomes(same, 0));
+    close(same);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_threads_take_no_signals), cmocka_unit_test(test_gone_processes),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_work_behind), cmocka_unit_test(test_abandoned_files),
+                                       cmocka_unit_test(test_threads_take_no_signals), cmocka_unit_test(test_gone_processes),
                                        cmocka_unit_test(test_free_bytes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

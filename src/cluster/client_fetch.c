@@ -100,7 +100,7 @@ void fetch_fail(fetching *f, tsr_status status, const char *message)
     f->message = message ? mem_strdup(message) : NULL;
     f->is_over = true;
     for (int i = 0; i < f->n_roots; i++)
-        if (f->roots[i].to.kind == SINK_WRITER) store_give_up(f->roots[i].to.writer);
+        if (f->roots[i].to.kind == SINK_WRITER) store_give_up(f->roots[i].to.writer, status);
     pthread_cond_broadcast(&f->changed);
 }
 

@@ -68,6 +68,16 @@ void keeper_free(keeper *k)
     mem_free(k);
 }
 
+void keeper_hurry(keeper *k)
+{
+    if (k && k->disk) scratch_hurry(k->disk);
+}
+
+void keeper_settle(keeper *k)
+{
+    if (k->disk) scratch_settle(k->disk);
+}
+
 mem_account *keeper_outside(keeper *k) { return &k->outside; }
 
 /* All that is counted. The lock is held. */

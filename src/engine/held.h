@@ -41,6 +41,10 @@ typedef struct held_set {
 
 tsr_status keeper_new(pool *buffers, size_t budget_bytes, const char *scratch_dir, keeper **out) MUST_CHECK;
 void keeper_free(keeper *k);
+/* Blocks that are freed from now on leave the disk later, when keeper_settle is called or the keeper is freed, and nobody waits
+ * for that: after a cancellation, and when the session closes. Nothing runs meanwhile. */
+void keeper_hurry(keeper *k);
+void keeper_settle(keeper *k);
 size_t keeper_budget_bytes(const keeper *k);
 /* While nothing runs. What is held beyond it is spilled when the next task asks for memory. */
 void keeper_set_budget(keeper *k, size_t bytes);

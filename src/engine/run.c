@@ -32,7 +32,7 @@ static void run_fail(run *r, tsr_status status)
     }
     atomic_store(&r->stop, true);
     for (int i = 0; i < r->plan->n_roots; i++)
-        if (r->sinks[i].kind == SINK_WRITER) store_give_up(r->sinks[i].writer);
+        if (r->sinks[i].kind == SINK_WRITER) store_give_up(r->sinks[i].writer, status);
     wake_all(r);
     pthread_mutex_unlock(&r->crew->lock);
     keeper_wake(r->keeper);
@@ -749,6 +749,14 @@ tsr_status run_plan(engine *e, const plan *p, sink *sinks, tsr_stats *stats)
                          .bytes_spilled = keeper_spilled_bytes(e->keeper) - spilled_before,
                          .peak_bytes = pool_peak_bytes(r.buffers),
                          .seconds = (double)(os_now_ns() - r.started_ns) / 1e9};
+    const bool in_hurry = status == TSR_ERR_CANCELLED; /* somebody waits for the end, and for nothing else */
+    if (in_hurry) keeper_hurry(e->keeper);
     run_fini(&r);
+    for (int i = 0; status != TSR_OK && i < p->n_roots; i++) {
+        if (sinks[i].kind != SINK_HELD || !sinks[i].set) continue;
+        sinks[i].set->ops->unref(sinks[i].set);
+        sinks[i].set = NULL;
+    }
+    if (in_hurry) keeper_settle(e->keeper);
     return status;
 }

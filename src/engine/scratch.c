@@ -1,15 +1,19 @@
 /* Blocks are appended: the stored size, a table of where each page ends, and the pages, each compressed by itself so that a part
  * of a block can be read alone. A block's place is as large as if nothing could be compressed: what is not written takes no disk,
- * and a released block is punched out of the file, so the disk in use follows what is spilled. The end of the file is the only
- * shared state. */
+ * and a released block is punched out of the file, so the disk in use follows what is spilled. The end of the file only grows: a
+ * place is never used again, so another process can punch the holes. Shared between threads are the end and, under the lock, what
+ * was released in a hurry. */
 #define _GNU_SOURCE
 #include "engine/scratch.h"
 
 #include "base/mem.h"
+#include "base/os.h"
+#include "base/vec.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <lz4.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,6 +25,9 @@ struct scratch {
     int fd;
     char *folder;
     atomic_int_fast64_t end;
+    pthread_mutex_t lock;
+    bool in_hurry;
+    VEC(int64_t) released; /* and not yet given back */
 };
 
 enum {
@@ -54,6 +61,7 @@ tsr_status scratch_open(const char *folder, scratch **out)
         mem_free(s);
         return status;
     }
+    pthread_mutex_init(&s->lock, NULL);
     *out = s;
     return TSR_OK;
 }
@@ -61,7 +69,9 @@ tsr_status scratch_open(const char *folder, scratch **out)
 void scratch_close(scratch *s)
 {
     if (!s) return;
-    close(s->fd);
+    os_abandon(s->fd);
+    pthread_mutex_destroy(&s->lock);
+    VEC_FINI(&s->released);
     mem_free(s->folder);
     mem_free(s);
 }
@@ -198,10 +208,42 @@ tsr_status scratch_read(scratch *s, int64_t at, size_t size_bytes, size_t first,
     return status;
 }
 
-void scratch_release(scratch *s, int64_t at)
+/* What is called here may be called in a signal handler (`os_do_behind`). */
+static void punch(int fd, int64_t at)
 {
     uint64_t stored;
-    if (read_all(s, (char *)&stored, sizeof stored, at) != TSR_OK) return;
-    (void)fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at,
+    if (pread(fd, &stored, sizeof stored, at) != (ssize_t)sizeof stored) return;
+    (void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at,
                     (off_t)((stored + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT));
+}
+
+static void punch_released(int fd, void *context)
+{
+    const scratch *s = context;
+    for (size_t i = 0; i < s->released.n; i++) punch(fd, s->released.items[i]);
+}
+
+void scratch_release(scratch *s, int64_t at)
+{
+    pthread_mutex_lock(&s->lock);
+    const bool noted = s->in_hurry && VEC_PUSH(&s->released, at);
+    pthread_mutex_unlock(&s->lock);
+    if (!noted) punch(s->fd, at);
+}
+
+void scratch_hurry(scratch *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->in_hurry = true;
+    pthread_mutex_unlock(&s->lock);
+}
+
+void scratch_settle(scratch *s)
+{
+    enum { FEW = 16 };
+    pthread_mutex_lock(&s->lock);
+    if (s->released.n <= FEW || !os_do_behind(s->fd, punch_released, s)) punch_released(s->fd, s);
+    s->released.n = 0;
+    s->in_hurry = false;
+    pthread_mutex_unlock(&s->lock);
 }

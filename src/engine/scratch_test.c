@@ -1,4 +1,4 @@
-/* The scratch file: blocks of many sizes, compressible or not, whole and in parts. */
+/* The scratch file: blocks of many sizes, compressible or not, whole and in parts; released, also in a hurry. */
 #include "engine/scratch.h"
 
 #include <setjmp.h>
@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <sys/stat.h>
+#include <time.h>
 
 static uint64_t state = 362436069362436069u;
 static uint64_t draw(void)
@@ -69,8 +71,46 @@ static void test_no_folder(void **unused)
     assert_null(s);
 }
 
+/* What the only file without a name takes of the disk. */
+static int64_t disk_bytes(void)
+{
+    struct stat info;
+    for (int fd = 3; fd < 64; fd++)
+        if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink == 0) return (int64_t)info.st_blocks * 512;
+    return -1;
+}
+
+/* In a hurry released blocks stay where they are; then others give them back, all but the one that is in use. */
+static void test_hurry(void **unused)
+{
+    enum { N = 40, BYTES = 1 << 20, LEFT = BYTES + (64 << 10) };
+    char *data = malloc(BYTES), *got = malloc(BYTES);
+    int64_t at[N];
+    scratch *s;
+    for (size_t i = 0; i < BYTES; i++) data[i] = (char)draw();
+    assert_int_equal(scratch_open(folder(), &s), TSR_OK);
+    for (int round = 0; round < 2; round++) { /* many blocks, and few, which are not worth a process */
+        const int n = round == 0 ? N : 4;
+        for (int i = 0; i < n; i++) assert_int_equal(scratch_write(s, data, BYTES, &at[i]), TSR_OK);
+        scratch_hurry(s);
+        for (int i = 1; i < n; i++) scratch_release(s, at[i]);
+        assert_true(disk_bytes() >= (int64_t)n * BYTES);
+        scratch_settle(s);
+        for (int i = 0; i < 6000 && disk_bytes() > LEFT; i++) nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+        assert_in_range(disk_bytes(), BYTES, LEFT);
+        assert_int_equal(scratch_read(s, at[0], BYTES, 0, BYTES, got), TSR_OK);
+        assert_memory_equal(got, data, BYTES);
+        scratch_release(s, at[0]); /* the hurry is over */
+        assert_in_range(disk_bytes(), 0, LEFT - BYTES);
+    }
+    scratch_close(s);
+    free(data);
+    free(got);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_parts), cmocka_unit_test(test_no_folder)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_parts), cmocka_unit_test(test_hurry),
+                                       cmocka_unit_test(test_no_folder)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,6 +59,7 @@ tsr_session *session_open_local(const tsr_options *options)
 void tsr_session_close(tsr_session *s)
 {
     if (!s) return;
+    if (s->engine) keeper_hurry(s->engine->keeper);
     session_objects_fini(s);
     session_nodes_fini(s);
     if (s->engine && s->engine->remote) s->engine->remote->close(s->engine->remote);

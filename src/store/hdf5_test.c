@@ -333,7 +333,7 @@ static void test_refused(void **state)
     assert_non_null(strstr(tsr_error_message(), "cuts chunks of 4"));
     box whole = {1, {0}, {10}};
     assert_ok(store_write(w, 0, &whole, values));
-    store_give_up(w);
+    store_give_up(w, TSR_ERR_CANCELLED);
     assert_int_equal(store_write(w, 0, &whole, values), TSR_ERR_CANCELLED);
     store_abort(w);
     assert_int_equal(scratch_count(), 0);

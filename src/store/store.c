@@ -401,7 +401,11 @@ bool store_expose(store_writer *w, int var, store_place *place, char **path, uin
     return *path != NULL;
 }
 
-void store_give_up(store_writer *w) { atomic_store(&w->given_up, true); }
+void store_give_up(store_writer *w, tsr_status why)
+{
+    atomic_store(&w->in_hurry, why == TSR_ERR_CANCELLED);
+    atomic_store(&w->given_up, true);
+}
 
 void store_abort(store_writer *w)
 {
@@ -409,6 +413,10 @@ void store_abort(store_writer *w)
     if (w->ops) {
         w->ops->close(w);
         if (w->hidden) unlink(w->hidden);
+    }
+    if (w->unnamed >= 0 && atomic_load(&w->in_hurry)) {
+        os_abandon(w->unnamed);
+        w->unnamed = -1;
     }
     writer_free(w);
 }

@@ -137,6 +137,7 @@ struct store_writer {
     int unnamed;            /* a file that has no name before it is finished, so that nothing can stay behind; -1 */
     bool is_exposed;        /* an unnamed file got its hidden name already */
     atomic_bool given_up;   /* the file will be aborted: a write may end early, with TSR_ERR_CANCELLED */
+    atomic_bool in_hurry;   /* and somebody waits for nothing but that */
     int n_vars;
     /* Per variable: what the format decided. The chunk grid that write() must be called on; contiguous formats set the shape. */
     store_var *vars;
@@ -151,8 +152,10 @@ tsr_status store_write(store_writer *w, int var, const box *region, const void *
 bool store_expose(store_writer *w, int var, store_place *place, char **path, uint64_t *inode);
 /* Makes the file appear under its name, whole. Frees the writer, also on failure. */
 tsr_status store_finish(store_writer *w) MUST_CHECK;
-/* The file will not be finished: writes that go on in other threads end soon, with an error. store_abort is still to come. */
-void store_give_up(store_writer *w);
+/* The file will not be finished, for the reason `why`: writes that go on in other threads end soon, with an error. store_abort is
+ * still to come. It does not wait until the system has its disk space back if the reason is TSR_ERR_CANCELLED; otherwise it does,
+ * as the disk may be full. */
+void store_give_up(store_writer *w, tsr_status why);
 /* Throws the unfinished file away and frees the writer. NULL is fine. */
 void store_abort(store_writer *w);
 
