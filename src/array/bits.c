@@ -63,10 +63,10 @@ tsr_array *tsr_unpackbits(tsr_array *a, int axis, const int64_t *count, bool lit
                         tsr_dtype_name(a->dtype));
         return NULL;
     }
-    int64_t n = 8 * a->shape[axis], kept = !count ? n : *count < 0 ? n + *count : *count;
+    const int64_t n = 8 * a->shape[axis], wanted = count ? *count : n, kept = wanted < 0 ? n + wanted : wanted;
     if (kept < 0) {
         (void)error_set(TSR_ERR_VALUE, "unpackbits: a count of %" PRId64 " leaves out more than the %" PRId64 " bits there are",
-                        *count, n);
+                        wanted, n);
         return NULL;
     }
     memcpy(shape, a->shape, sizeof shape);

@@ -97,7 +97,7 @@ static tsr_array *finish(tsr_array *values, int axis, tsr_dtype dtype, bool whol
 
 tsr_array *tsr_linspace_between(tsr_array *start, tsr_array *stop, int64_t n, bool endpoint, tsr_dtype dtype, int axis)
 {
-    int ndim;
+    int ndim = 0;
     if (check_range("linspace", start, stop, n, &ndim) != TSR_OK) return NULL;
     tsr_dtype within = range_dtype(start, stop);
     tsr_array *first = below_axis(start, within, ndim), *last = below_axis(stop, within, ndim);
@@ -114,7 +114,7 @@ static tsr_array *raised(tsr_array *base, tsr_array *values)
 tsr_array *tsr_logspace_between(tsr_array *start, tsr_array *stop, int64_t n, bool endpoint, tsr_array *base, tsr_dtype dtype,
                                 int axis)
 {
-    int ndim;
+    int ndim = 0;
     if (!array_ready(base) || check_range("logspace", start, stop, n, &ndim) != TSR_OK) return NULL;
     if (base->ndim > ndim) ndim = base->ndim;
     if (ndim + 1 > TSR_MAX_NDIM) {
@@ -140,7 +140,7 @@ static tsr_status check_not_zero(tsr_array *a)
 
 tsr_array *tsr_geomspace_between(tsr_array *start, tsr_array *stop, int64_t n, bool endpoint, tsr_dtype dtype, int axis)
 {
-    int ndim;
+    int ndim = 0;
     if (check_range("geomspace", start, stop, n, &ndim) != TSR_OK || check_not_zero(start) != TSR_OK ||
         check_not_zero(stop) != TSR_OK)
         return NULL;

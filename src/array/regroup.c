@@ -58,7 +58,7 @@ typedef struct layout {
 /* The blocks of the result that have these lengths along the axes before `axis`, joined. As deep as there are axes. */
 static tsr_array *lay_out(layout *l, int axis, int64_t *shape)
 {
-    if (axis == l->ndim) {
+    if (axis >= l->ndim) {
         int64_t n = shape_size(l->ndim, shape);
         tsr_array *part = array_part(l->line, 0, l->at, l->at + n);
         l->at += n;

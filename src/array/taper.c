@@ -18,7 +18,7 @@ static tsr_array *steps(const char *name, tsr_session *s, int64_t n, double firs
 {
     int64_t none = 0;
     *done = n <= 1;
-    if (n < 0 && n < INT64_MIN / 2) {
+    if (n < INT64_MIN / 2) {
         (void)error_set(TSR_ERR_VALUE, "%s: %" PRId64 " is no length", name, n);
         return NULL;
     }

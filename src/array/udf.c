@@ -466,12 +466,12 @@ static udf_library *find_library(tsr_session *session, void *const *call, const 
 
 tsr_status udf_pack(tsr_session *session, const tsr_function *f, arena *memory, packed_function *out)
 {
-    const char *symbol;
+    const char *symbol = NULL;
     void *call;
     memcpy(&call, &f->call, sizeof call);
     if (!f->call || f->context) return TSR_OK;
     const udf_library *u = find_library(session, &call, NULL, &symbol);
-    if (!u) return TSR_OK;
+    if (!u || !symbol) return TSR_OK;
     const char *const texts[N_TEXTS] = {symbol, u->name, u->flags, u->source};
     size_t size = 1;
     for (int i = 0; i < N_TEXTS; i++) size += strlen(texts[i]) + 1;
