@@ -1361,7 +1361,8 @@ TSR_API tsr_key tsr_task_current(void);
 /* A task's result that is there, or will be. The result stays on the cluster as long as any client has a future of it. */
 typedef struct tsr_future tsr_future;
 
-/* The result of a future, or bytes. Large bytes (over a megabyte) are better scattered first. */
+/* The result of a future, or bytes. Large bytes (over a megabyte) are better scattered first. What is shared by a name (below)
+ * may be both, a future and bytes about it. */
 typedef struct tsr_task_arg {
     tsr_future *future;
     const void *data;
@@ -1460,15 +1461,17 @@ TSR_API tsr_array *tsr_from_futures(tsr_session *session, tsr_future *const *fut
 /* What the scheduler knows, as JSON text (tsr_free it); NULL on failure. Keys are 32 hexadecimal digits. "who_has": {key:
  * [addresses]}, of n futures, or of all (n 0). "has_what", "processing": {address: [keys]}. "nbytes": {key: bytes}. "tasks":
  * {"waiting": n, "ready", "running", "finished", "error", "functions": {name: {"waiting": n, ...}}}. "workers": {address: {"id",
- * "name", "threads", "runs", "resources", "stored_bytes"}}. "logs", ends: {"scheduler": [lines], "workers": {address: ...}}. */
+ * "name", "threads", "runs", "resources", "stored_bytes"}}. "logs", ends: {"scheduler": [lines], "workers": {address: ...}}.
+ * "topics": [names], of those that have events. */
 TSR_API char *tsr_tasks_query(tsr_session *session, const char *what, int n, tsr_future *const *futures);
 
 /* Things that clients share, by name: */
 
-/* What a variable or a queue holds: a future (which then stays), or bytes. */
+/* What a variable or a queue holds: bytes, or a future (which then stays) with the bytes that were given beside it: what its
+ * result means, for example. */
 typedef struct tsr_shared_value {
     tsr_future *future; /* released by the caller */
-    tsr_bytes bytes;    /* if there is no future; released by the caller */
+    tsr_bytes bytes;    /* released by the caller */
 } tsr_shared_value;
 
 TSR_API tsr_status tsr_variable_set(tsr_session *session, const char *name, const tsr_task_arg *value);
@@ -1498,6 +1501,32 @@ TSR_API tsr_status tsr_event_set(tsr_session *session, const char *name, bool va
 TSR_API tsr_status tsr_event_is_set(tsr_session *session, const char *name, bool *out);
 /* Waits until it is set. */
 TSR_API tsr_status tsr_event_wait(tsr_session *session, const char *name, double seconds);
+
+/* Topics: what programs tell whoever listens. Anybody logs events (a few bytes) under a topic's name, anybody reads them, from
+ * any number on. The scheduler keeps the newest of all topics in 16 MiB, until it ends; the oldest go first. */
+
+typedef struct tsr_topic_event {
+    int64_t number; /* grows from event to event, over all topics */
+    double time;    /* when it was logged: seconds since 1970 on the scheduler's clock */
+    const void *data;
+    size_t size;
+} tsr_topic_event;
+
+/* Lent, as bytes are, until they are released. */
+typedef struct tsr_topic_events {
+    int64_t next; /* the number from which to read on */
+    size_t n;
+    const tsr_topic_event *items; /* in the order of their numbers */
+    void *owner;
+} tsr_topic_events;
+
+/* Logs an event of at most 1 MiB; returns once the scheduler has it. */
+TSR_API tsr_status tsr_topic_log(tsr_session *session, const char *topic, const void *data, size_t size);
+/* The events of a topic that are numbered `from` or higher (INT64_MAX: those that are to come); waits until there is one. With
+ * seconds 0, none is fine. */
+TSR_API tsr_status tsr_topic_read(tsr_session *session, const char *topic, int64_t from, double seconds, tsr_topic_events *out);
+/* *events is made empty. */
+TSR_API void tsr_topic_events_release(tsr_topic_events *events);
 
 #ifdef __cplusplus
 }

@@ -2,11 +2,13 @@
 from __future__ import annotations
 
 import os
+import pickle
 import struct
 from typing import Any
 
 import numpy as np
 
+from . import _pickling
 from ._futures import Future, memory_of
 from ._lib import check, ffi, lib
 
@@ -88,7 +90,37 @@ class CFuture(Future):
             lib.tsr_bytes_release(bytes_)
         else:
             memory = memory_of(bytes_)
-        return bytes(memory) if self.dtype is None else np.frombuffer(memory, self.dtype)
+        return _elements(memory, self.dtype)
+
+    def _about(self) -> bytes:
+        return pickle.dumps(self.dtype, 5)
+
+    def __reduce__(self):
+        function, parts = super().__reduce__()
+        if function is _pickling.nth_result:
+            return _nth_elements, (*parts, self.dtype)
+        return _unpickled, (function, parts, self.dtype)
+
+
+def _elements(memory, dtype) -> Any:
+    return bytes(memory) if dtype is None else np.frombuffer(memory, dtype)
+
+
+def _nth_elements(i: int, dtype) -> Any:
+    """What stands for the future in pickled arguments."""
+    return _elements(_pickling.nth_memory(i), dtype)
+
+
+def _unpickled(function, parts: tuple, dtype) -> CFuture:
+    return future_of_dtype(function(*parts), dtype)
+
+
+def future_of_dtype(future: Future, dtype) -> CFuture:
+    """The same result, as that of a C function with results of this dtype."""
+    made = CFuture(future._f, future.client, future._name, future._key)
+    made.dtype = dtype
+    future._f = ffi.NULL  # the handle is the other's
+    return made
 
 
 def c_task(source: str | None = None, symbol: str = "task", *, library=None, flags: str | None = None, dtype=None) -> CTask:

@@ -26,6 +26,7 @@ from ._published import get_published, publish, published, unpublish
 from ._security import Security
 from ._session import Session
 from ._show import format_bytes
+from ._topics import TopicMethods
 
 MEET_SECONDS = 60.0
 OPEN_SECONDS = 10.0
@@ -36,7 +37,7 @@ _NO_DEFAULT = object()
 _open: "weakref.WeakSet[Client]" = weakref.WeakSet()
 
 
-class Client(TaskMethods, InspectionMethods, MeasuringMethods, Session):
+class Client(TaskMethods, InspectionMethods, MeasuringMethods, TopicMethods, Session):
     """A session on a cluster: arrays that are made while it is open are computed by the workers.
 
     From its opening to its `close` (or in its `with`) it is the session of new arrays, whose methods stay what they are: `x.compute()` brings
@@ -83,6 +84,7 @@ class Client(TaskMethods, InspectionMethods, MeasuringMethods, Session):
     def __init__(self, address=None, *, timeout: float | str | None = None, set_as_default: bool = True, scheduler_file: str | None = None,
                  security: Security | None = None, asynchronous: bool = False, name: str | None = None, **options) -> None:
         self._p, self._tokens, self._owned = ffi.NULL, [], None
+        self._listeners: dict = {}
         self._start_tasks()
         if asynchronous:
             raise NotImplementedError("Client: calls return when they are done; futures and actors can be awaited (`await future`)")

@@ -102,6 +102,10 @@ class Future:
     def _decode(self, bytes_) -> Any:
         return value_of(bytes_)
 
+    def _about(self) -> bytes:
+        """What others have to know of the result to read it, for `future_about`."""
+        return b""
+
     def _reason(self, status: int) -> BaseException:
         """What is raised for a status of this future."""
         error = failure()
@@ -214,6 +218,15 @@ def future_of(high: int, low: int, name: str, text: str) -> Future:
     key = ffi.new("tsr_key *", {"high": high, "low": low})
     check(lib.tsr_future_of(client.handle(), key[0], out))
     return Future(out[0], client, name, text)
+
+
+def future_about(handle, client, name: str, about: bytes) -> Future:
+    """A future of somebody's who said this of it."""
+    if not about:
+        return Future(handle, client, name)
+    from ._c_tasks import future_of_dtype
+
+    return future_of_dtype(Future(handle, client, name), pickle.loads(about))
 
 
 # ---- Bytes that the library lends -------------------------------------------------------------------------------------------

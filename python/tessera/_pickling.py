@@ -127,13 +127,18 @@ def load_arguments(memories: list) -> tuple[tuple, dict]:
     n = first[0] | first[1] << 8
     if len(memories) == 1:
         return pickle.loads(first[2:])
-    local.results = [read(memory) for memory in memories[1 + n:]]
+    local.results = memories[1 + n:]
     try:
         return pickle.loads(first[2:], buffers=memories[1:1 + n])
     finally:
         del local.results
 
 
+def nth_memory(i: int):
+    """Of the result that a future in pickled arguments stands for."""
+    return local.results[i]
+
+
 def nth_result(i: int):
     """What stands for a future in pickled arguments."""
-    return local.results[i]
+    return read(local.results[i])

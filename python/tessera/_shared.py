@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from . import _pickling
-from ._futures import Future, reading_for, value_of
+from ._futures import Future, future_about, reading_for, value_of
 from ._base import check, failure, ffi, lib, seconds_of
 
 _FUTURE = "future"  # names of futures that come out
@@ -52,7 +52,8 @@ class _Shared:
 def _argument(value):
     """A value or a future as tsr_task_arg, and what must stay alive."""
     if isinstance(value, Future):
-        return ffi.new("tsr_task_arg *", {"future": value._handle()}), value
+        about = ffi.from_buffer(value._about())
+        return ffi.new("tsr_task_arg *", {"future": value._handle(), "data": about, "size": len(about)}), (value, about)
     size, parts = _pickling.message(value)
     memory = bytearray(size)
     for at, part in parts:
@@ -64,7 +65,9 @@ def _argument(value):
 def _taken(out, client):
     """The future or the value of a tsr_shared_value."""
     if out.future:
-        return Future(out.future, client, _FUTURE)
+        about = ffi.buffer(out.bytes.data, out.bytes.size)[:] if out.bytes.size else b""
+        lib.tsr_bytes_release(ffi.addressof(out, "bytes"))
+        return future_about(out.future, client, _FUTURE, about)
     with reading_for(client):
         return value_of(ffi.addressof(out, "bytes"))
 

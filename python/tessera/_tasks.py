@@ -53,6 +53,12 @@ class Worker:
                 self._client = Client(self.scheduler_address, security=self.security, name=f"{self.name} (tasks)", set_as_default=False)
             return self._client
 
+    def log_event(self, topic, msg) -> None:
+        """As `Client.log_event`; a dict is told which worker it is from."""
+        from ._topics import log
+
+        log(self.client, topic, {**msg, "worker": self.address} if isinstance(msg, dict) else msg)
+
     @property
     def folder(self) -> str:
         """A folder of this process, for files that clients upload."""

@@ -105,7 +105,7 @@ static tsr_status ask(client_tasks *c, const Tessera__Futures__Ask *q, const tsr
     const int64_t until = client_until(seconds), reachable = client_until(RECONNECT_SECONDS);
     tsr_status status;
     *a = (asked){.question = q};
-    if (value && !value->future) a->payload = (net_payload){.data = value->data, .bytes = value->size};
+    if (value) a->payload = (net_payload){.data = value->data, .bytes = value->size};
     if (seconds != 0) tsr_task_secede();
     pthread_mutex_lock(&c->lock);
     while (!c->scheduler && client_wait(c, sooner(until, reachable))) {
@@ -255,7 +255,7 @@ tsr_status tsr_futures_rebalance(tsr_session *session, int n, tsr_future *const 
 
 char *tsr_tasks_query(tsr_session *session, const char *what, int n, tsr_future *const *futures)
 {
-    static const char *const known[] = {"who_has", "has_what", "nbytes", "processing", "tasks", "workers"};
+    static const char *const known[] = {"who_has", "has_what", "nbytes", "processing", "tasks", "workers", "topics"};
     Tessera__Futures__Ask q = TESSERA__FUTURES__ASK__INIT;
     tasks_column keys = {0};
     client_tasks *c;
@@ -268,7 +268,7 @@ char *tsr_tasks_query(tsr_session *session, const char *what, int n, tsr_future 
     if (!found) {
         (void)error_set(TSR_ERR_VALUE,
                         "'%s' is nothing to ask; ask \"who_has\", \"has_what\", \"nbytes\", \"processing\", \"tasks\", "
-                        "\"workers\" or \"logs\"",
+                        "\"workers\", \"topics\" or \"logs\"",
                         what);
         return NULL;
     }
@@ -288,8 +288,7 @@ char *tsr_tasks_query(tsr_session *session, const char *what, int n, tsr_future 
 
 /* ---- Shared objects ---- */
 
-/* Asks about a shared object. number: in and out; out may be NULL. */
-static tsr_status ask_about(tsr_session *session, const char *what, const char *name, int64_t *number, const tsr_task_arg *value,
+tsr_status client_ask_about(tsr_session *session, const char *what, const char *name, int64_t *number, const tsr_task_arg *value,
                             double seconds, tsr_shared_value *out)
 {
     Tessera__Futures__Ask q = TESSERA__FUTURES__ASK__INIT;
@@ -299,7 +298,7 @@ static tsr_status ask_about(tsr_session *session, const char *what, const char *
     if (out) *out = (tsr_shared_value){0};
     TRY(client_tasks_get(session, &c));
     if (value && value->future && value->future->c != c) return error_set(TSR_ERR_VALUE, "the future belongs to another session");
-    if (value && !value->future && value->size > TASKS_MAX_ARGS_BYTES)
+    if (value && value->size > TASKS_MAX_ARGS_BYTES)
         return error_set(TSR_ERR_VALUE, "a value of %zu bytes is too large; scatter it, and share the future", value->size);
     q.what = (char *)(uintptr_t)what;
     q.name = (char *)(uintptr_t)name;
@@ -312,9 +311,8 @@ static tsr_status ask_about(tsr_session *session, const char *what, const char *
     }
     tsr_status status = ask(c, &q, value, seconds, &a);
     if (number) *number = a.number;
-    if (status == TSR_OK && out && a.has_key) {
-        status = tsr_future_of(session, a.key, &out->future);
-    } else if (status == TSR_OK && out) {
+    if (status == TSR_OK && out && a.has_key) status = tsr_future_of(session, a.key, &out->future);
+    if (status == TSR_OK && out) {
         out->bytes = (tsr_bytes){.data = a.data, .size = a.size, .owner = a.value};
         a.value = NULL;
     }
@@ -324,44 +322,44 @@ static tsr_status ask_about(tsr_session *session, const char *what, const char *
 
 tsr_status tsr_variable_set(tsr_session *session, const char *name, const tsr_task_arg *value)
 {
-    return ask_about(session, "variable_set", name, NULL, value, -1, NULL);
+    return client_ask_about(session, "variable_set", name, NULL, value, -1, NULL);
 }
 
 tsr_status tsr_variable_get(tsr_session *session, const char *name, double seconds, tsr_shared_value *out)
 {
-    return ask_about(session, "variable_get", name, NULL, NULL, seconds, out);
+    return client_ask_about(session, "variable_get", name, NULL, NULL, seconds, out);
 }
 
 tsr_status tsr_variable_delete(tsr_session *session, const char *name)
 {
-    return ask_about(session, "variable_delete", name, NULL, NULL, -1, NULL);
+    return client_ask_about(session, "variable_delete", name, NULL, NULL, -1, NULL);
 }
 
 tsr_status tsr_queue_put(tsr_session *session, const char *name, int64_t max_size, const tsr_task_arg *value, double seconds)
 {
-    return ask_about(session, "queue_put", name, &max_size, value, seconds, NULL);
+    return client_ask_about(session, "queue_put", name, &max_size, value, seconds, NULL);
 }
 
 tsr_status tsr_queue_get(tsr_session *session, const char *name, double seconds, tsr_shared_value *out)
 {
-    return ask_about(session, "queue_get", name, NULL, NULL, seconds, out);
+    return client_ask_about(session, "queue_get", name, NULL, NULL, seconds, out);
 }
 
 tsr_status tsr_queue_size(tsr_session *session, const char *name, int64_t *out)
 {
     *out = 0;
-    return ask_about(session, "queue_size", name, out, NULL, -1, NULL);
+    return client_ask_about(session, "queue_size", name, out, NULL, -1, NULL);
 }
 
 tsr_status tsr_queue_delete(tsr_session *session, const char *name)
 {
-    return ask_about(session, "queue_delete", name, NULL, NULL, -1, NULL);
+    return client_ask_about(session, "queue_delete", name, NULL, NULL, -1, NULL);
 }
 
 tsr_status tsr_semaphore_acquire(tsr_session *session, const char *name, int64_t max_leases, double seconds, uint64_t *lease)
 {
     if (max_leases < 1) return error_set(TSR_ERR_VALUE, "a semaphore of %lld leases", (long long)max_leases);
-    TRY(ask_about(session, "semaphore_acquire", name, &max_leases, NULL, seconds, NULL));
+    TRY(client_ask_about(session, "semaphore_acquire", name, &max_leases, NULL, seconds, NULL));
     *lease = (uint64_t)max_leases;
     return TSR_OK;
 }
@@ -369,30 +367,30 @@ tsr_status tsr_semaphore_acquire(tsr_session *session, const char *name, int64_t
 tsr_status tsr_semaphore_release(tsr_session *session, const char *name, uint64_t lease)
 {
     int64_t number = (int64_t)lease;
-    return ask_about(session, "semaphore_release", name, &number, NULL, -1, NULL);
+    return client_ask_about(session, "semaphore_release", name, &number, NULL, -1, NULL);
 }
 
 tsr_status tsr_semaphore_taken(tsr_session *session, const char *name, int64_t *out)
 {
     *out = 0;
-    return ask_about(session, "semaphore_taken", name, out, NULL, -1, NULL);
+    return client_ask_about(session, "semaphore_taken", name, out, NULL, -1, NULL);
 }
 
 tsr_status tsr_event_set(tsr_session *session, const char *name, bool value)
 {
     int64_t number = value;
-    return ask_about(session, "event_set", name, &number, NULL, -1, NULL);
+    return client_ask_about(session, "event_set", name, &number, NULL, -1, NULL);
 }
 
 tsr_status tsr_event_is_set(tsr_session *session, const char *name, bool *out)
 {
     int64_t number = 0;
-    TRY(ask_about(session, "event_is_set", name, &number, NULL, -1, NULL));
+    TRY(client_ask_about(session, "event_is_set", name, &number, NULL, -1, NULL));
     *out = number != 0;
     return TSR_OK;
 }
 
 tsr_status tsr_event_wait(tsr_session *session, const char *name, double seconds)
 {
-    return ask_about(session, "event_wait", name, NULL, NULL, seconds, NULL);
+    return client_ask_about(session, "event_wait", name, NULL, NULL, seconds, NULL);
 }

@@ -147,6 +147,9 @@ void client_send_session(client_tasks *c, bool complete, bool leaves);
 /* Asks what is not answered once more. */
 void client_asks_again(client_tasks *c);
 
+/* Asks the scheduler about what clients share by name, without the lock. number: in and out, or NULL; out may be NULL. */
+tsr_status client_ask_about(tsr_session *session, const char *what, const char *name, int64_t *number, const tsr_task_arg *value,
+                            double seconds, tsr_shared_value *out) MUST_CHECK;
 /* Without the lock. False: the future is not pending, and nobody will be told. The watcher must live until it is. */
 bool client_future_watch(tsr_future *f, future_watch *w);
 /* Tells the owner's watchers that nobody waits any longer. */

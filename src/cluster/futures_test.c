@@ -346,8 +346,18 @@ static void test_variables_and_queues(void **state)
     tsr_future_release(f); /* the variable holds it */
     check(tsr_variable_get(other, "x", 10, &v));
     assert_true(value(v.future) == 42);
+    assert_int_equal(v.bytes.size, 0);
     check(tsr_variable_delete(t->s, "x"));
     assert_true(value(v.future) == 42);
+
+    /* A future, and what is said about it. */
+    check(tsr_queue_put(other, "about", 0, &(tsr_task_arg){.future = v.future, .data = "<f8", .size = 3}, -1));
+    tsr_future_release(v.future);
+    check(tsr_queue_get(t->s, "about", 10, &v));
+    assert_true(value(v.future) == 42);
+    assert_int_equal(v.bytes.size, 3);
+    assert_memory_equal(v.bytes.data, "<f8", 3);
+    tsr_bytes_release(&v.bytes);
     tsr_future_release(v.future);
 
     int64_t n;
@@ -404,6 +414,102 @@ static void test_semaphores_and_events(void **state)
     check(tsr_semaphore_acquire(t->s, "s", 2, 20, &b));
     check(tsr_semaphore_release(t->s, "s", b));
     check(tsr_semaphore_release(t->s, "s", c));
+}
+
+/* ---- Topics ---- */
+
+static void check_events(tsr_session *s, const char *topic, int64_t from, size_t n, const char *first)
+{
+    tsr_topic_events e;
+    check(tsr_topic_read(s, topic, from, 0, &e));
+    assert_int_equal(e.n, n);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(e.items[i].size, 1);
+        assert_int_equal(*(const char *)e.items[i].data, first[i]);
+        assert_true(e.items[i].number < e.next && e.items[i].number >= from);
+        assert_true(i == 0 || (e.items[i].number > e.items[i - 1].number && e.items[i].time >= e.items[i - 1].time));
+    }
+    tsr_topic_events_release(&e);
+    assert_null(e.items);
+}
+
+typedef struct reader {
+    tsr_session *s;
+    int64_t from;
+    tsr_topic_events events;
+    tsr_status status;
+} reader;
+
+static void *read_topic(void *context)
+{
+    reader *r = context;
+    r->status = tsr_topic_read(r->s, "news", r->from, 30, &r->events);
+    return NULL;
+}
+
+static void test_topics(void **state)
+{
+    const town *t = *state;
+    tsr_session *other = open_session(t);
+    tsr_topic_events e;
+    check_events(other, "news", 0, 0, "");
+    for (int i = 0; i < 3; i++) check(tsr_topic_log(t->s, i == 1 ? "weather" : "news", &"abc"[i], 1));
+    check_events(other, "news", 0, 2, "ac");
+    check_events(other, "weather", 0, 1, "b");
+    check(tsr_topic_read(other, "news", INT64_MAX, 0, &e)); /* from now on */
+    assert_int_equal(e.n, 0);
+    const int64_t next = e.next;
+    tsr_topic_events_release(&e);
+    assert_int_equal(tsr_topic_read(other, "news", next, 0.05, &e), TSR_ERR_TIMEOUT);
+    char *names = tsr_tasks_query(t->s, "topics", 0, NULL);
+    assert_string_equal(names, "[\"weather\", \"news\"]");
+    tsr_free(names);
+
+    reader r = {.s = other, .from = next};
+    pthread_t thread;
+    pthread_create(&thread, NULL, read_topic, &r);
+    check(tsr_topic_log(t->s, "weather", "x", 1)); /* which nobody waits for */
+    check(tsr_topic_log(t->s, "news", "d", 1));
+    pthread_join(thread, NULL);
+    check(r.status);
+    assert_int_equal(r.events.n, 1);
+    assert_memory_equal(r.events.items[0].data, "d", 1);
+    assert_true(r.events.items[0].number > next);
+    check_events(t->s, "news", r.events.next, 0, "");
+    tsr_topic_events_release(&r.events);
+    tsr_session_close(other);
+}
+
+/* Events go when they are too many, the oldest first, and topics with their last one. */
+static void test_topics_are_bounded(void **state)
+{
+    enum { MB = 1 << 20, KEPT = 16 };
+    const town *t = *state;
+    tsr_topic_events e;
+    char *much = calloc(1, MB + 1), name[20];
+    check(tsr_topic_log(t->s, "old", "x", 1));
+    assert_int_equal(tsr_topic_log(t->s, "large", much, MB + 1), TSR_ERR_VALUE);
+    assert_non_null(strstr(tsr_error_message(), "1048577 bytes"));
+    for (int i = 0; i < 2 * KEPT; i++) {
+        much[0] = (char)i;
+        check(tsr_topic_log(t->s, "large", much, MB));
+    }
+    check(tsr_topic_read(t->s, "large", 0, 0, &e));
+    assert_int_equal(e.n, KEPT - 1); /* they take some bytes besides */
+    for (int i = 0; i < KEPT - 1; i++) assert_int_equal(*(const char *)e.items[i].data, KEPT + 1 + i);
+    tsr_topic_events_release(&e);
+    char *names = tsr_tasks_query(t->s, "topics", 0, NULL);
+    assert_string_equal(names, "[\"large\"]");
+    tsr_free(names);
+    for (int i = 0; i < 1025; i++) {
+        snprintf(name, sizeof name, "%d", i);
+        check(tsr_topic_log(t->s, name, "x", 1));
+    }
+    check_events(t->s, "large", 0, 0, "");
+    check_events(t->s, "0", 0, 0, "");
+    check_events(t->s, "1", 0, 1, "x");
+    check_events(t->s, "1024", 0, 1, "x");
+    free(much);
 }
 
 static void test_logs(void **state)
@@ -530,6 +636,8 @@ int main(void)
         cmocka_unit_test(test_rebalancing),
         cmocka_unit_test(test_questions),
         cmocka_unit_test(test_variables_and_queues),
+        cmocka_unit_test(test_topics),
+        cmocka_unit_test(test_topics_are_bounded),
         cmocka_unit_test(test_logs),
         cmocka_unit_test(test_semaphores_and_events),
         cmocka_unit_test(test_c_source),

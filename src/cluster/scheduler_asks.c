@@ -169,6 +169,22 @@ static char *about_workers(const scheduler_tasks *s)
     return strbuf_take(&b);
 }
 
+static void add_name(void *to, const char *name)
+{
+    strbuf *b = to;
+    strbuf_add(b, b->n > 1 ? ", " : "");
+    add_text(b, name);
+}
+
+static char *about_topics(const scheduler_tasks *s)
+{
+    strbuf b = {0};
+    strbuf_add(&b, "[");
+    topics_names(s, add_name, &b);
+    strbuf_add(&b, "]");
+    return strbuf_take(&b);
+}
+
 static bool query(const scheduler_tasks *s, const Tessera__Futures__Ask *a, reply *r)
 {
     if (strcmp(a->what, "who_has") == 0)
@@ -183,6 +199,8 @@ static bool query(const scheduler_tasks *s, const Tessera__Futures__Ask *a, repl
         r->text = about_tasks(s);
     else if (strcmp(a->what, "workers") == 0)
         r->text = about_workers(s);
+    else if (strcmp(a->what, "topics") == 0)
+        r->text = about_topics(s);
     else
         return false;
     if (!r->text) r->status = TSR_ERR_MEMORY;
@@ -326,7 +344,7 @@ static bool try_answer(scheduler_tasks *s, const pending *p, reply *r, bool firs
         if (first) begin_rebalance(s, p->ask);
         return rebalanced(s);
     }
-    if (shared_ask(s, p, r, &done)) return done;
+    if (shared_ask(s, p, r, &done) || topics_ask(s, p, r, &done)) return done;
     r->status = error_set(TSR_ERR_UNSUPPORTED, "this scheduler does not know how to '%.60s'", what);
     return true;
 }

@@ -232,7 +232,7 @@ bool scheduler_record_answer(scheduler_tasks *s, const pending *p, const reply *
 {
     if (r->status != TSR_OK) return false;
     (void)remember(p->session, p->ask->request, r);
-    if (!s->record) return false;
+    if (!s->record || strcmp(p->ask->what, "topic_log") == 0) return false; /* events are not kept beyond the scheduler */
     Tessera__Futures__Ask a = *p->ask;
     a.session = p->session->id;
     a.lease = (uint64_t)r->number;

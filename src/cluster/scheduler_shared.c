@@ -241,8 +241,8 @@ bool shared_ask(scheduler_tasks *s, const pending *p, reply *r, bool *done)
 
 bool shared_changes(const char *what)
 {
-    static const char *const all[] = {"variable_set", "variable_delete",   "queue_put",         "queue_get",
-                                      "queue_delete", "semaphore_acquire", "semaphore_release", "event_set"};
+    static const char *const all[] = {"variable_set",      "variable_delete",   "queue_put", "queue_get", "queue_delete",
+                                      "semaphore_acquire", "semaphore_release", "event_set", "topic_log"};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (strcmp(what, all[i]) == 0) return true;
     return false;

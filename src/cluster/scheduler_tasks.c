@@ -589,6 +589,7 @@ void scheduler_tasks_free(scheduler_tasks *s)
         tasks_client_lost(&s->ts, &s->ts.shared);
         tasks_client_lost(&s->ts, &s->ts.grace);
     }
+    topics_fini(s);
     tasks_fini(&s->ts);
     tasks_intake_fini(&s->intake);
     VEC_FINI(&s->moves);

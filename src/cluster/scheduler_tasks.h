@@ -1,7 +1,7 @@
 /* Inside the scheduler's tasks: scheduler_tasks.c (messages), scheduler_boxes.c (what members are told), scheduler_asks.c
  * (questions, and those that wait for their answer), scheduler_shared.c (variables, queues, semaphores, events),
- * scheduler_sessions.c (clients over all their connections, the journal), scheduler_lineage.c (how shared results are made, in
- * the journal). All on the I/O thread. */
+ * scheduler_topics.c, scheduler_sessions.c (clients over all their connections, the journal), scheduler_lineage.c (how shared
+ * results are made, in the journal). All on the I/O thread. */
 #ifndef TESSERA_CLUSTER_SCHEDULER_TASKS_H
 #define TESSERA_CLUSTER_SCHEDULER_TASKS_H
 
@@ -72,6 +72,7 @@ typedef struct pending {
 } pending;
 
 typedef struct shared_object shared_object;
+typedef struct scheduler_topics scheduler_topics;
 
 /* A result that goes to another worker. */
 typedef struct result_move {
@@ -124,6 +125,7 @@ struct scheduler_tasks {
     member *members, *dirty, *last;
     pending *waiting;
     shared_object *objects;
+    scheduler_topics *topics; /* NULL: nobody has asked about any */
     uint64_t next_lease;
     net_timer *timer;
     int ticks;
@@ -215,10 +217,18 @@ void scheduler_moved(scheduler_tasks *s, const task_worker *w, tsr_key key);
 
 /* Whether this is a question about a shared object; *done: it is answered. */
 bool shared_ask(scheduler_tasks *s, const pending *p, reply *r, bool *done);
-/* Does a question of this name change anything? */
+/* Does a question of this name change anything? Such are answered once, also when they are asked again. */
 bool shared_changes(const char *what);
 void shared_session_ends(scheduler_tasks *s, const task_session *p);
 void shared_snapshot(scheduler_tasks *s, void (*write)(void *to, const journal_record *r), void *to);
 void shared_fini(scheduler_tasks *s);
+
+/* ---- scheduler_topics.c ---- */
+
+/* As shared_ask. */
+bool topics_ask(scheduler_tasks *s, const pending *p, reply *r, bool *done);
+/* Calls add with the name of each topic that has events. */
+void topics_names(const scheduler_tasks *s, void (*add)(void *to, const char *name), void *to);
+void topics_fini(scheduler_tasks *s);
 
 #endif

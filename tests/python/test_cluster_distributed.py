@@ -210,9 +210,7 @@ def parameters(function):
 
 
 # What their clients have and ours have not; docs/python-cluster.md says why.
-MISSING = set("amm asynchronous dashboard_link forward_logging get_events "
-              "log_event loop profile run_on_scheduler start story subscribe_topic sync unforward_logging "
-              "unregister_scheduler_plugin unsubscribe_topic".split())
+MISSING = set("amm asynchronous dashboard_link loop profile run_on_scheduler start story sync unregister_scheduler_plugin".split())
 
 
 def test_all_methods_of_clients():
@@ -227,7 +225,8 @@ WITHOUT = {"asynchronous", "loop", "scheduler_rpc"}
 METHODS = {
     "Client": "submit map gather scatter cancel retry who_has has_what nthreads ncores nbytes processing run upload_file publish_dataset unpublish_dataset "
               "list_datasets get_dataset retire_workers replicate rebalance restart get_executor shutdown close set_metadata get_metadata "
-              "compute persist call_stack get get_scheduler_logs get_worker_logs get_task_stream benchmark_hardware restart_workers register_plugin unregister_worker_plugin register_worker_callbacks get_versions write_scheduler_file wait_for_workers",
+              "compute persist call_stack get get_scheduler_logs get_worker_logs get_task_stream benchmark_hardware restart_workers register_plugin unregister_worker_plugin register_worker_callbacks get_versions write_scheduler_file wait_for_workers "
+              "log_event get_events subscribe_topic unsubscribe_topic forward_logging unforward_logging",
     "Future": "result exception traceback done cancelled cancel retry release add_done_callback",
     "as_completed": "__init__ add update next_batch batches count has_ready is_empty clear",
     "Variable": "set get delete", "Queue": "put get qsize", "Lock": "acquire release locked", "MultiLock": "acquire release locked",
