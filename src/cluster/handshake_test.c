@@ -393,6 +393,88 @@ static void test_slow_loris(void **state)
     station_close(&s);
 }
 
+/* Has the peer closed this connection by now? What it has said is read. */
+static bool is_closed(int fd)
+{
+    char bytes[256];
+    ssize_t n;
+    do {
+        n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    } while (n > 0);
+    return n == 0 || errno != EAGAIN;
+}
+
+typedef struct crowd {
+    const station *s;
+    atomic_bool over;
+    atomic_int n_let_go;
+} crowd;
+
+/* Silent strangers who come again as soon as they are let go. */
+static void *keep_coming(void *context)
+{
+    enum { N = 24 };
+    crowd *c = context;
+    int fds[N];
+    for (int i = 0; i < N; i++) fds[i] = dial(c->s);
+    while (!atomic_load(&c->over)) {
+        for (int i = 0; i < N; i++) {
+            if (!is_closed(fds[i])) continue;
+            atomic_fetch_add(&c->n_let_go, 1);
+            close(fds[i]);
+            fds[i] = dial(c->s);
+        }
+        usleep(1000);
+    }
+    for (int i = 0; i < N; i++) close(fds[i]);
+    return NULL;
+}
+
+/* When the places are full, strangers who have said nothing go before those who have said something; and whoever is honest gets
+ * in, however many of the silent ones keep coming. */
+static void test_silent_strangers_go_first(void **state)
+{
+    enum { LIMIT = 4 };
+    station s, t;
+    net_link *l;
+    int said[LIMIT - 1];
+    crowd c = {.s = &s};
+    pthread_t thread;
+    station_listen(&s, &(net_options){.max_unauthenticated = LIMIT, .handshake_ms = 60000});
+    for (int i = 0; i < LIMIT - 1; i++) {
+        said[i] = dial(&s);
+        assert_int_equal(write(said[i], "T", 1), 1);
+    }
+    const int64_t start = os_now_ns();
+    int fds[3], n_closed = 0;
+    for (int i = 0; i < 3; i++) fds[i] = dial(&s); /* one place for three */
+    while (n_closed < 2) {
+        n_closed = 0;
+        for (int i = 0; i < 3; i++) n_closed += is_closed(fds[i]);
+        usleep(1000);
+    }
+    /* They came later, so somebody who said something would have gone first if that did not count; unless this machine took its
+     * time, and they had theirs. */
+    const bool is_late = os_now_ns() - start > (int64_t)450 * 1000000;
+    for (int i = 0; i < LIMIT - 1 && !is_late; i++) assert_false(is_closed(said[i]));
+
+    assert_int_equal(pthread_create(&thread, NULL, keep_coming, &c), 0);
+    assert_int_equal(station_open(&t, NULL), TSR_OK);
+    for (int i = 1; i <= 5; i++) {
+        assert_int_equal(net_connect(t.n, s.address, &l), TSR_OK);
+        assert_true(station_wait(&t, &t.opened, i));
+        link_unref(l);
+    }
+    assert_int_equal(station_read(&t, &t.closed), 0);
+    atomic_store(&c.over, true);
+    pthread_join(thread, NULL);
+    assert_true(atomic_load(&c.n_let_go) > 0);
+    for (int i = 0; i < LIMIT - 1; i++) close(said[i]);
+    for (int i = 0; i < 3; i++) close(fds[i]);
+    station_close(&t);
+    station_close(&s);
+}
+
 static void test_nets_with_other_secrets(void **state)
 {
     station s, t;
@@ -418,12 +500,19 @@ static void test_nets_with_other_secrets(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_secret),          cmocka_unit_test(test_wrong_secret),
-        cmocka_unit_test(test_wrong_version),   cmocka_unit_test(test_reflection),
-        cmocka_unit_test(test_proof_sent_back), cmocka_unit_test(test_binding),
-        cmocka_unit_test(test_secret_files),    cmocka_unit_test(test_garbage_before),
-        cmocka_unit_test(test_garbage_after),   cmocka_unit_test(test_half_closed),
-        cmocka_unit_test(test_slow_loris),      cmocka_unit_test(test_nets_with_other_secrets),
+        cmocka_unit_test(test_secret),
+        cmocka_unit_test(test_wrong_secret),
+        cmocka_unit_test(test_wrong_version),
+        cmocka_unit_test(test_reflection),
+        cmocka_unit_test(test_proof_sent_back),
+        cmocka_unit_test(test_binding),
+        cmocka_unit_test(test_secret_files),
+        cmocka_unit_test(test_garbage_before),
+        cmocka_unit_test(test_garbage_after),
+        cmocka_unit_test(test_half_closed),
+        cmocka_unit_test(test_slow_loris),
+        cmocka_unit_test(test_silent_strangers_go_first),
+        cmocka_unit_test(test_nets_with_other_secrets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

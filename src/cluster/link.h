@@ -72,7 +72,7 @@ struct net {
 
     /* The I/O thread's. */
     uv_prepare_t prepare;
-    uv_timer_t tick;
+    uv_timer_t tick, room; /* room: some stranger may have to make room by then */
     int64_t last_tick_ns;
     net_link *links;
     listener *listeners;
@@ -166,6 +166,7 @@ void net_add_dirty(net_link *l);
 /* listen.c */
 void listeners_close(net *n);
 void listeners_resume(net *n);
+void listeners_on_room(uv_timer_t *room);
 
 /* link.c: the I/O thread, unless said otherwise */
 tsr_status link_new(net *n, bool initiator, net_link **out) MUST_CHECK; /* any thread; not in the list yet */

@@ -13,8 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* When too many strangers are there, one of this age makes room for the next. */
-enum { STRANGER_MS = 500, ACCEPTS_AT_ONCE = 64 };
+/* When too many strangers are there, one of this age makes room for the next; sooner one that has sent nothing, which is what
+ * peers begin with. */
+enum { STRANGER_MS = 500, SILENT_STRANGER_MS = 100, ACCEPTS_AT_ONCE = 64 };
 
 /* Without a secret, a Unix socket is for processes of the same user (and root). */
 static bool stranger_allowed(const net *n, int fd)
@@ -37,18 +38,48 @@ static void turn_away(int fd, const char *reason)
     close(fd);
 }
 
-/* Room for one more stranger: the oldest goes if it had its time. False: new ones wait in the system's queue. */
-static bool make_room(net *n)
+/* What came and was not read yet counts. */
+static bool is_silent(const net_link *l)
 {
-    net_link *oldest = NULL;
-    if (n->n_strangers < n->o.max_unauthenticated) return true;
+    char byte;
+    return atomic_load_explicit(&l->counts.bytes_in, memory_order_relaxed) == 0 &&
+           recv(l->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+}
+
+/* The stranger that has had its time first, and when: its own if nobody has yet. NULL: there are none. */
+static net_link *first_to_go(const net *n, int64_t *when_ns)
+{
+    net_link *first = NULL;
     for (net_link *l = n->links; l; l = l->next) {
-        if (l->stranger && (!oldest || l->deadline_ns < oldest->deadline_ns)) oldest = l;
+        if (!l->stranger) continue;
+        const int64_t begun_ns = l->deadline_ns - (int64_t)n->o.handshake_ms * 1000000;
+        const int64_t least_ns = begun_ns + (int64_t)SILENT_STRANGER_MS * 1000000;
+        if (first && least_ns >= *when_ns) continue;
+        const int64_t its_ns = is_silent(l) ? least_ns : begun_ns + (int64_t)STRANGER_MS * 1000000;
+        if (first && its_ns >= *when_ns) continue;
+        first = l;
+        *when_ns = its_ns;
     }
-    int64_t begun_ns = oldest ? oldest->deadline_ns - (int64_t)n->o.handshake_ms * 1000000 : 0;
-    if (!oldest || os_now_ns() - begun_ns < (int64_t)STRANGER_MS * 1000000) return false;
-    link_fail(oldest, "it had not said who it is, and others were waiting");
-    return n->n_strangers < n->o.max_unauthenticated;
+    return first;
+}
+
+/* Room for one more stranger: one goes if it had its time. False: new ones wait in the system's queue. Processes of this host
+ * have some places that others cannot take: a peer that goes over to the Unix socket does not stand in line twice. */
+static bool make_room(const listener *s)
+{
+    net *n = s->n;
+    const int most = n->o.max_unauthenticated + (s->scheme == ADDRESS_UNIX ? n->o.max_unauthenticated / 4 + 1 : 0);
+    while (n->n_strangers >= most) {
+        int64_t when_ns = 0, now_ns = os_now_ns();
+        net_link *first = first_to_go(n, &when_ns);
+        if (!first) return false;
+        if (when_ns > now_ns) { /* else there is the tick */
+            (void)uv_timer_start(&n->room, listeners_on_room, (uint64_t)(when_ns - now_ns) / 1000000 + 1, 0);
+            return false;
+        }
+        link_fail(first, "it had not said who it is, and others were waiting");
+    }
+    return true;
 }
 
 static void take(listener *s, int fd, const struct sockaddr_storage *from, socklen_t from_size)
@@ -80,7 +111,7 @@ static void on_acceptable(uv_poll_t *handle, int status, int events)
 {
     listener *s = handle->data;
     for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
-        if (!make_room(s->n)) {
+        if (!make_room(s)) {
             uv_poll_stop(&s->poll);
             s->paused = true;
             return;
@@ -109,6 +140,8 @@ void listeners_resume(net *n)
         if (s->paused) watch(s);
     }
 }
+
+void listeners_on_room(uv_timer_t *room) { listeners_resume(room->data); }
 
 static void listener_gone(uv_handle_t *handle) { mem_free(handle->data); }
 

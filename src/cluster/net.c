@@ -252,6 +252,7 @@ void net_check_end(net *n)
     while (n->timers) timer_close(n->timers);
     close_handle((uv_handle_t *)&n->prepare);
     close_handle((uv_handle_t *)&n->tick);
+    close_handle((uv_handle_t *)&n->room);
     close_handle((uv_handle_t *)&n->wake);
 }
 
@@ -394,7 +395,8 @@ static tsr_status start_loop(net *n)
     error = uv_async_init(&n->loop, &n->wake, on_wake);
     if (!error) error = uv_prepare_init(&n->loop, &n->prepare);
     if (!error) error = uv_timer_init(&n->loop, &n->tick);
-    n->wake.data = n->prepare.data = n->tick.data = n;
+    if (!error) error = uv_timer_init(&n->loop, &n->room);
+    n->wake.data = n->prepare.data = n->tick.data = n->room.data = n;
     if (!error) error = uv_prepare_start(&n->prepare, on_prepare);
     if (!error) error = uv_timer_start(&n->tick, on_tick, (uint64_t)tick_ms(n), (uint64_t)tick_ms(n));
     pthread_mutex_lock(&n->lock);
