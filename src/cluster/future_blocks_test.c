@@ -1,5 +1,7 @@
 /* Arrays of futures on a cluster of this process: what they are, where their blocks are made, and what happens when something is
  * lost. */
+#include "cluster/client_tasks.h"
+#include "cluster/future_blocks.h"
 #include "cluster/futures_testing.h"
 
 enum { ROWS = 3, COLUMNS = 40, N = 12 };
@@ -7,14 +9,14 @@ enum { ROWS = 3, COLUMNS = 40, N = 12 };
 static const int64_t row_chunks[N] = {ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS}, columns = COLUMNS;
 static const tsr_chunks by_rows[] = {{N, row_chunks}, {1, &columns}};
 
-static double element(int block, int i) { return block * 1000 + i; }
+static double cell(int block, int i) { return block * 1000 + i; }
 
 /* Puts the blocks where `on` says, one letter each. */
 static void scatter(const town *t, int n, const char *on, tsr_future **futures)
 {
     for (int i = 0; i < n; i++) {
         double block[ROWS * COLUMNS];
-        for (int k = 0; k < ROWS * COLUMNS; k++) block[k] = element(i, k);
+        for (int k = 0; k < ROWS * COLUMNS; k++) block[k] = cell(i, k);
         const char *name = on[i] == 'a' ? "w0" : "w1";
         check(tsr_scatter(t->s, 1, &(tsr_bytes){.data = block, .size = sizeof block}, NULL,
                           &(tsr_task_options){.n_workers = 1, .workers = &name}, 1, &futures[i]));
@@ -52,8 +54,8 @@ static void test_scattered_blocks_are_an_array(void **state)
     check(tsr_compute_into(x, all, sizeof *all * N * ROWS * COLUMNS));
     for (int i = 0; i < N; i++) {
         for (int k = 0; k < ROWS * COLUMNS; k++) {
-            assert_true(all[i * ROWS * COLUMNS + k] == element(i, k));
-            expected += element(i, k);
+            assert_true(all[i * ROWS * COLUMNS + k] == cell(i, k));
+            expected += cell(i, k);
         }
     }
     tsr_array *total = tsr_sum(x, 0, NULL, false);
@@ -264,6 +266,159 @@ static void test_a_worker_is_lost(void **state)
     town_close(&t);
 }
 
+/* ---- Results that are lost before their block was made ---- */
+
+enum { LOST_BYTES = 1 << 20 }; /* not carried along with the news: it has to be fetched */
+
+typedef struct watcher {
+    future_watch base;
+    atomic_int n_told;
+} watcher;
+
+static void told(future_watch *w, bool is_done)
+{
+    if (is_done) atomic_fetch_add(&((watcher *)w)->n_told, 1);
+}
+
+/* A block function as a worker has it, whose result was there, and is lost with the worker that had it before the function is
+ * called. */
+typedef struct lost_result {
+    town t;
+    tsr_session *s; /* the function's */
+    tsr_future *f;
+    tsr_function function;
+    atomic_bool ends;
+    unsigned char *bytes;
+} lost_result;
+
+static tsr_status call_block(const lost_result *l)
+{
+    static const int64_t zero = 0, one = 1, size = LOST_BYTES;
+    memset(l->bytes, 0, LOST_BYTES);
+    return l->function.call(l->function.context, 0, NULL,
+                            &(tsr_block){.data = l->bytes,
+                                         .dtype = TSR_U8,
+                                         .ndim = 1,
+                                         .shape = &size,
+                                         .strides = &one,
+                                         .start = &zero,
+                                         .index = &zero,
+                                         .n_blocks = &one,
+                                         .array_shape = &size});
+}
+
+static void open_the_gate(const lost_result *l)
+{
+    tsr_future *gate = submit_with(l->t.s, "open", 1, NULL, &(tsr_task_options){.at_once = true}, (tsr_key){0});
+    assert_true(value(gate) == 1);
+    tsr_future_release(gate);
+}
+
+static void begin_lost(lost_result *l)
+{
+    static const char *const first[] = {"w0"};
+    const double size = LOST_BYTES;
+    future_watch none = {0};
+    *l = (lost_result){.bytes = malloc(LOST_BYTES)};
+    atomic_store(&n_opened, 0);
+    atomic_store(&n_again, 0);
+    town_open(&l->t);
+    l->s = open_session(&l->t);
+    l->f = submit_with(l->t.s, "block_again", size, NULL,
+                       &(tsr_task_options){.n_workers = 1, .workers = first, .others_too = true}, (tsr_key){0});
+    const tsr_key key = tsr_future_key(l->f);
+    const uint64_t row[] = {key.high, key.low, 0};
+    check(future_blocks_load(l->s, &l->ends, row, sizeof row, &(tsr_function){0}, &l->function));
+    watcher w = {.base = {.told = told}};
+    if (future_blocks_watch(&l->function, 0, &w.base)) {
+        for (int i = 0; i < 3000 && atomic_load(&w.n_told) == 0; i++) usleep(10000);
+        assert_int_equal(atomic_load(&w.n_told), 1);
+    }
+    assert_false(future_blocks_watch(&l->function, 0, &none)); /* it may be called now */
+    tsr_worker_stop(l->t.workers[0]);
+    l->t.workers[0] = l->t.workers[--l->t.n_workers];
+    /* The call begins to fetch, and gives up when it hears that the result is being made again. */
+    assert_int_equal(call_block(l), TSR_ERR_TIMEOUT);
+    assert_int_equal(atomic_load(&n_opened), 0);
+}
+
+static void end_lost(lost_result *l)
+{
+    check(call_block(l));
+    for (int i = 0; i < LOST_BYTES; i++) assert_int_equal(l->bytes[i], (unsigned char)(i * 7));
+    assert_int_equal(atomic_load(&n_again), 2);
+    future_watch none = {0};
+    assert_false(future_blocks_watch(&l->function, 0, &none));
+    l->function.release(l->function.context);
+    tsr_future_release(l->f);
+    tsr_session_close(l->s);
+    town_close(&l->t);
+    free(l->bytes);
+}
+
+/* The call that gave up is put off until the result is there again. */
+static void test_a_lost_result_is_awaited(void **state)
+{
+    lost_result l;
+    watcher w = {.base = {.told = told}};
+    begin_lost(&l);
+    assert_true(future_blocks_watch(&l.function, 0, &w.base));
+    assert_int_equal(atomic_load(&w.n_told), 0);
+    open_the_gate(&l);
+    for (int i = 0; i < 3000 && atomic_load(&w.n_told) == 0; i++) usleep(10000);
+    assert_int_equal(atomic_load(&w.n_told), 1);
+    end_lost(&l);
+}
+
+/* It is there again before anybody watches: whoever gave up is told so at once, and once. */
+static void test_a_lost_result_is_back_already(void **state)
+{
+    lost_result l;
+    watcher w = {.base = {.told = told}};
+    tsr_future *same;
+    begin_lost(&l);
+    open_the_gate(&l);
+    check(tsr_future_of(l.s, tsr_future_key(l.f), &same));
+    check(tsr_futures_wait(1, &same, TSR_WAIT_ALL, 30));
+    tsr_future_release(same);
+    assert_true(future_blocks_watch(&l.function, 0, &w.base));
+    assert_int_equal(atomic_load(&w.n_told), 1);
+    end_lost(&l);
+    assert_int_equal(atomic_load(&w.n_told), 1);
+}
+
+/* The same with workers around it: one is lost as soon as the blocks of the other begin to fetch what it made. */
+static void test_blocks_whose_results_are_lost(void **state)
+{
+    enum { N_TASKS = 8 };
+    static const char *const first[] = {"w0"};
+    static const tsr_task_options there = {.n_workers = 1, .workers = first, .others_too = true};
+    int64_t lengths[N_TASKS];
+    tsr_future *f[N_TASKS];
+    town t;
+    unsigned char *all = malloc((size_t)N_TASKS * LOST_BYTES);
+    atomic_store(&n_opened, 0);
+    town_open(&t);
+    tsr_future *waits = submit(t.s, "pass", 1, NULL);
+    for (int i = 0; i < N_TASKS; i++) {
+        lengths[i] = LOST_BYTES;
+        f[i] = submit_with(t.s, "block", LOST_BYTES, waits, &there, (tsr_key){0});
+    }
+    tsr_array *x = fail_if_null(persisted(tsr_from_futures(t.s, f, TSR_U8, 1, &(tsr_chunks){N_TASKS, lengths}, NULL)));
+    assert_int_equal(tsr_wait(1, &x, 0.3), TSR_ERR_TIMEOUT);
+    tsr_future *gate = submit_with(t.s, "open", 1, NULL, &(tsr_task_options){.at_once = true}, (tsr_key){0});
+    check(tsr_futures_wait(N_TASKS, f, TSR_WAIT_FIRST, 30));
+    tsr_worker_stop(t.workers[0]);
+    t.workers[0] = t.workers[--t.n_workers];
+    release(N_TASKS, f);
+    check(tsr_compute_into(x, all, (size_t)N_TASKS * LOST_BYTES));
+    for (int i = 0; i < N_TASKS * LOST_BYTES; i++) assert_int_equal(all[i], (unsigned char)(i % LOST_BYTES * 7));
+    tsr_future_release(gate);
+    tsr_future_release(waits);
+    free(all);
+    town_close(&t);
+}
+
 /* A worker that waits for a result ends all the same. */
 static void test_workers_end_while_they_wait(void **state)
 {
@@ -290,6 +445,9 @@ int main(void)
         cmocka_unit_test(test_results_are_decoded),
         cmocka_unit_test(test_what_is_wrong_is_said),
         cmocka_unit_test(test_a_worker_is_lost),
+        cmocka_unit_test(test_a_lost_result_is_awaited),
+        cmocka_unit_test(test_a_lost_result_is_back_already),
+        cmocka_unit_test(test_blocks_whose_results_are_lost),
         cmocka_unit_test(test_workers_end_while_they_wait),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -31,7 +31,7 @@ typedef struct town {
     char address[200];
 } town;
 
-static atomic_int n_calls, n_here, n_most, n_opened;
+static atomic_int n_calls, n_here, n_most, n_opened, n_again;
 static char scheduler_address[200];
 
 /* ---- What tasks call: the function's bytes are the name of one of these ---- */
@@ -106,6 +106,15 @@ static inline tsr_status pass(int n, const tsr_bytes *args, tsr_task_result *r)
     return atomic_load(&n_opened) < (int)number(&args[0]) ? TSR_ERR_TIMEOUT : add(n, args, r);
 }
 
+/* As "block"; but who makes it again waits as in "pass", until "open" was called once. */
+static inline tsr_status block_again(int n, const tsr_bytes *args, tsr_task_result *r)
+{
+    const double one = 1;
+    const bool is_first = atomic_fetch_add(&n_again, 1) == 0;
+    const tsr_status status = is_first ? TSR_OK : pass(1, &(tsr_bytes){.data = &one, .size = sizeof one}, r);
+    return status == TSR_OK ? block(n, args, r) : status;
+}
+
 static inline tsr_status open_gate(int n, const tsr_bytes *args, tsr_task_result *r)
 {
     atomic_fetch_add(&n_opened, 1);
@@ -160,6 +169,7 @@ static inline tsr_status run(void *context, const void *function, size_t size, i
                {"fail_often", fail_often},
                {"fail", go_wrong},
                {"block", block},
+               {"block_again", block_again},
                {"count_bytes", count_bytes},
                {"sleep", sleep_for},
                {"fib", fib},
