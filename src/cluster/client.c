@@ -19,6 +19,7 @@ enum {
     FIRST_BACKOFF_MS = 100,
     MOST_BACKOFF_MS = 2000,
     MOST_LOCAL_BACKOFF_MS = 200, /* of a scheduler on this host: trying costs nothing */
+    NEXT_MS = 250,               /* an address that has not answered by then goes on beside the next one */
     WORKER_RETRY_MS = 500
 };
 
@@ -130,14 +131,70 @@ static void set_reason(client *c, const char *text)
     c->reason = mem_strdup(text);
 }
 
-static void dial_scheduler(client *c)
+static bool is_late(const client *c, unsigned turn)
+{
+    for (size_t i = 0; i < c->late.n; i++)
+        if (c->late.items[i].turn % c->n_addresses == turn % c->n_addresses) return true;
+    return false;
+}
+
+/* The first, from the one on whose turn it is, that is not being tried already. */
+static tsr_status dial_scheduler(client *c)
 {
     char text[ADDRESS_TEXT_BYTES];
-    if (address_list_get(c->address, c->turn, text, sizeof text) == TSR_OK && net_connect(c->n, text, &c->scheduler) == TSR_OK)
-        return;
+    if (c->late.n >= c->n_addresses) return TSR_OK;
+    while (is_late(c, c->turn)) c->turn++;
+    c->dialled_ns = os_now_ns();
+    tsr_status status = address_list_get(c->address, c->turn, text, sizeof text);
+    if (status == TSR_OK) status = net_connect(c->n, text, &c->scheduler);
+    if (status == TSR_OK) return TSR_OK;
     c->scheduler = NULL;
     c->turn++;
     set_reason(c, tsr_error_message());
+    return status;
+}
+
+/* The one that is dialled has not answered so far: it goes on, and so does the list. */
+static void dial_beside(client *c)
+{
+    if (!c->scheduler || c->is_open || c->late.n + 1 >= c->n_addresses) return;
+    if (os_now_ns() - c->dialled_ns < (int64_t)NEXT_MS * 1000000) return;
+    if (!VEC_PUSH(&c->late, ((late_link){.link = c->scheduler, .turn = c->turn}))) return;
+    c->scheduler = NULL;
+    c->turn++;
+    (void)!dial_scheduler(c);
+}
+
+/* One of those that were late has answered: it is the scheduler. */
+static void late_opened(client *c, net_link *l)
+{
+    for (size_t i = 0; i < c->late.n && !c->is_open; i++) {
+        const late_link other = {.link = c->scheduler, .turn = c->turn};
+        if (c->late.items[i].link != l) continue;
+        c->scheduler = l;
+        c->turn = c->late.items[i].turn;
+        c->late.items[i] = other.link ? other : c->late.items[--c->late.n];
+    }
+}
+
+static bool late_closed(client *c, const net_link *l)
+{
+    for (size_t i = 0; i < c->late.n; i++) {
+        if (c->late.items[i].link != l) continue;
+        link_unref(c->late.items[i].link);
+        c->late.items[i] = c->late.items[--c->late.n];
+        return true;
+    }
+    return false;
+}
+
+static void close_late(client *c)
+{
+    for (size_t i = 0; i < c->late.n; i++) {
+        link_close(c->late.items[i].link, "another scheduler has answered");
+        link_unref(c->late.items[i].link);
+    }
+    c->late.n = 0;
 }
 
 /* The cluster was stopped, and no other scheduler came. What is persisted may be made again when one comes after all. */
@@ -166,14 +223,20 @@ static void tick(void *context)
         c->retry_ns = os_now_ns() + (int64_t)c->backoff_ms * 1000000;
         const int most_ms = c->is_here ? MOST_LOCAL_BACKOFF_MS : MOST_BACKOFF_MS;
         c->backoff_ms = c->backoff_ms * 2 < most_ms ? c->backoff_ms * 2 : most_ms;
-        dial_scheduler(c);
+        (void)!dial_scheduler(c);
     }
+    dial_beside(c);
     pthread_mutex_unlock(&c->lock);
     if (gives_up) client_tasks_stopped(c->tasks, text);
 }
 
 /* Trying again helps where nobody listened. */
 static bool may_change(const char *reason) { return strncmp(reason, "cannot connect", 14) == 0; }
+
+static void start_timer(client *c)
+{
+    if (!c->timer && net_timer_start(c->n, TICK_MS, tick, c, &c->timer) != TSR_OK) c->timer = NULL;
+}
 
 static void scheduler_lost(client *c, const char *reason)
 {
@@ -183,11 +246,11 @@ static void scheduler_lost(client *c, const char *reason)
     c->is_open = false;
     set_reason(c, reason);
     const bool all_were_tried = c->turn % c->n_addresses == 0;
-    c->is_final = !c->was_open && !may_change(reason) && all_were_tried;
+    c->is_final = !c->was_open && !may_change(reason) && all_were_tried && c->late.n == 0;
     queries_lost(c);
-    if (!c->timer && !c->is_closing && !c->is_final) {
-        c->retry_ns = os_now_ns() + (int64_t)c->backoff_ms * 1000000;
-        if (net_timer_start(c->n, TICK_MS, tick, c, &c->timer) != TSR_OK) c->timer = NULL;
+    if (!c->is_closing && !c->is_final) {
+        if (!c->timer) c->retry_ns = os_now_ns() + (int64_t)c->backoff_ms * 1000000;
+        start_timer(c);
     }
     if (!all_were_tried) c->retry_ns = 0;
     pthread_cond_broadcast(&c->changed);
@@ -205,6 +268,7 @@ static void scheduler_opened(client *c, const net_peer *who)
     c->is_open = c->was_open = true;
     c->backoff_ms = FIRST_BACKOFF_MS;
     c->stopped_ns = 0;
+    close_late(c);
     net_timer_stop(c->timer);
     c->timer = NULL;
     if (is_again) jobs_submit_again(c);
@@ -338,13 +402,16 @@ static void on_opened(void *context, net_link *l, const net_peer *who)
     client *c = context;
     if (client_tasks_opened(c->tasks, l)) return;
     pthread_mutex_lock(&c->lock);
+    if (who->role == NET_ROLE_SCHEDULER) late_opened(c, l);
     const bool is_scheduler = l == c->scheduler && who->role == NET_ROLE_SCHEDULER;
     pthread_mutex_unlock(&c->lock);
     if (is_scheduler) client_tasks_scheduler_opened(c->tasks, l); /* before anybody hears that the session is open */
     pthread_mutex_lock(&c->lock);
     if (l == c->scheduler) {
         scheduler_opened(c, who);
-    } else if (peer_of(c, l) && who->role != NET_ROLE_WORKER) {
+    } else if (!peer_of(c, l)) { /* late, and no scheduler or too late */
+        link_close(l, "there is no scheduler at this address, or another has answered");
+    } else if (who->role != NET_ROLE_WORKER) {
         link_close(l, "there is no worker at this address");
     }
     pthread_mutex_unlock(&c->lock);
@@ -358,6 +425,8 @@ static void on_closed(void *context, net_link *l, const char *reason)
     peer *p = peer_of(c, l);
     if (l == c->scheduler) {
         scheduler_lost(c, reason);
+    } else if (late_closed(c, l)) {
+        set_reason(c, reason);
     } else if (p) {
         link_unref(p->link);
         p->link = NULL;
@@ -483,6 +552,8 @@ static void client_free(client *c)
     VEC_FINI(&c->released);
     VEC_FINI(&c->requests);
     link_unref(c->scheduler);
+    for (size_t i = 0; i < c->late.n; i++) link_unref(c->late.items[i].link);
+    VEC_FINI(&c->late);
     pthread_cond_destroy(&c->changed);
     pthread_mutex_destroy(&c->lock);
     pthread_mutex_destroy(&c->pack_lock);
@@ -514,15 +585,13 @@ static bool is_refused_here(const client *c) { return c->is_loopback && c->reaso
 static tsr_status wait_open(client *c, double seconds)
 {
     const int64_t started = os_now_ns();
-    const double most = seconds > 0 ? seconds : OPEN_SECONDS * c->n_addresses;
+    const double most = seconds > 0 ? seconds : OPEN_SECONDS + (c->n_addresses - 1) * (NEXT_MS / 1000.0);
     int64_t end = started + (int64_t)((most < 1e9 ? most : 1e9) * 1e9);
     pthread_mutex_lock(&c->lock);
-    char first[ADDRESS_TEXT_BYTES];
     tsr_status status = address_list_check(c->address);
-    if (status == TSR_OK) status = address_list_get(c->address, 0, first, sizeof first);
-    if (status == TSR_OK) status = net_connect(c->n, first, &c->scheduler);
+    if (status == TSR_OK) status = dial_scheduler(c);
+    if (status == TSR_OK && c->n_addresses > 1) start_timer(c);
     if (status != TSR_OK) {
-        c->scheduler = NULL;
         pthread_mutex_unlock(&c->lock);
         return error_prefix("cluster at %s", c->address);
     }

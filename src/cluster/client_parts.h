@@ -231,6 +231,12 @@ typedef struct request {
 } request;
 enum { MAX_REQUESTS = 1 << 16 };
 
+/* A scheduler that takes its time. */
+typedef struct late_link {
+    net_link *link;
+    unsigned turn;
+} late_link;
+
 struct client {
     remote_engine base;
     tsr_session *session;
@@ -245,6 +251,8 @@ struct client {
     pthread_mutex_t lock;      /* guards what follows */
     pthread_cond_t changed;    /* the scheduler's link opened or closed, or a query was answered */
     net_link *scheduler;       /* NULL: lost */
+    VEC(late_link) late;       /* dialled before it, of other addresses; they have not answered yet, but may */
+    int64_t dialled_ns;        /* `scheduler` */
     bool is_open, is_closing, was_open;
     bool is_here;  /* the scheduler is on this host; of the last one */
     char *reason;  /* why it was lost */

@@ -60,6 +60,7 @@ struct conn {
     id_table requests;     /* GUEST: by their number */
     int n_waiting;
     int64_t placed_ns; /* PEER: when a payload began to come; 0: none does */
+    unsigned turn;     /* SCHEDULER: which of its addresses this is */
     conn *next, **at;  /* in the worker's list */
 };
 
@@ -209,6 +210,7 @@ struct tsr_worker {
     bool is_scheduler_here; /* on this host, the last time */
     char *no_scheduler;     /* why there was no connection, the last time; NULL: there is one */
     int64_t retry_at_ns;    /* when the scheduler is dialled again */
+    int64_t dialled_ns;     /* when it was last */
     id_table jobs, peers, asks;
     uint64_t next_ask;
     conn *conns;

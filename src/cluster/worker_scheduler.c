@@ -13,6 +13,9 @@
 /* A scheduler of this host that is gone is dialled more often: that costs nothing, and thousands cannot do it. */
 enum { FIRST_RETRY_MS = 100, LAST_RETRY_MS = 2000, LAST_LOCAL_RETRY_MS = 200, REPORT_MS = 500 };
 
+/* Of several addresses, one that has not answered by then goes on beside the next one. */
+enum { NEXT_MS = 250 };
+
 /* ---- connection ---- */
 
 static void retry_later(tsr_worker *w)
@@ -22,16 +25,71 @@ static void retry_later(tsr_worker *w)
     w->retry_ms = w->retry_ms * 2 < most_ms ? w->retry_ms * 2 : most_ms;
 }
 
+/* How many of the addresses are being tried; *which: is this one? */
+static unsigned count_tried(const tsr_worker *w, unsigned turn, bool *which)
+{
+    unsigned n = 0;
+    *which = false;
+    for (const conn *c = w->conns; c; c = c->next) {
+        if (c->kind != CONN_SCHEDULER || c->is_over) continue;
+        n++;
+        *which |= c->turn % w->n_schedulers == turn % w->n_schedulers;
+    }
+    return n;
+}
+
+/* The first, from the one on whose turn it is, that is not being tried already. */
 void worker_scheduler_dial(tsr_worker *w)
 {
+    bool is_tried;
     w->retry_at_ns = 0;
     if (w->retry_ms == 0) w->retry_ms = FIRST_RETRY_MS;
-    if (address_list_get(w->scheduler_address, w->turn, w->scheduler_at, sizeof w->scheduler_at) == TSR_OK &&
-        worker_conn_dial(w, CONN_SCHEDULER, w->scheduler_at, &w->scheduler) == TSR_OK)
+    if (count_tried(w, w->turn, &is_tried) >= w->n_schedulers) {
+        retry_later(w);
         return;
+    }
+    while (is_tried) (void)count_tried(w, ++w->turn, &is_tried);
+    w->dialled_ns = os_now_ns();
+    if (address_list_get(w->scheduler_address, w->turn, w->scheduler_at, sizeof w->scheduler_at) == TSR_OK &&
+        worker_conn_dial(w, CONN_SCHEDULER, w->scheduler_at, &w->scheduler) == TSR_OK) {
+        w->scheduler->turn = w->turn;
+        return;
+    }
     w->turn++;
     worker_log(w, NET_LOG_ERROR, "cannot connect to the scheduler: %s", tsr_error_message());
     retry_later(w);
+}
+
+/* The one that is dialled has not answered so far: it goes on, and so does the list. */
+static void dial_beside(tsr_worker *w, int64_t now)
+{
+    bool is_tried;
+    if (!w->scheduler || w->scheduler->is_open || now - w->dialled_ns < (int64_t)NEXT_MS * 1000000) return;
+    if (count_tried(w, w->turn, &is_tried) >= w->n_schedulers) return;
+    worker_log(w, w->n_tries++ < w->n_schedulers ? NET_LOG_INFO : NET_LOG_DEBUG,
+               "the scheduler at %s has not answered yet; the next one is tried, too", w->scheduler_at);
+    worker_conn_unref(w->scheduler); /* it is in the list of connections until it is closed */
+    w->scheduler = NULL;
+    w->turn++;
+    worker_scheduler_dial(w);
+}
+
+/* One of those that are dialled has answered. False: another one did before. */
+static bool answers_first(tsr_worker *w, conn *c)
+{
+    if (w->scheduler && w->scheduler != c && w->scheduler->is_open && !w->scheduler->is_over) return false;
+    if (w->scheduler != c) {
+        worker_conn_unref(w->scheduler);
+        w->scheduler = worker_conn_ref(c);
+        w->turn = c->turn;
+        (void)!address_list_get(w->scheduler_address, w->turn, w->scheduler_at, sizeof w->scheduler_at);
+    }
+    for (conn *other = w->conns; other; other = other->next) {
+        if (other->kind != CONN_SCHEDULER || other == c || other->is_over) continue;
+        other->is_over = true;
+        link_close(other->link, "another scheduler has answered");
+    }
+    return true;
 }
 
 static void set_news_link(tsr_worker *w, net_link *l)
@@ -152,7 +210,11 @@ void worker_scheduler_opened(tsr_worker *w, conn *c)
 {
     size_t at = 0;
     if (link_peer(c->link)->role != NET_ROLE_SCHEDULER) {
-        worker_conn_refuse(c, "at %s is no scheduler", w->scheduler_at);
+        worker_conn_refuse(c, "at %s is no scheduler", link_peer(c->link)->address);
+        return;
+    }
+    if (!answers_first(w, c)) {
+        worker_conn_refuse(c, "another scheduler has answered before the one at %s", link_peer(c->link)->address);
         return;
     }
     w->is_scheduler_here = link_peer(c->link)->same_host;
@@ -435,5 +497,6 @@ static void report_changes(tsr_worker *w, int64_t now)
 void worker_scheduler_tick(tsr_worker *w, int64_t now)
 {
     if (!w->scheduler && w->retry_at_ns <= now) worker_scheduler_dial(w);
+    dial_beside(w, now);
     if (w->scheduler && w->scheduler->is_open && !w->scheduler->is_over) report_changes(w, now);
 }
