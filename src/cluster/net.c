@@ -452,6 +452,11 @@ void net_trim_shared(net *n)
     if (n->pool) share_pool_trim(n->pool);
 }
 
+void net_empty_shared(net *n)
+{
+    if (n->pool) share_pool_empty(n->pool);
+}
+
 static net_counters read_counters(const counters *c)
 {
     return (net_counters){.bytes_in = atomic_load(&c->bytes_in),

@@ -143,6 +143,8 @@ tsr_status net_buffer_new(net *n, size_t size_bytes, buffer **out) MUST_CHECK;
 bool net_buffer_is_shared(const net *n, const buffer *b);
 /* Gives shared memory back that is only kept to be used again. */
 void net_trim_shared(net *n);
+/* The same, and what lies between pieces that are in use. */
+void net_empty_shared(net *n);
 
 /* Calls f(context) on the I/O thread, soon; in order for one thread. What was posted before net_close is called. */
 tsr_status net_post(net *n, void (*f)(void *context), void *context) MUST_CHECK;

@@ -8,6 +8,9 @@
 #include <cmocka.h>
 
 #include "cluster/net_testing.h"
+#include "cluster/share.h"
+
+#include <sys/stat.h>
 
 #include <stdatomic.h>
 
@@ -257,10 +260,10 @@ static void count_call(void *context) { atomic_fetch_add((atomic_int *)context, 
 static void test_posts_and_timers(void **state)
 {
     pair p = *(pair *)*state;
-    atomic_int posted = 0, ticked = 0;
+    atomic_int n_posted = 0, ticked = 0;
     net_timer *t;
     pair_open(&p);
-    for (int i = 0; i < 1000; i++) assert_int_equal(net_post(p.a.n, count_call, &posted), TSR_OK);
+    for (int i = 0; i < 1000; i++) assert_int_equal(net_post(p.a.n, count_call, &n_posted), TSR_OK);
     assert_int_equal(net_timer_start(p.a.n, 5, count_call, &ticked, &t), TSR_OK);
     for (int i = 0; i < 2000 && atomic_load(&ticked) < 5; i++) usleep(5000);
     assert_true(atomic_load(&ticked) >= 5);
@@ -271,7 +274,7 @@ static void test_posts_and_timers(void **state)
     assert_int_equal(atomic_load(&ticked), now);
     assert_int_equal(net_timer_start(p.a.n, 1000000, count_call, &ticked, &t), TSR_OK); /* left to net_close */
     pair_close(&p);
-    assert_int_equal(atomic_load(&posted), 1000);
+    assert_int_equal(atomic_load(&n_posted), 1000);
 }
 
 /* Computed into shared memory and read where it lies: no copy, and the memory is recycled. */
@@ -617,6 +620,45 @@ static void test_killed_peer(void **state)
         OVER(t, test_net_close_tells_peers), OVER(t, test_wrong_types), OVER(t, test_limits), OVER(t, test_posts_and_timers),    \
         OVER(t, test_backpressure), OVER(t, test_out_of_memory)
 
+static size_t file_bytes(int fd)
+{
+    struct stat about;
+    assert_int_equal(fstat(fd, &about), 0);
+    return (size_t)about.st_blocks * 512;
+}
+
+/* Memory of pieces that nobody uses goes back to the system, also between others that are in use, and they can be used again. */
+static void test_free_pieces_take_no_memory(void **state)
+{
+    enum { N = 4, BYTES = 1 << 20 };
+    share_pool *p;
+    buffer *b[N];
+    share_place place;
+    assert_int_equal(share_pool_new((size_t)64 << 20, NULL, &p), TSR_OK);
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(share_pool_buffer(p, BYTES, &b[i]), TSR_OK);
+        memset(b[i]->data, i + 1, BYTES);
+    }
+    assert_true(share_pool_find(p, b[1], &place));
+    assert_true(file_bytes(place.fd) >= (size_t)N * BYTES);
+    for (int i = 0; i < N; i++)
+        if (i != 1) buffer_unref(b[i]);
+    share_pool_trim(p);
+    assert_true(file_bytes(place.fd) >= (size_t)N * BYTES);
+    share_pool_empty(p);
+    assert_int_equal(file_bytes(place.fd), BYTES);
+    for (int i = 0; i < BYTES; i++) assert_int_equal(b[1]->data[i], 2);
+    for (int i = 0; i < N; i++) {
+        if (i == 1) continue;
+        assert_int_equal(share_pool_buffer(p, BYTES, &b[i]), TSR_OK);
+        memset(b[i]->data, i + 1, BYTES);
+    }
+    assert_true(b[1]->data[0] == 2 && b[1]->data[BYTES - 1] == 2);
+    for (int i = 0; i < N; i++) buffer_unref(b[i]);
+    share_pool_empty(p);
+    share_pool_close(p);
+}
+
 int main(void)
 {
     char path[64], socket_path[64];
@@ -635,6 +677,7 @@ int main(void)
         OVER(moved, test_without_a_copy),
         OVER(moved, test_kept_beyond_the_link),
         OVER(moved, test_greeted_at_once),
+        cmocka_unit_test(test_free_pieces_take_no_memory),
         OVER(moved, test_shared_memory_full),
         cmocka_unit_test(test_cannot_connect),
         cmocka_unit_test(test_bad_addresses),

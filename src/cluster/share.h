@@ -24,6 +24,8 @@ tsr_status share_pool_new(size_t max_bytes, mem_account *account, share_pool **o
 void share_pool_close(share_pool *p);
 /* Gives segments back of which nothing is in use. */
 void share_pool_trim(share_pool *p);
+/* The same, and the memory of what is not in use of the others, which stay mapped. */
+void share_pool_empty(share_pool *p);
 /* *out stays NULL if the pool has no room. */
 tsr_status share_pool_buffer(share_pool *p, size_t size_bytes, buffer **out) MUST_CHECK;
 /* False if b is not a buffer of this pool. */

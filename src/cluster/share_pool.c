@@ -116,6 +116,23 @@ void share_pool_trim(share_pool *p)
     pthread_mutex_unlock(&p->lock);
 }
 
+/* The lock is held. A failure costs memory, nothing else. */
+static void punch_free_pieces(const segment *g)
+{
+    for (uint32_t i = 0; i < g->n_free; i++) {
+        const off_t at = (off_t)(g->free[i] * g->piece_bytes);
+        (void)fallocate(g->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, (off_t)g->piece_bytes);
+    }
+}
+
+void share_pool_empty(share_pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    trim(p);
+    for (const segment *g = p->segments; g; g = g->next) punch_free_pieces(g);
+    pthread_mutex_unlock(&p->lock);
+}
+
 void share_pool_close(share_pool *p)
 {
     if (!p) return;

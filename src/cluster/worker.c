@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TICK_MS = 50, RESULTS_BYTES = 64 << 20, RESULTS_SECONDS = 15 };
+enum { TICK_MS = 50, RESULTS_BYTES = 64 << 20, RESULTS_SECONDS = 15, IDLE_MS = 3000, IDLE_KEPT_BYTES = 16 << 20 };
 
 void worker_log(const tsr_worker *w, int level, const char *format, ...)
 {
@@ -222,6 +222,33 @@ static void give_back_shared(tsr_worker *w)
         net_trim_shared(w->net);
 }
 
+static void trim_pools(work *what)
+{
+    tsr_worker *w = (tsr_worker *)(void *)((char *)what - offsetof(tsr_worker, trim_work));
+    pool_trim(w->session->buffers, IDLE_KEPT_BYTES);
+    net_empty_shared(w->net);
+    atomic_store(&w->is_trimming, false);
+}
+
+/* A worker that does nothing gives the memory back that it keeps to use again, but for a little. Not on this thread, as that
+ * takes a while. */
+static void rest(tsr_worker *w, int64_t now)
+{
+    const mem_account *shared = engine_outside(w->session->engine);
+    const size_t used = pool_used_bytes(w->session->buffers); /* of the shared one it shows in what is idle */
+    const size_t idle = pool_idle_bytes(w->session->buffers) + atomic_load(&shared->idle_bytes);
+    if (used != w->quiet_used_bytes || idle != w->quiet_idle_bytes) {
+        w->quiet_used_bytes = used;
+        w->quiet_idle_bytes = idle;
+        w->quiet_since_ns = now;
+    }
+    if (idle <= IDLE_KEPT_BYTES || now - w->quiet_since_ns < (int64_t)IDLE_MS * 1000000) return;
+    w->quiet_since_ns = now;
+    if (atomic_exchange(&w->is_trimming, true)) return;
+    w->trim_work.run = trim_pools;
+    lane_push(w->planning, &w->trim_work);
+}
+
 static void tick(void *context)
 {
     tsr_worker *w = context;
@@ -234,6 +261,7 @@ static void tick(void *context)
     for (conn *c = w->conns; c; c = c->next)
         if (c->kind == CONN_GUEST && link_queued_bytes(c->link) < w->high_bytes / 4) worker_guest_drained(c);
     give_back_shared(w);
+    rest(w, now);
 }
 
 /* ---- start ---- */

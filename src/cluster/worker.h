@@ -215,6 +215,10 @@ struct tsr_worker {
     uint64_t next_ask;
     conn *conns;
     net_timer *tick;
+    size_t quiet_used_bytes, quiet_idle_bytes; /* of the pool, and of both pools: unchanged since quiet_since_ns */
+    int64_t quiet_since_ns;
+    work trim_work; /* the planning lane's while is_trimming */
+    atomic_bool is_trimming;
     int64_t report_at_ns;
     uint64_t tasks_done, bytes_read;
     /* The planning lane's. */

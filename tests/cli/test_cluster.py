@@ -690,6 +690,25 @@ def test_memory_is_kept_when_a_worker_dies(tessera, tmp_path, cluster):
     c.stop()
 
 
+def test_idle_workers_give_memory_back(tessera, tmp_path, cluster):
+    """What blocks took that are gone, in the worker's own memory and in what it shares with others of this host; and it computes on."""
+    expression = "x = persist(random.normal(0, 1, size=(4000, 5000), seed=3, chunks=(500, 500))); y = persist(x - x.mean(axis=0)); sum(y[::-1] * y)"
+    answer = threads_answer(tessera.path, tmp_path, expression)
+    c = cluster(n_workers=2, memory="256M")
+    for _ in range(2):
+        before, grown = {w.pid: kept_bytes(w.pid) for w in c.workers}, 0
+        out = tmp_path / "sum.npy"
+        client = c.client("kept", expression, "-o", out, "-q")
+        while client.running():
+            grown = max([grown, *(kept_bytes(pid) - n for pid, n in before.items())])
+            time.sleep(0.01)
+        finish(client, out, answer)
+        if "TESSERA_SANITIZED" not in os.environ:
+            assert grown > 64 << 20  # else there is nothing to give back
+            wait_until(lambda: all(kept_bytes(pid) - n < (16 << 20) + BESIDE for pid, n in before.items()), 60, "memory that is given back")
+    c.stop()
+
+
 def test_a_persisted_array_survives_the_scheduler(tessera, tmp_path, cluster):
     expression = f"x = persist(random.gamma(2, 1, size=({ROWS}, 2000), seed=5, chunks=(500, 500))); y = cumsum(x - x.mean(axis=0), axis=0); " \
                  "w = cumsum(transpose(y), axis=0); w.mean(axis=1) + x.max(axis=0)"
