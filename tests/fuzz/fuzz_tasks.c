@@ -151,7 +151,11 @@ static void from_client(scheduler_tasks *s, net_link *l, input *in)
                                           "event_is_set",
                                           "semaphore_taken",
                                           "queue_",
-                                          "nothing"};
+                                          "nothing",
+                                          "topics",
+                                          "topic_log",
+                                          "topic_read",
+                                          "topic_wait"};
         Tessera__Futures__Ask a = TESSERA__FUTURES__ASK__INIT;
         a.request = what;
         a.oldest = keys[1];
