@@ -5,10 +5,13 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 enum { N_KILLS = 4, N_TASKS = 1000, N_PUTS = 300 };
+
+extern char **environ;
 
 static char journal_path[100];
 
@@ -36,12 +39,9 @@ static pid_t start_scheduler(town *t)
     for (int i = 0; i < 2; i++) assert_int_equal(fcntl(pipes[i], F_SETFD, FD_CLOEXEC), 0);
     const int out = dup(pipes[1]); /* which is passed on */
     snprintf(number, sizeof number, "%d", out);
-    const pid_t pid = vfork();
-    if (pid == 0) {
-        execl("/proc/self/exe", "futures_recovery_test", t->address, journal_path, number, (char *)NULL);
-        _exit(127);
-    }
-    assert_true(pid > 0);
+    pid_t pid;
+    char name[] = "futures_recovery_test", *const words[] = {name, t->address, journal_path, number, NULL};
+    assert_int_equal(posix_spawn(&pid, "/proc/self/exe", NULL, NULL, words, environ), 0);
     close(out);
     close(pipes[1]);
     char said[sizeof t->address] = {0};
@@ -170,7 +170,7 @@ static void test_a_long_task(void **state)
  * nobody has had futures of these for long. */
 static void test_lineage(void **state)
 {
-    enum { N = 100 };
+    enum { N = 100, SUM = N * (N + 1) / 2 };
     town t;
     killer k;
     begin(&t, &k, 1);
@@ -181,13 +181,13 @@ static void test_lineage(void **state)
         if (i % 10 == 0) check(tsr_futures_wait(1, &next, TSR_WAIT_ALL, 60));
         tsr_future_release(f);
     }
-    assert_true(value(f) == N * (N + 1) / 2);
+    assert_true(value(f) == SUM);
     assert_int_equal(atomic_load(&n_calls) - before, N + 1);
     kill_scheduler(k.pid);
     k.pid = start_scheduler(&t);
     check(tsr_cluster_wait_for_workers(t.s, N_WORKERS, 60));
     tsr_future *one = submit(t.s, "add", 1, f); /* what is there is not made again */
-    assert_true(value(one) == N * (N + 1) / 2 + 1);
+    assert_true(value(one) == SUM + 1);
     assert_int_equal(atomic_load(&n_calls) - before, N + 2);
     add_worker(&t, NULL);
     check(tsr_cluster_wait_for_workers(t.s, N_WORKERS + 1, 60));
@@ -196,7 +196,7 @@ static void test_lineage(void **state)
         t.workers[i] = NULL;
     }
     tsr_future *two = submit(t.s, "add", 2, f);
-    assert_true(value(two) == N * (N + 1) / 2 + 2);
+    assert_true(value(two) == SUM + 2);
     assert_true(atomic_load(&n_calls) - before >= 2 * N);
     tsr_future_release(f);
     tsr_future_release(one);

@@ -29,7 +29,7 @@ static bool grow(id_table *t)
     id_table bigger = {.n = t->n, .capacity = t->capacity ? t->capacity * 2 : 16};
     bigger.slots = mem_calloc(bigger.capacity, sizeof *bigger.slots);
     if (!bigger.slots) return false;
-    for (size_t i = 0; i < t->capacity; i++)
+    for (size_t i = 0; t->slots && i < t->capacity; i++)
         if (t->slots[i].value) bigger.slots[place_of(&bigger, t->slots[i].key)] = t->slots[i];
     mem_free(t->slots);
     *t = bigger;
@@ -40,7 +40,7 @@ bool id_table_put(id_table *t, uint64_t key, void *value)
 {
     id_slot *slot = t->n ? &t->slots[place_of(t, key)] : NULL;
     if (!slot || !slot->value) {
-        if (t->n >= t->capacity / 2 && !grow(t)) return false;
+        if ((!t->slots || t->n >= t->capacity / 2) && !grow(t)) return false;
         slot = &t->slots[place_of(t, key)];
         t->n++;
     }

@@ -119,6 +119,7 @@ static void gamma_factors(double *u, const uint64_t *words, const double *shape,
 {
     for (size_t i = 0; i < n; i++) {
         uint64_t block[2];
+        u[i] = 1;
         if (!(shape[i] < 1)) continue;
         draws_block(words[i], 0, block);
         u[i] = uniform_of(block[1]);
