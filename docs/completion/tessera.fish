@@ -133,7 +133,7 @@ complete -c tessera -n __fish_use_subcommand -f -a cert -d 'make an authority an
 complete -c tessera -n '__fish_seen_subcommand_from cert' -l name -x -d 'call the files NAME.pem and NAME.key (default: the first host; without hosts: tessera)'
 complete -c tessera -n '__fish_seen_subcommand_from cert' -l days -x -d 'valid for N days (default: 3650)'
 complete -c tessera -n '__fish_seen_subcommand_from cert' -l help -s h -d 'show this help'
-complete -c tessera -n __fish_use_subcommand -f -a help -d 'explain a command, or list the functions of expressions'
+complete -c tessera -n __fish_use_subcommand -f -a help -d 'explain a command or a function, or list the functions of expressions'
 complete -c tessera -n '__fish_seen_subcommand_from help' -l help -s h -d 'show this help'
 complete -c tessera -n __fish_use_subcommand -f -a completion -d 'print the completion script for bash, zsh or fish'
 complete -c tessera -n '__fish_seen_subcommand_from completion' -l help -s h -d 'show this help'

@@ -14,7 +14,7 @@ _tessera()
         'status:show the workers and the computations of a cluster'
         'stop:end a cluster, or some of its workers'
         'cert:make an authority and a certificate, for clusters on tls\:// addresses'
-        'help:explain a command, or list the functions of expressions'
+        'help:explain a command or a function, or list the functions of expressions'
         'completion:print the completion script for bash, zsh or fish'
     )
     if (( CURRENT == 2 )); then

@@ -1,6 +1,8 @@
 /* One table describes every dtype; promotion follows NumPy 2 (NEP 50) for dtypes of arrays. */
 #include "block/dtype.h"
 
+#include "base/names.h"
+
 #include <assert.h>
 #include <ctype.h>
 #include <math.h>
@@ -63,9 +65,10 @@ tsr_status tsr_dtype_parse(const char *name, tsr_dtype *dtype)
             return TSR_OK;
         }
     }
-    return error_set(
-        TSR_ERR_TYPE,
-        "unknown dtype '%s'; the dtypes are bool, int8..int64, uint8..uint64, float32, float64, complex64, complex128", name);
+    const char *names[TSR_N_DTYPES];
+    char hint[300];
+    for (int i = 0; i < TSR_N_DTYPES; i++) names[i] = dtypes[i].name;
+    return error_set(TSR_ERR_TYPE, "unknown dtype '%s'%s", name, names_hint(bare, TSR_N_DTYPES, names, hint, sizeof hint));
 }
 
 tsr_dtype dtype_real(tsr_dtype d) { return d == TSR_C64 ? TSR_F32 : d == TSR_C128 ? TSR_F64 : d; }

@@ -110,5 +110,7 @@ tsr_status completion_script(const char *shell, strbuf *out) MUST_CHECK;
 void manual_page(const command *c, strbuf *out);
 /* The functions of the expression language: "mean(x, axis=None, keepdims=False)" with a line each. */
 void functions_help(strbuf *out, bool roff);
+/* One function of them. False if there is none of that name. */
+bool function_help(const char *name, strbuf *out);
 
 #endif

@@ -253,9 +253,10 @@ static bool find_keyword(const char *name, value *out)
     return true;
 }
 
+static const char *const modules[] = {"np", "numpy", "da", "xr", "math", "random", "ds"};
+
 static bool find_module(const char *name, value *out)
 {
-    static const char *const modules[] = {"np", "numpy", "da", "xr", "math", "random", "ds"};
     for (size_t i = 0; i < sizeof modules / sizeof *modules; i++)
         if (strcmp(name, modules[i]) == 0) {
             *out = (value){.kind = VALUE_MODULE, .text = modules[i]};
@@ -366,17 +367,33 @@ static void known_names(evaluator *e, char *text, size_t size)
     if (n > SHOWN && used < size) snprintf(text + used, size - used, " ...");
 }
 
+/* "month" for "time.month", where the files have a time. */
+static const char *time_of_files(const evaluator *e)
+{
+    for (int i = 0; e->dataset && i < tsr_dataset_n_dims(e->dataset); i++) {
+        const char *dim = tsr_dataset_dim(e->dataset, i, NULL);
+        const tsr_variable *v = dataset_has(e, dim) ? tsr_dataset_get(e->dataset, dim) : NULL;
+        if (v && tsr_variable_is_time(v)) return dim;
+    }
+    return NULL;
+}
+
 static tsr_status unknown_name(evaluator *e, const char *name, bool is_called)
 {
     char hint[256];
     nearest best = nearest_start(name);
+    const char *time = is_called ? NULL : time_of_files(e);
+    if (time && date_part_exists(name))
+        return error_set(TSR_ERR_NOT_FOUND, "unknown name '%s'; did you mean '%s.%s'?", name, time, name);
     for (size_t i = 0; i < e->names.n; i++) nearest_consider(&best, e->names.items[i].name);
     for (size_t i = 0; i < e->sources.n; i++) nearest_consider(&best, e->sources.items[i].name);
     for (int i = 0; e->dataset && i < tsr_dataset_n_variables(e->dataset); i++)
         nearest_consider(&best, tsr_dataset_name(e->dataset, i));
     for (int i = 0; e->dataset && i < tsr_dataset_n_dims(e->dataset); i++)
         nearest_consider(&best, tsr_dataset_dim(e->dataset, i, NULL));
-    functions_consider(&best);
+    for (int d = 0; !is_called && d < TSR_N_DTYPES; d++) nearest_consider(&best, tsr_dtype_name((tsr_dtype)d));
+    for (size_t i = 0; !is_called && i < sizeof modules / sizeof *modules; i++) nearest_consider(&best, modules[i]);
+    if (is_called || !best.best) functions_consider(&best);
     nearest_hint(&best, hint, sizeof hint);
     if (is_called)
         return error_set(TSR_ERR_NOT_FOUND, "unknown function '%s'%s", name, hint[0] ? hint : "; see 'tessera help functions'");

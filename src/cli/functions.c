@@ -90,6 +90,18 @@ void functions_help(strbuf *out, bool roff)
     }
 }
 
+bool function_help(const char *name, strbuf *out)
+{
+    static const char *const letters[] = {"", "x", "x, y", "x, y, z"};
+    const function *f = function_find(name);
+    if (!f) return false;
+    if (f == &map_function)
+        strbuf_printf(out, "  %s(%s)\n      of each element, as in NumPy\n", name, letters[map_arity(name)]);
+    else
+        help_line(out, false, f->name, f->parameters, f->help);
+    return true;
+}
+
 /* ---- Matching arguments ------------------------------------------------------------------------------------------ */
 
 /* The i-th parameter of "x, axis|dim=None, ...": its names and whether it has a default. False past the end. */
@@ -154,9 +166,8 @@ static tsr_status unknown_keyword(const fn_call *c, const ast *keyword)
     size_t n;
     bool has_default;
     for (int i = 0; i < MAX_PARAMETERS && parameter_at(c->f->parameters, i, &start, &n, &has_default); i++) {
-        size_t first = strcspn(start, "|=, ");
-        snprintf(names[i], sizeof names[i], "%.*s", (int)(first < n ? first : n), start);
-        nearest_consider(&best, names[i]);
+        snprintf(names[i], sizeof names[i], "%.*s", (int)n, start);
+        for (char *rest = names[i], *name; (name = strtok_r(rest, "| ", &rest));) nearest_consider(&best, name);
     }
     nearest_hint(&best, hint, sizeof hint);
     return error_set(TSR_ERR_VALUE, "%s has no argument '%s'%s (%s(%s))", c->name, keyword->text, hint[0] ? hint : ";", c->name,

@@ -1,6 +1,7 @@
 /* The program `tessera`: finds the command, reads its options by its table, runs it. */
 #include "cli/ast.h"
 #include "cli/commands.h"
+#include "cli/eval.h"
 #include "cli/figure.h"
 #include "cli/interrupt.h"
 
@@ -286,8 +287,8 @@ static const command cert_command = {
 
 static const command help_command = {
     .name = "help",
-    .arguments = "[COMMAND | functions]",
-    .summary = "explain a command, or list the functions of expressions",
+    .arguments = "[COMMAND | functions | FUNCTION]",
+    .summary = "explain a command or a function, or list the functions of expressions",
     .options = help_options,
     .run = command_help_run,
 };
@@ -339,6 +340,20 @@ static int unknown_command(const char *name)
     return EXIT_USAGE;
 }
 
+static int unknown_topic(const char *name)
+{
+    char hint[80], text[256];
+    nearest best = nearest_start(name);
+    nearest_consider(&best, "functions");
+    for (int i = 0; commands[i]; i++)
+        if (!commands[i]->is_hidden) nearest_consider(&best, commands[i]->name);
+    functions_consider(&best);
+    nearest_hint(&best, hint, sizeof hint);
+    snprintf(text, sizeof text, "'%.100s' is no command and no function%s", name, hint[0] ? hint : "; see 'tessera --help'");
+    complain(NULL, text);
+    return EXIT_USAGE;
+}
+
 static int command_help_run(const invocation *call)
 {
     strbuf out = {0};
@@ -352,7 +367,8 @@ static int command_help_run(const invocation *call)
         return print_text(&out);
     }
     const command *c = topic ? command_find(topic) : NULL;
-    if (topic && !c) return unknown_command(topic);
+    if (topic && !c && function_help(topic, &out)) return print_text(&out);
+    if (topic && !c) return unknown_topic(topic);
     if (command_help(c, &out) != TSR_OK) return complain_status(call->command, tsr_error_code());
     return print_text(&out);
 }

@@ -39,8 +39,9 @@ void nearest_consider(nearest *n, const char *candidate)
 {
     size_t length = strlen(n->wanted);
     int d = distance(n->wanted, candidate), allowed = length <= 3 ? 1 : length <= 5 ? 2 : 3;
-    /* "lat" for "latitude": a beginning of three letters or more is as good as two mistakes. */
-    bool is_beginning = length >= 3 && strncasecmp(n->wanted, candidate, length) == 0;
+    /* "lat" for "latitude", "dimension" for "dim": a beginning of three letters or more is as good as two mistakes. */
+    size_t shorter = length < strlen(candidate) ? length : strlen(candidate);
+    bool is_beginning = shorter >= 3 && strncasecmp(n->wanted, candidate, shorter) == 0;
     if (is_beginning) d = smaller(d, 2);
     if ((d > allowed && !is_beginning) || d >= (int)length || d >= n->distance) return;
     n->distance = d;

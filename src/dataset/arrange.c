@@ -1,6 +1,6 @@
 /* Transposing, running sums, differences, shifts, running reductions and concatenation by dimension name. */
 #include "base/mem.h"
-#include "dataset/names.h"
+#include "base/names.h"
 #include "dataset/pick.h"
 #include "dataset/reduce.h"
 

@@ -3,7 +3,7 @@
 #include "dataset/dataset.h"
 
 #include "base/mem.h"
-#include "dataset/names.h"
+#include "base/names.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* The public functions that make plain variables, tell facts about them, and change their names and attributes. */
 #include "array/build.h"
 #include "base/mem.h"
-#include "dataset/names.h"
+#include "base/names.h"
 #include "dataset/variable.h"
 
 #include <stdio.h>

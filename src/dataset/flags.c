@@ -1,8 +1,8 @@
 /* Names of values: the k-th word of flag_meanings belongs to the k-th number of flag_values. Pure functions. */
 #include "dataset/flags.h"
 
+#include "base/names.h"
 #include "block/dtype.h"
-#include "dataset/names.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  * by a coordinate's value; each group is taken, reduced, and the results are put together along a new dimension. Everything stays
  * lazy: a position belongs to one group, so the data are read once. */
 #include "base/mem.h"
-#include "dataset/names.h"
+#include "base/names.h"
 #include "dataset/pick.h"
 #include "dataset/reduce.h"
 #include "dataset/select.h"
@@ -149,6 +149,11 @@ static tsr_status find_groups(const tsr_variable *v, const char *by, grouping *g
     const char *dot = strrchr(by, '.');
     if (dot && !variable_find_coord(v, by)) return group_by_date(v, by, dot, g);
     tsr_variable *c;
+    for (int part = 0, axis = 0; part < N_PARTS && !variable_find_coord(v, by); part++)
+        for (int d = 0; d < v->ndim && strcmp(part_names[part], by) == 0; d++)
+            if (v->dims[d] && find_time(v, v->dims[d], &axis, &c) == TSR_OK)
+                return error_set(TSR_ERR_NOT_FOUND, "'%s' has no dimension '%s'; did you mean '%s.%s'?", variable_title(v), by,
+                                 v->dims[d], by);
     TRY(select_find_coord(v, by, false, &g->axis, &c));
     snprintf(g->name, sizeof g->name, "%s", c->name);
     g->is_integer = !dtype_is_inexact(c->dtype);

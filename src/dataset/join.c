@@ -3,7 +3,7 @@
 #include "dataset/join.h"
 
 #include "base/mem.h"
-#include "dataset/names.h"
+#include "base/names.h"
 
 #include <math.h>
 #include <stdio.h>

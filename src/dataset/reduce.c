@@ -2,8 +2,8 @@
 #include "dataset/reduce.h"
 
 #include "base/mem.h"
+#include "base/names.h"
 #include "dataset/align.h"
-#include "dataset/names.h"
 
 #include <stdio.h>
 #include <string.h>

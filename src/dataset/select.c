@@ -2,8 +2,8 @@
  * a list of positions (pick.c). Dates are compared as moments, so that rounding of the numbers does not matter. */
 #include "dataset/select.h"
 #include "base/mem.h"
+#include "base/names.h"
 #include "dataset/flags.h"
-#include "dataset/names.h"
 #include "dataset/pick.h"
 
 #include <math.h>

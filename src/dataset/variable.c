@@ -3,8 +3,8 @@
 #include "dataset/variable.h"
 
 #include "base/mem.h"
+#include "base/names.h"
 #include "dataset/flags.h"
-#include "dataset/names.h"
 
 #include <math.h>
 #include <stdio.h>

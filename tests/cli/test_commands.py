@@ -137,6 +137,14 @@ def test_the_examples_in_the_help_are_right(tessera, command, tmp_path):
             assert done.returncode == 0, f"{example}\n{done.stdout}"
 
 
+def test_help_of_one_function(tessera):
+    listed = tessera.ok("help", "functions")
+    for name in ("mean", "random.normal", "anomaly"):
+        text = tessera.ok("help", name)
+        assert text.startswith(f"  {name}(") and text.count("\n") == 2 and text in listed
+    assert tessera.ok("help", "hypot") == "  hypot(x, y)\n      of each element, as in NumPy\n"
+
+
 def test_help_of_functions(tessera):
     text = tessera.ok("help", "functions")
     for name in ("mean(x, axis|dim=None, keepdims=False)", "histogram(", "groupby(", "random.normal(", "arctan2", "where("):

@@ -52,6 +52,13 @@ EXPRESSIONS = [
     ("t2m(0)", "cannot be called; select with brackets", "t2m"),
     ("groupby(t2m, time.mnth).mean()", "did you mean 'month'?", "mnth"),
     ("groupby(t2m, time.month)", "reduce them", "groupby(t2m, time.month)"),
+    ("anomaly(t2m, month)", "unknown name 'month'; did you mean 'time.month'?", "month"),
+    ("anomaly(t2m, 'hour')", "'t2m' has no dimension 'hour'; did you mean 'time.hour'?", None),
+    ("t2m.astype(flot32)", "unknown name 'flot32'; did you mean 'float32'?", "flot32"),
+    ("t2m.astype('flot32')", "unknown dtype 'flot32'; did you mean 'float32'?", "'flot32'"),
+    ("rndom.normal(size=3)", "unknown name 'rndom'; did you mean 'random'?", "rndom"),
+    ("mean(t2m, dimension=time)", "mean has no argument 'dimension'; did you mean 'dim'?", "dimension"),
+    ("resample(t2m, time='month').men()", "there is no reduction 'men'; did you mean 'mean'?", None),
     ("t2m.foo", "an array has no 'foo'", "foo"),
     ("t2m.mean", "'mean' is a function; call it: x.mean(...)", "mean"),
     ("mean", "'mean' is a function; call it: mean(...)", "mean"),
@@ -310,7 +317,8 @@ def test_pictures_that_cannot_be(mistake, pattern, tmp_path):
     (["sample", "a", "--deflate", "3"], "--deflate needs --format nc4"),
     (["completion"], "the name of a shell is needed"),
     (["completion", "csh"], "there is bash, zsh and fish"),
-    (["help", "evl"], "did you mean 'eval'?"),
+    (["help", "evl"], "did you mean 'eval'?"), (["help", "fucntions"], "did you mean 'functions'?"), (["help", "meann"], "did you mean 'mean'?"),
+    (["help", "zzzz"], "'zzzz' is no command and no function; see 'tessera --help'"),
     (["help", "eval", "plot"], "one topic at a time"),
 ])
 def test_command_lines(tessera, tmp_path, arguments, text):

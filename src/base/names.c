@@ -1,5 +1,5 @@
 /* The nearest name: Damerau-Levenshtein distance in its restricted form (no substring is edited twice). */
-#include "dataset/names.h"
+#include "base/names.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -12,20 +12,20 @@ static int smaller(int a, int b) { return a < b ? a : b; }
 static int replace_cost(char a, char b)
 {
     if (a == b) return 0;
-    return tolower((unsigned char)a) == tolower((unsigned char)b) ? 1 : 2;
+    return tolower((unsigned char)a) == tolower((unsigned char)b) ? 2 : 5;
 }
 
 int names_distance(const char *a, const char *b)
 {
     int n = (int)strnlen(a, LONGEST), m = (int)strnlen(b, LONGEST);
     int rows[3][LONGEST + 1]; /* the last two rows and this one, in turn */
-    for (int j = 0; j <= m; j++) rows[0][j] = 2 * j;
+    for (int j = 0; j <= m; j++) rows[0][j] = 4 * j;
     for (int i = 1; i <= n; i++) {
         int *row = rows[i % 3], *above = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
-        row[0] = 2 * i;
+        row[0] = 4 * i;
         for (int j = 1; j <= m; j++) {
-            row[j] = smaller(smaller(above[j], row[j - 1]) + 2, above[j - 1] + replace_cost(a[i - 1], b[j - 1]));
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = smaller(row[j], before[j - 2] + 2);
+            row[j] = smaller(smaller(above[j], row[j - 1]) + 4, above[j - 1] + replace_cost(a[i - 1], b[j - 1]));
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = smaller(row[j], before[j - 2] + 4);
         }
     }
     return rows[n % 3][m];
@@ -49,7 +49,7 @@ int names_nearest(const char *name, int n, const char *const *candidates)
     if (best < 0) return -1;
     size_t length = strlen(name), other = strlen(candidates[best]);
     size_t longer = length > other ? length : other;
-    return best_distance <= 2 * (int)((longer + 2) / 3) ? best : -1;
+    return best_distance <= 5 * (int)((longer + 2) / 3) ? best : -1;
 }
 
 char *names_hint(const char *name, int n, const char *const *candidates, char *buffer, size_t size)
