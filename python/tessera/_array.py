@@ -296,6 +296,17 @@ class Array(Node):
         values = np.asarray(self.compute())
         return values if dtype is None else values.astype(dtype, copy=False)
 
+    def to_numpy(self) -> np.ndarray:
+        """The values as a NumPy array: compute() under the name that pandas and xarray have for it, by which matplotlib asks once for all values."""
+        return np.asarray(self.compute())
+
+    def __copy__(self) -> "Array":
+        return self.copy()
+
+    def __deepcopy__(self, memo) -> "Array":
+        """An expression never changes: the copy shares it, where pickling would send the values."""
+        return self.copy()
+
     def __reduce__(self):
         from . import _packing
 
@@ -347,7 +358,15 @@ class Array(Node):
     def __iter__(self):
         if self.ndim == 0:
             raise TypeError("iteration over a 0-d array")
-        return (self[i] for i in range(len(self)))
+        return (self[i] for i in range(len(self))) if self.ndim > 1 else self._elements()
+
+    def _elements(self):
+        """The numbers along the only axis, as arrays: each block is computed once, not once for each number in it."""
+        at = 0
+        for length in self.chunks[0]:
+            block = self[at:at + length].persist()
+            yield from (block[i] for i in range(length))
+            at += length
 
     def __repr__(self) -> str:
         if not self._p:

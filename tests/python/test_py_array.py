@@ -1,4 +1,5 @@
 """The Python package: arrays, operators, conversions, errors, against NumPy."""
+import copy
 import gc
 import subprocess
 import sys
@@ -205,3 +206,53 @@ def test_import_is_quick():
             "print((time.process_time() - between) / (between - start))")
     shares = [float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout) for _ in range(5)]
     assert min(shares) < 1, shares
+
+
+def counted(n, chunks):
+    """The numbers 0 to n - 1, and where each call of the function that makes a block is noted."""
+    calls = []
+
+    def block(b):
+        calls.append(len(b))
+        return b + 0.0
+
+    return ts.map_blocks(block, ts.arange(n, chunks=chunks), dtype=float), calls
+
+
+def test_copies_share_the_expression():
+    x, calls = counted(10, 5)
+    other, deep = copy.copy(x), copy.deepcopy({"x": x})["x"]
+    assert not calls and other is not x and deep.chunks == x.chunks
+    other[0] = 7
+    assert (other[0].compute(), x[0].compute(), deep[0].compute()) == (7, 0, 0)
+
+
+def test_iteration_computes_each_block_once():
+    x, calls = counted(10, 5)
+    assert [type(v) for v in x] == [ts.Array] * 10
+    calls.clear()
+    assert [float(v) for v in x] == list(range(10))
+    assert calls == [5, 5]
+    calls.clear()
+    first = next(iter(x))
+    assert first.shape == () and first.dtype == x.dtype and calls == [5]
+    rows = list(ts.ones((3, 4)))
+    assert [row.shape for row in rows] == [(4,)] * 3
+
+
+def test_matplotlib_asks_for_values_once():
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    x, calls = counted(30, 30)
+    figure, ax = pyplot.subplots()
+    for draw in (ax.plot, ax.hist, lambda y: ax.imshow(y.reshape(5, 6))):
+        calls.clear()
+        draw(x)
+        assert calls == [30]
+    calls.clear()
+    bars = ax.bar(np.arange(30), x, 0.5)
+    assert [bar.get_height() for bar in bars] == list(range(30))
+    assert len(calls) < 10  # not once for each of the bars
+    pyplot.close(figure)
