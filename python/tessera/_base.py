@@ -12,8 +12,8 @@ class FormatError(ValueError):
     """A file is truncated, corrupt, or not of the format it is said to be."""
 
 
-class NotFoundError(KeyError):
-    """No variable, dimension, label or attribute of that name."""
+class NotFoundError(KeyError, ValueError):
+    """No variable, dimension, label or attribute of that name. A ValueError, too, which xarray raises for a dimension that is not there."""
 
     def __str__(self) -> str:  # KeyError would print the repr
         return str(self.args[0])

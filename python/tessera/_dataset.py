@@ -123,6 +123,16 @@ class Variable(_Handle):
         """The values as a NumPy array."""
         return self.data.compute()
 
+    @property
+    def values(self) -> np.ndarray:
+        """The values as a NumPy array: compute() as xarray spells it."""
+        return self.compute()
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The length of each dimension."""
+        return dict(zip(self.dims, self.shape))
+
     def persist(self) -> "Variable":
         """The same with its blocks computed and kept in the session."""
         data = self.data.persist()
@@ -138,7 +148,44 @@ class Variable(_Handle):
         lengths = ", ".join(f"{d}: {n}" for d, n in zip(self.dims, self.shape))
         return f"<tessera.Variable {self.name or ''}({lengths}) {self.dtype}>"
 
+    def __copy__(self) -> "Variable":
+        return self
+
+    def __deepcopy__(self, memo) -> "Variable":
+        return self
+
     # ---- Selecting ----
+
+    def __getitem__(self, key) -> "Variable":
+        """By position, as xarray: x[0], x[..., 10:20], x[[0, 5], :1]; lists of several axes choose rows and columns. Also x[{"time": 0}]."""
+        if isinstance(key, dict):
+            return self.isel(**key)
+        key = key if isinstance(key, tuple) else (key,)
+        if any(k is Ellipsis for k in key):
+            at = next(i for i, k in enumerate(key) if k is Ellipsis)
+            key = (*key[:at], *(slice(None),) * (self.ndim - len(key) + 1), *key[at + 1:])
+        if len(key) > self.ndim:
+            raise IndexError(f"{len(key)} indices for the {self.ndim} dimensions of '{self.name}'")
+        for k in key:
+            if not isinstance(k, slice) and np.asarray(k).dtype.kind not in "iu":
+                raise IndexError(f"{k!r} is no position: those are integers, slices, lists of integers and '...'; sel() takes labels")
+        return self.isel(**dict(zip(self.dims, key)))
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError("len() of unsized object")
+        return self.shape[0]
+
+    def __iter__(self):
+        if not self.ndim:
+            raise TypeError("iteration over a 0-d array")
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __contains__(self, value) -> bool:
+        return value in self.data
 
     def isel(self, **indexers) -> "Variable":
         """By position: x.isel(time=0), x.isel(latitude=slice(0, 10)), x.isel(time=[0, 5])."""
@@ -252,6 +299,10 @@ class GroupBy(Grouped):
 
     def __init__(self, variable: Variable, by: str) -> None:
         self._variable, self._by = variable, by.encode()
+        self.reduce("max")  # a wrong name is a mistake here, not where the groups are used
+
+    def __repr__(self) -> str:
+        return f"<tessera.GroupBy {self._variable.name or ''} by {self._by.decode()}>"
 
     def reduce(self, name: str) -> Variable:
         """A reduction of each group."""
