@@ -94,7 +94,7 @@ class ProgressBar(Listener):
     def __init__(self, minimum: float = 0.0, out=None) -> None:
         self.minimum = minimum
         self._out = out
-        self._line = ""
+        self._line, self._done = "", 0.0
         self._display = None
 
     def update(self, progress) -> None:
@@ -107,6 +107,7 @@ class ProgressBar(Listener):
         self._show(done)
 
     def _show(self, done: float) -> None:
+        self._done = done
         if self._out is None and (display := _notebook_display()):
             from html import escape
 
@@ -124,6 +125,9 @@ class ProgressBar(Listener):
 
     def finish(self, failed: bool) -> None:
         out = self._out or sys.stderr
+        if failed and self._display is not None:
+            self._line += "; failed"
+            self._show(self._done)
         if self._line and self._display is None:
             if not out.isatty():  # a log gets one line for each computation
                 out.write(self._line + ("; failed" if failed else ""))

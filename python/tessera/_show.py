@@ -140,7 +140,7 @@ def chunks_svg(shape: tuple[int, ...], chunks: tuple[tuple[int, ...], ...]) -> s
         labels.append(f'<text x="{depth + width + 6:.1f}" y="{depth + height / 2:.1f}">{shape[-2]}</text>')
     if depth:
         labels.append(f'<text x="0" y="{height + depth * 0.6 + 14:.1f}">{shape[0]}</text>')
-    size = (depth + width + 60, depth + height + 24)
+    size = (depth + width + max(60, 14 + 8 * len(str(shape[-2])) if len(shape) > 1 else 0), depth + height + 24)
     return (f'<svg width="{size[0]:.0f}" height="{size[1]:.0f}" viewBox="-2 -2 {size[0]:.0f} {size[1]:.0f}" fill="currentColor" font-size="12">'
             f'<g fill="#4c8dae" fill-opacity="0.35">{"".join(fill)}</g><g stroke="currentColor" stroke-opacity="0.55">{"".join(strokes)}</g>'
             f'{"".join(labels)}</svg>')

@@ -3,6 +3,7 @@ import copy
 import io
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -23,6 +24,43 @@ def test_progress_bar():
     assert "100%" in out.getvalue() and "tasks" in out.getvalue()
     ts.ones(3).compute()
     assert out.getvalue().count("\n") == 1
+
+
+def test_progress_bar_in_a_notebook(monkeypatch):
+    from tessera import _progress
+
+    class Shown:
+        pages = []
+
+        def update(self, page):
+            self.pages.append(page._repr_html_())
+
+    def display(page, display_id):
+        Shown.pages.append(page._repr_html_())
+        return Shown()
+
+    def fail(block, block_id):
+        if block_id[0] == 7:
+            time.sleep(0.5)  # long enough for the bar to be seen
+            raise ZeroDivisionError
+        return block
+
+    monkeypatch.setattr(_progress, "_notebook_display", lambda: display)
+    with ts.ProgressBar():
+        ts.random.default_rng(1).normal(size=1_000_000, chunks=1000).mean().compute()
+    assert 'value="1.0000"' in Shown.pages[-1] and "done" in Shown.pages[-1]
+    Shown.pages.clear()
+    with ts.ProgressBar(), pytest.raises(ZeroDivisionError):
+        ts.map_blocks(fail, ts.ones(80, chunks=10), dtype=float).compute()
+    assert Shown.pages[-1].endswith("; failed")
+
+
+def test_labels_of_the_picture_fit():
+    for shape in ((10_000_000, 2), (3, 10_000_000, 2), (5, 7)):
+        svg = ts.ones(shape).to_svg()
+        width = float(re.search(r'width="(\d+)"', svg)[1])
+        x, label = re.findall(r'<text x="([\d.]+)"[^>]*>(\d+)</text>', svg)[1]
+        assert label == str(shape[-2]) and float(x) + 7 * len(label) < width
 
 
 def test_profiler(tmp_path):
