@@ -72,6 +72,8 @@ def _arrays(args: tuple) -> tuple[list[Node], tuple]:
 
 def _infer(function, nodes, arguments, options, dtype, meta):
     """The dtype of the results: given, or that of a call with one element."""
+    if not callable(function) and not isinstance(function, (ffi.CData, CFunction)) and not hasattr(function, "address"):
+        raise TypeError(f"the function must be callable, not {type(function).__name__}; it comes first, then the arrays")
     if dtype is not None:
         return np.dtype(dtype)
     if meta is not None:

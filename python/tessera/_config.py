@@ -26,6 +26,8 @@ def parse_bytes(size: int | float | str) -> int:
     (2048, 1500000)
     """
     if not isinstance(size, str):
+        if size < 0:
+            raise ValueError(f"{size} bytes are less than none")
         return int(size)
     match = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*([kmgt]?i?)b?\s*", size, re.IGNORECASE)
     if not match or match[2].lower() not in UNITS:
@@ -103,9 +105,12 @@ def c_text(text):
 
 def _threads(n) -> int:
     try:
-        return int(n or 0)
+        threads = int(n or 0)
     except ValueError:
         raise ValueError(f"threads: '{n}' is no number; 0 means one for each processor") from None
+    if threads < 0:
+        raise ValueError(f"threads: {threads} is negative; 0 means one for each processor")
+    return threads
 
 
 def options(settings: dict):

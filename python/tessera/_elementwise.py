@@ -59,7 +59,7 @@ class Ufunc:
     def __call__(self, *args, out=None, where=True, dtype=None, casting="same_kind", order="K", subok=True, signature=None):
         if self.__name__ == "ldexp" and len(args) > 1 and is_number(args[1]):  # the exponent has a dtype of its own
             args = (args[0], np.asarray(args[1]), *args[2:])
-        if out is None and where is True and dtype is None and len(args) == self.nin and self.nout == 1:
+        if out is None and where is True and dtype is None and casting == "same_kind" and len(args) == self.nin and self.nout == 1:
             first = args[0]
             if self.nin == 1 and isinstance(first, Node):
                 return make(self._parts[0](first._p), first._s)
@@ -105,8 +105,8 @@ class Ufunc:
         """The operands in the dtypes of the loop that gives this dtype; NumPy's error where there is none, or operands would lose too much."""
         theirs = getattr(np, self.__name__, None)
         if isinstance(theirs, np.ufunc):
-            wanted = None if dtype is None else (*(None,) * self.nin, *(np.dtype(dtype),) * self.nout)
-            kinds = theirs.resolve_dtypes((*(node.dtype for node in nodes), *(None,) * self.nout), signature=wanted, casting=casting)
+            wanted = {} if dtype is None else {"signature": (*(None,) * self.nin, *(np.dtype(dtype),) * self.nout)}
+            kinds = theirs.resolve_dtypes((*(node.dtype for node in nodes), *(None,) * self.nout), casting=casting, **wanted)
         else:
             kinds = (dtype,) * self.nin
         return [node if kind is None or node.dtype == kind else make(lib.tsr_astype(node._p, dtype_code(kind)), node._s) for node, kind in zip(nodes, kinds)]

@@ -36,7 +36,7 @@ def indices(dimensions, dtype=int, sparse=False, *, chunks="auto"):
     return created(p, session, None if items is None else [1, *items])
 
 
-def meshgrid(*xi, sparse=False, indexing="xy", **ignored):
+def meshgrid(*xi, copy=True, sparse=False, indexing="xy"):
     """Grids of coordinates from vectors of coordinates.
 
     >>> import tessera as ts

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from ._core import Node, asnode, common, make, strong, check_cast
+from ._core import Node, asnode, check_cast, common, is_number, make, strong
 from ._elementwise import deliver, replace
 from ._lib import ffi, lib
 from ._reductions import cast
@@ -193,7 +193,7 @@ def _subscripts(operands: tuple) -> tuple[str, tuple]:
     return (made + "->" + text(operands[-1]) if len(operands) % 2 else made), arrays
 
 
-def einsum(*operands, out=None, optimize=False, dtype=None, casting="safe", **ignored):
+def einsum(*operands, out=None, optimize=False, dtype=None, order="K", casting="safe", split_every=None):
     """Einstein's summation.
 
     >>> import tessera as ts
@@ -212,8 +212,8 @@ def einsum(*operands, out=None, optimize=False, dtype=None, casting="safe", **ig
 
 def operators() -> dict:
     """x @ y, also reflected and in place."""
-    def other(value):
-        return isinstance(value, (Node, np.ndarray, list, tuple))
+    def other(value):  # numbers, too: matmul says why not
+        return isinstance(value, (Node, np.ndarray, list, tuple)) or is_number(value)
 
     def __matmul__(self, value):
         return matmul(self, value) if other(value) else NotImplemented

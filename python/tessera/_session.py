@@ -152,7 +152,7 @@ class Session:
         return "<tessera.Session closed>" if self.closed else "<tessera.Session>"
 
     def __del__(self) -> None:
-        if self._p:
+        if getattr(self, "_p", None):  # none after a mistake in the arguments
             end_elsewhere(lib.tsr_session_close, self._p)
 
 

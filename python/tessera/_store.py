@@ -30,6 +30,8 @@ def save(path, *arrays, format: str | None = None, **named) -> None:
     >>> np.load(path)
     array([0, 1, 2])
     """
+    if isinstance(path, Node):
+        raise TypeError("save: the path comes first, then the arrays")
     nodes = [asnode(a) for a in (*arrays, *named.values())]
     names = [ffi.NULL] * len(arrays) + [ffi.new("char[]", name.encode()) for name in named]
     if not nodes:

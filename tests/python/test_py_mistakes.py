@@ -1,4 +1,5 @@
 """Mistakes and odd arguments beside NumPy: the same class of error, or the same values, dtype and shape."""
+import gc
 import operator
 import warnings
 
@@ -58,6 +59,8 @@ SHAPES = {
     "concatenate unsafe": lambda m, x, i: m.concatenate([x, x], dtype="i4", casting="unsafe"), "stack dtype=": lambda m, x, i: m.stack([x, x], dtype="f4", casting="no"),
     "concatenate out": lambda m, x, i: m.concatenate([x, x], out=m.zeros((3, 3))), "concatenate nothing": lambda m, x, i: m.concatenate([]), "stack shapes": lambda m, x, i: m.stack([x, x.T]),
     "block": lambda m, x, i: m.block([x, [x]]), "insert beyond": lambda m, x, i: m.insert(x, 9, 1, axis=0), "delete beyond": lambda m, x, i: m.delete(x, 9, axis=0), "split": lambda m, x, i: m.split(x, 3),
+    "@ 3": lambda m, x, i: x @ 3, "3 @": lambda m, x, i: 3 @ x, "meshgrid": lambda m, x, i: m.meshgrid(x[0], spar=1), "meshgrid copy": lambda m, x, i: m.meshgrid(x[0], copy=False),
+    "einsum": lambda m, x, i: m.einsum("ij->i", x, foo=1),
     "repeat": lambda m, x, i: m.repeat(x, [1, 2], axis=0), "roll axis": lambda m, x, i: m.roll(x, 1, axis=2), "roll twice": lambda m, x, i: m.roll(x, (1, 2), axis=(0, 0)), "roll shifts": lambda m, x, i: m.roll(x, (1, 2, 3), axis=(0, 1)),
     "rot90 one axis": lambda m, x, i: m.rot90(x, axes=(0, 0)), "rot90 three": lambda m, x, i: m.rot90(x, axes=(0, 1, 2)), "rot90 back": lambda m, x, i: m.rot90(x, -5, axes=(1, 0)), "flip": lambda m, x, i: m.flip(x, 2),
 }
@@ -69,6 +72,7 @@ OUTPUTS = {
     "ddof and correction": lambda m, x, i: m.var(x, ddof=1, correction=1), "correction": lambda m, x, i: m.std(x, correction=1), "sin as int": lambda m, x, i: m.sin(x, dtype=int),
     "floats added as int": lambda m, x, i: m.add(x, x, dtype=int), "integers added as f4": lambda m, x, i: m.add(i, i, dtype="f4"), "divided as f4": lambda m, x, i: m.divide(x.astype("f4"), i.astype("i2"), dtype="f4"),
     "equal as bool": lambda m, x, i: m.equal(i, 3, dtype=bool), "isnan as bool": lambda m, x, i: m.isnan(x, dtype=bool), "f4 of floats": lambda m, x, i: m.add(x, 1, dtype="f4"), "compared as bool": lambda m, x, i: m.less(x, 5.0, dtype=bool),
+    "no casting": lambda m, x, i: m.add(x, x.astype("f4"), casting="no"), "no such casting": lambda m, x, i: m.add(x, x, casting="foo"), "safe casting": lambda m, x, i: m.add(x, i, casting="safe"),
 }
 NUMBERS = {
     "bins 0": lambda m, x, i: m.histogram(x, bins=0, range=(0, 1)), "bins fall": lambda m, x, i: m.histogram(x, bins=[3, 2, 1]), "range falls": lambda m, x, i: m.histogram(x, bins=3, range=(5, 1)),
@@ -143,3 +147,21 @@ def test_a_new_shape_leaves_others_alone():
     x.shape = 3, 8
     assert x.shape == (3, 8) and y.shape == (4, 6)
     np.testing.assert_array_equal(x.compute(), FLOATS.reshape(3, 8))
+
+
+@pytest.mark.parametrize("call, kind, text", [
+    (lambda x: ts.Session(threads=-1), ValueError, "threads: -1 is negative"), (lambda x: ts.config.set(threads=-1), ValueError, "threads: -1 is negative"),
+    (lambda x: ts.Session(memory=-5), ValueError, "-5 bytes"), (lambda x: ts.Session(foo=1), TypeError, "foo"), (lambda x: ts.map_blocks(5, x), TypeError, "callable, not int"),
+    (lambda x: ts.map_blocks(5, x, dtype=float), TypeError, "callable, not int"), (lambda x: ts.save(x, "x.npy"), TypeError, "the path comes first"),
+    (lambda x: ts.Variable(x, dims=("y", "x")).groupby("time.month"), ValueError, "no dimension 'time'"), (lambda x: ts.Variable(x, dims=("y", "x")).mean("z"), KeyError, "no dimension 'z'"),
+    (lambda x: ts.Variable(x, dims=("y", "x")).mean("z"), ValueError, "no dimension 'z'")])
+def test_other_mistakes(call, kind, text):
+    with pytest.raises(kind, match=text):
+        call(ts.from_array(FLOATS, chunks=2))
+
+
+def test_a_session_that_never_opened_goes_quietly(capsys):
+    with pytest.raises(TypeError):
+        ts.Session(foo=1)
+    gc.collect()
+    assert capsys.readouterr().err == ""
