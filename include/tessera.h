@@ -553,6 +553,10 @@ TSR_API tsr_array *tsr_dstack(int n, tsr_array *const *arrays);
  * "wrap", "linear_ramp", "maximum", "mean", "median", "minimum", as NumPy has them. value: the constant, or the end of the ramp.
  */
 TSR_API tsr_array *tsr_pad(tsr_array *a, const int64_t *widths, const char *mode, tsr_scalar value);
+/* The same with NumPy's other options. stat_length: how many elements at each end, >= 1, the statistics are taken of (2 * ndim
+ * numbers; NULL: all). odd: "reflect" and "symmetric" mirror the differences from the edge: 2 * edge - element. */
+TSR_API tsr_array *tsr_pad_by(tsr_array *a, const int64_t *widths, const char *mode, tsr_scalar value, const int64_t *stat_length,
+                              bool odd);
 /* Shifted by shifts[i] along axes[i], what falls out comes in again. axes NULL (and n_axes 1): the flattened array is rolled. */
 TSR_API tsr_array *tsr_roll(tsr_array *a, int n_axes, const int64_t *shifts, const int *axes);
 /* The elements at these indices along an axis; negative ones count from the end. The indices are copied. */
@@ -634,6 +638,7 @@ TSR_API tsr_array *tsr_nanstd(tsr_array *a, int n_axes, const int *axes, bool ke
  * all the means and variances are NaN. TSR_ERR_UNSUPPORTED for others, and for means and variances of complex numbers. */
 TSR_API tsr_array *tsr_reduce_where(const char *reduction, tsr_array *a, tsr_array *mask, int n_axes, const int *axes,
                                     bool keepdims, double ddof);
+/* Of nothing but NaN there is no place: computing it is TSR_ERR_VALUE. */
 TSR_API tsr_array *tsr_nanargmin(tsr_array *a, int n_axes, const int *axes, bool keepdims);
 TSR_API tsr_array *tsr_nanargmax(tsr_array *a, int n_axes, const int *axes, bool keepdims);
 /* How many elements are not NaN. */
@@ -642,9 +647,21 @@ TSR_API tsr_array *tsr_count_valid(tsr_array *a, int n_axes, const int *axes, bo
 /* Order statistics; the axes are brought into one chunk first. float32 gives float32, all else float64. */
 TSR_API tsr_array *tsr_median(tsr_array *a, int n_axes, const int *axes, bool keepdims);
 TSR_API tsr_array *tsr_nanmedian(tsr_array *a, int n_axes, const int *axes, bool keepdims);
-/* n_q quantiles, each between 0 and 1 (method "linear"), along a new first axis of length n_q. */
+/* n_q quantiles, each between 0 and 1 (method "linear"), along a new first axis of length n_q. Axes without elements are
+ * TSR_ERR_INDEX, with nanquantile NaN; bool is TSR_ERR_TYPE, as for all methods that interpolate. */
 TSR_API tsr_array *tsr_quantile(tsr_array *a, int n_q, const double *q, int n_axes, const int *axes, bool keepdims);
 TSR_API tsr_array *tsr_nanquantile(tsr_array *a, int n_q, const double *q, int n_axes, const int *axes, bool keepdims);
+/* What else quantiles may be; all zero: as tsr_quantile. */
+typedef struct tsr_quantile_options {
+    const char *method; /* NumPy's name. An element, in a's dtype: "inverted_cdf", "closest_observation", "lower", "higher",
+                           "nearest". Between two, float64 (of float32 float32): "linear" (or NULL), "averaged_inverted_cdf",
+                           "interpolated_inverted_cdf", "hazen", "weibull", "median_unbiased", "normal_unbiased", "midpoint" */
+    tsr_array *weights; /* or NULL. None negative, with "inverted_cdf" only; the shape of `a`, or of the axes in their order */
+    bool skip_nan;      /* leaves out NaN, as tsr_nanquantile */
+    bool wide;          /* float32 is interpolated in float64, which the result is */
+} tsr_quantile_options;
+TSR_API tsr_array *tsr_quantile_by(tsr_array *a, int n_q, const double *q, int n_axes, const int *axes, bool keepdims,
+                                   const tsr_quantile_options *options);
 /* The k greatest elements along an axis, the greatest first; for a negative k the -k least, the least first. All there are, if
  * they are fewer. NaN counts as greatest. */
 TSR_API tsr_array *tsr_topk(tsr_array *a, int64_t k, int axis);
@@ -677,6 +694,9 @@ typedef struct tsr_bins {
 TSR_API tsr_array *tsr_histogram(tsr_array *a, const tsr_bins *bins, bool density);
 /* Sums of the weights (float64) instead of counts; the weights have the shape of `a`. */
 TSR_API tsr_array *tsr_histogram_weighted(tsr_array *a, tsr_array *weights, const tsr_bins *bins, bool density);
+/* How many equal bins over [low, high] suit the elements there, by NumPy's estimator: "auto", "fd", "doane", "scott", "stone",
+ * "rice", "sturges" or "sqrt". Computes what it needs of the array. */
+TSR_API tsr_status tsr_histogram_estimate(tsr_array *a, const char *estimator, double low, double high, int64_t *n);
 /* The n + 1 edges, into `out`, exactly as NumPy computes them. */
 TSR_API tsr_status tsr_histogram_edges(const tsr_bins *bins, double *out);
 
@@ -1124,7 +1144,8 @@ TSR_API tsr_variable *tsr_variable_apply(const char *ufunc, int n, tsr_variable 
  * and std. */
 TSR_API tsr_variable *tsr_variable_reduce(tsr_variable *v, const char *reduction, int n_dims, const char *const *dims,
                                           double ddof, bool keepdims);
-/* sum(v * weights) / sum(weights) over the elements of v that are not NaN; NaN where there are none. n_dims 0: all. */
+/* sum(v * weights) / sum(weights) over the elements of v that are not NaN; NaN where there are none, and where their weights are
+ * zero together. n_dims 0: all. */
 TSR_API tsr_variable *tsr_variable_weighted_mean(tsr_variable *v, tsr_variable *weights, int n_dims, const char *const *dims);
 TSR_API tsr_variable *tsr_variable_quantile(tsr_variable *v, int n_q, const double *q, const char *dim, bool skip_nan);
 /* Groups by part of a date, "time.month" (year, season, month, day, dayofyear, hour, weekday ...), or by a coordinate along one

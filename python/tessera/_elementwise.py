@@ -28,6 +28,8 @@ def deliver(result: Node, out):
         return result
     if isinstance(out, Node):
         return replace(out, result)
+    if np.shape(out) != result.shape:
+        raise ValueError(f"non-broadcastable output operand with shape {np.shape(out)} doesn't match the broadcast shape {result.shape}")
     np.copyto(out, result.compute(), casting="same_kind")
     return out
 
@@ -98,7 +100,7 @@ class Ufunc:
             raise ValueError("The 'out' tuple must have exactly one entry per ufunc output")
         outs = (*outs, *(None,) * (self.nout - len(outs)))
         results = tuple(_choose(where, r, o) if where is not True else r for r, o in zip(results, outs))
-        results = tuple(map(deliver, results, outs))
+        results = tuple(deliver(_fill(r, o), o) for r, o in zip(results, outs))
         return results if self.nout > 1 else results[0]
 
     def _cast_for(self, nodes, dtype, casting) -> list:
@@ -125,8 +127,12 @@ class Ufunc:
         return getattr(_reductions, table[self.__name__])(a, **options)
 
     def reduce(self, array, axis=0, dtype=None, out=None, keepdims=False, **options):
-        """numpy.ufunc.reduce for the functions that are reductions: add, multiply, maximum, minimum, logical_and, logical_or."""
+        """numpy.ufunc.reduce for add, multiply, subtract, maximum, minimum, fmax, fmin, logical_and, logical_or and logical_xor."""
         extra = {} if dtype is None else {"dtype": dtype}
+        if dtype is not None and self.__name__ in ("maximum", "minimum", "fmax", "fmin"):
+            from ._reductions import cast
+
+            array, extra = cast(asnode(array), dtype), {}
         return self._fold(REDUCE, "reduce", array, {"axis": axis, "out": out, "keepdims": keepdims, **extra, **options})
 
     def accumulate(self, array, axis=0, dtype=None, out=None):
@@ -134,7 +140,8 @@ class Ufunc:
         return self._fold(ACCUMULATE, "accumulate", array, {"axis": axis, "dtype": dtype, "out": out})
 
 
-REDUCE = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logical_and": "all", "logical_or": "any"}
+REDUCE = {"add": "sum", "multiply": "prod", "subtract": "first_minus_rest", "maximum": "max", "minimum": "min", "fmax": "nanmax", "fmin": "nanmin", "logical_and": "all",
+          "logical_or": "any", "logical_xor": "is_odd"}
 ACCUMULATE = {"add": "cumsum", "multiply": "cumprod", "maximum": "cummax", "minimum": "cummin"}
 # Functions of two results, by the functions of one that the library has.
 PAIRS = {"divmod": ("floor_divide", "remainder"), "modf": ("modf_fraction", "modf_integer"), "frexp": ("frexp_mantissa", "frexp_exponent")}
@@ -146,6 +153,15 @@ def _by_name(name: str):
     """The function of a name that is only an alias in the library."""
     encoded = name.encode()
     return lambda *pointers: lib.tsr_map(encoded, len(pointers), pointers)
+
+
+def _fill(result: Node, out) -> Node:
+    """The result in the shape of `out`, which may have more elements for it."""
+    if out is None or (shape := tuple(np.shape(out))) == result.shape or len(shape) < result.ndim:
+        return result
+    if any(m not in (1, n) for n, m in zip(shape[::-1], result.shape[::-1])):
+        return result
+    return make(lib.tsr_broadcast_to(result._p, len(shape), shape), result._s)
 
 
 def _choose(where, result: Node, out) -> Node:
@@ -231,6 +247,14 @@ def _inplace(name: str):
     return method
 
 
+def _power(plain):
+    """The power of NumPy's operator, which for an exponent of 2 is the square: of bools in int8, where the function gives int64."""
+    def method(self, other):
+        return UFUNCS["square"](self) if type(other) is int and other == 2 and self.dtype.kind == "b" else plain(self, other)
+
+    return method
+
+
 def _unary(name: str):
     function = getattr(lib, "tsr_" + name)
     return lambda self: make(function(self._p), self._s)
@@ -251,6 +275,7 @@ def operators() -> dict:
         methods[f"__{short}__"] = _binary(name)
         methods[f"__r{short}__"] = _binary(name, reflected=True)
         methods[f"__i{short}__"] = _inplace(name)
+    methods["__pow__"] = _power(methods["__pow__"])
     methods.update({f"__{short}__": _binary(name) for short, name in COMPARE.items()})
     methods.update({f"__{short}__": _unary(name) for short, name in UNARY.items()})
     for name, method in methods.items():

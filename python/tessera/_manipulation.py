@@ -580,8 +580,6 @@ def pad(array, pad_width, mode="constant", **kwargs):
         options = _PAD_OPTIONS[mode]
         if not kwargs.keys() <= options.keys():
             raise ValueError(f"unsupported keyword arguments for mode '{mode}': {set(kwargs) - set(options)}")
-        if kwargs.get("reflect_type", "even") != "even" or kwargs.get("stat_length") is not None:
-            raise NotImplementedError("pad: reflect_type and stat_length have only their default values here")
     if isinstance(pad_width, dict):
         pad_width = [pad_width.get(d, pad_width.get(d - array.ndim, (0, 0))) for d in range(array.ndim)]
         pad_width = [(w, w) if np.ndim(w) == 0 else w for w in pad_width]
@@ -593,12 +591,13 @@ def pad(array, pad_width, mode="constant", **kwargs):
     if callable(mode):
         return _pad_by(mode, array, widths, kwargs)
     mode = "constant" if mode == "empty" else mode
+    lengths, odd = _stat_lengths(array, widths, mode, kwargs.get("stat_length")), kwargs.get("reflect_type", "even") == "odd"
     values = kwargs.get("constant_values", kwargs.get("end_values", 0))
     if mode == "constant" or array.dtype.kind in "iub":  # a ramp of integers ends at one
         values = stored(values, array.dtype)
     values = np.broadcast_to(np.asarray(values), (array.ndim, 2))
     if values.size and (values == values.flat[0]).all():
-        return _pad(array, widths, mode, values.flat[0].item() if values.size else 0)
+        return _pad(array, widths, mode, values.flat[0].item() if values.size else 0, lengths, odd)
     for axis in range(array.ndim):  # one side after the other, as NumPy defines it
         for side in (0, 1):
             only = [[0, 0] for _ in widths]
@@ -625,9 +624,21 @@ def _pad_by(function, array: Node, widths: list, options: dict):
     return array
 
 
-def _pad(array: Node, widths: list, mode: str, value) -> Node:
+def _stat_lengths(array: Node, widths: list, mode: str, lengths) -> list | None:
+    """How many elements at each end make the statistic, before and after each axis."""
+    if lengths is None:
+        return None
+    lengths = np.broadcast_to(np.round(np.asarray(lengths)).astype(np.int64), (array.ndim, 2))
+    if (lengths < 0).any():
+        raise ValueError("index can't contain negative values")
+    if array.size and mode in ("maximum", "minimum") and (lengths == 0).any():
+        raise ValueError("stat_length of 0 yields no value for padding")
+    return lengths.ravel().tolist()
+
+
+def _pad(array: Node, widths: list, mode: str, value, lengths=None, odd: bool = False) -> Node:
     number = lib.tsr_complex(value.real, value.imag) if isinstance(value, complex) else lib.tsr_float(value) if isinstance(value, float) else lib.tsr_int(value)
-    return make(lib.tsr_pad(array._p, [w for pair in widths for w in pair] or [0], mode.encode(), number), array._s)
+    return make(lib.tsr_pad_by(array._p, [w for pair in widths for w in pair] or [0], mode.encode(), number, lengths or ffi.NULL, odd), array._s)
 
 
 def _matrix(m) -> Node:

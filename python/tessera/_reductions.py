@@ -268,6 +268,34 @@ def nanstd(a, axis=None, dtype=None, out=None, ddof=0, keepdims=_UNSET, *, where
     return _reduce("nanstd", a, axis, dtype, out, keepdims, where=where, ddof=_ddof(ddof, correction))
 
 
+def first_minus_rest(a, axis=0, dtype=None, out=None, keepdims=False):
+    """numpy.subtract.reduce: the first element minus the sum of the others (float sums in another order than one by one)."""
+    a = cast(asnode(a), dtype)
+    if a.dtype.kind == "b":
+        raise TypeError("numpy boolean subtract, the `-` operator, is not supported")
+    axes = range(a.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    if a.ndim == 0 or len(axes) == 0:
+        return deliver(a, out)
+    if len(axes) != 1:
+        raise ValueError("reduction operation 'subtract' is not reorderable, so at most one axis may be specified")
+    k = operator.index(axes[0])
+    k += a.ndim if k < 0 else 0
+    if not 0 <= k < a.ndim:
+        raise np.exceptions.AxisError(axes[0], a.ndim)
+    if a.shape[k] == 0:
+        raise ValueError("zero-size array to reduction operation subtract which has no identity")
+    head = (slice(None),) * k
+    rest = cast(_reduce("sum", a[(*head, slice(1, None))], k, keepdims=True), a.dtype)
+    result = UFUNCS["subtract"](a[(*head, slice(0, 1))], rest)
+    return deliver(result if keepdims else result[(*head, 0)], out)
+
+
+def is_odd(a, axis=0, dtype=None, out=None, keepdims=False):
+    """numpy.logical_xor.reduce: is the number of elements that are not zero odd?"""
+    count = _reduce("count_nonzero", a, axis, keepdims=keepdims)
+    return deliver(cast(UFUNCS["not_equal"](UFUNCS["remainder"](count, 2), 0), dtype), out)
+
+
 def _one_axis(axis):
     return None if axis is None else operator.index(axis)
 
@@ -336,59 +364,79 @@ _METHODS = ("inverted_cdf", "averaged_inverted_cdf", "closest_observation", "int
             "lower", "higher", "midpoint", "nearest")
 
 
-def _quantile(name, a, q, axis, out, keepdims, method, scale=1.0):
+# Methods whose results NumPy makes of integers alone where q is an array of integers.
+_WHOLE = ("averaged_inverted_cdf", "interpolated_inverted_cdf", "weibull")
+
+
+def _quantile(a, q, axis, out, keepdims, method, weights, skip_nan, percent=False):
+    a, plain = asnode(a), type(q) in (int, float)
+    q = np.true_divide(np.asarray(q), 100) if percent else np.asarray(q)
+    if a.dtype.kind == "c":
+        raise TypeError("a must be an array of real numbers")
+    if not ((q >= 0) & (q <= 1)).all():
+        raise ValueError("Percentiles must be in the range [0, 100]" if percent else "Quantiles must be in the range [0, 1]")
+    if weights is not None and method != "inverted_cdf":
+        raise ValueError(f"Only method 'inverted_cdf' supports weights. Got: {method}.")
     if method not in _METHODS:
         raise ValueError(f"{method!r} is not a valid method. Use one of: {', '.join(_METHODS)}")
-    if method != "linear":
-        raise NotImplementedError(f"{name}: method '{method}'; there is only 'linear'")
-    q = np.asarray(q, np.float64) / scale
-    if not ((q >= 0) & (q <= 1)).all():
-        raise ValueError("Quantiles must be in the range [0, 1]" if scale == 1 else "Percentiles must be in the range [0, 100]")
-    a = asnode(a)
+    if q.ndim > 2:
+        raise ValueError("q must be a scalar or 1d")
+    dtype = None
+    if q.dtype.kind in "biu" and a.size:  # 0 and 1: the least and the greatest element
+        if a.dtype.kind in "iu" and method in _WHOLE and not plain:
+            method, dtype = "lower", np.result_type(a.dtype, q.dtype)
+        method = "lower" if method == "linear" else method
+    chosen = ffi.new("char[]", method.encode())
+    options = ffi.new("tsr_quantile_options *", {"method": chosen, "skip_nan": skip_nan, "wide": not plain and np.result_type(q.dtype, np.float32) == np.float64})
+    if weights is not None:
+        weights = asnode(weights, a._s)
+        options.weights = weights._p
     flat = q.ravel()
-    result = make(getattr(lib, "tsr_" + name)(a._p, flat.size, list(flat), *axes_of(axis), bool(keepdims)), a._s)
+    result = cast(make(lib.tsr_quantile_by(a._p, flat.size, list(map(float, flat)), *axes_of(axis), bool(keepdims), options), a._s), dtype)
     shape = q.shape + result.shape[1:]
     return deliver(make(lib.tsr_reshape(result._p, len(shape), shape), a._s), out)
 
 
-def quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False):
-    """Quantiles (between 0 and 1) over axes, interpolated linearly; the axes of q come first.
+def quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
+    """Quantiles (between 0 and 1) over axes, by any of NumPy's methods; the axis of q comes first. Weights go with "inverted_cdf".
 
     >>> import tessera as ts
     >>> ts.quantile([1.0, 2.0, 3.0], [0.25, 0.5]).compute()
     array([1.5, 2. ])
+    >>> ts.quantile([1, 2, 3], 0.25, method="lower").compute()
+    np.int64(1)
     """
-    return _quantile("quantile", a, q, axis, out, keepdims, method)
+    return _quantile(a, q, axis, out, keepdims, method, weights, False)
 
 
-def nanquantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False):
+def nanquantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """Quantiles over axes, leaving out NaN.
 
     >>> import tessera as ts
     >>> ts.nanquantile([1.0, float('nan'), 3.0], 0.5).compute()
     np.float64(2.0)
     """
-    return _quantile("nanquantile", a, q, axis, out, keepdims, method)
+    return _quantile(a, q, axis, out, keepdims, method, weights, True)
 
 
-def percentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False):
+def percentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """Percentiles (between 0 and 100) over axes.
 
     >>> import tessera as ts
     >>> ts.percentile([1.0, 2.0, 3.0], 50).compute()
     np.float64(2.0)
     """
-    return _quantile("quantile", a, q, axis, out, keepdims, method, 100.0)
+    return _quantile(a, q, axis, out, keepdims, method, weights, False, True)
 
 
-def nanpercentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False):
+def nanpercentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """Percentiles over axes, leaving out NaN.
 
     >>> import tessera as ts
     >>> ts.nanpercentile([1.0, float('nan'), 3.0], 50).compute()
     np.float64(2.0)
     """
-    return _quantile("nanquantile", a, q, axis, out, keepdims, method, 100.0)
+    return _quantile(a, q, axis, out, keepdims, method, weights, True, True)
 
 
 def _scan(name, a, axis, dtype, out):
@@ -548,11 +596,14 @@ def _weight_sum(a, weights, axis, keepdims, result):
     return cast(_reduce("sum", weights, axis, keepdims=keepdims), result.dtype)
 
 
+_ESTIMATORS = ("stone", "auto", "doane", "fd", "rice", "scott", "sqrt", "sturges")
+
+
 def _bins(a, bins, range):
     """A tsr_bins, and what must stay alive beside it."""
     made = ffi.new("tsr_bins *")
-    if isinstance(bins, str):
-        raise ValueError(f"{bins!r} is not a valid estimator for `bins`: here they are a number or edges, such as np.histogram_bin_edges finds")
+    if a.dtype.kind == "c":
+        raise TypeError("histogram: there are no bins of complex numbers")
     if np.ndim(bins):
         edges = np.ascontiguousarray(bins, np.float64)
         if edges.ndim != 1 or (np.diff(edges) < 0).any():
@@ -560,9 +611,12 @@ def _bins(a, bins, range):
         kept = ffi.from_buffer("double[]", edges)
         made.n, made.edges = len(edges) - 1, kept
         return made, kept
-    made.n = operator.index(bins)
-    if made.n < 1:
-        raise ValueError("`bins` must be positive, when an integer")
+    if not isinstance(bins, str):
+        made.n = operator.index(bins)
+        if made.n < 1:
+            raise ValueError("`bins` must be positive, when an integer")
+    elif bins not in _ESTIMATORS:
+        raise ValueError(f"{bins!r} is not a valid estimator for `bins`")
     if range is None:
         both = _compute_range(a)
     else:
@@ -573,6 +627,10 @@ def _bins(a, bins, range):
     if both[0] > both[1]:
         raise ValueError("max must be larger than min in range parameter.")
     made.low, made.high = both if both[0] < both[1] else (both[0] - 0.5, both[1] + 0.5)
+    if isinstance(bins, str):
+        n = ffi.new("int64_t *")
+        a._s._run(lib.tsr_histogram_estimate, a._p, bins.encode(), made.low, made.high, n)
+        made.n = n[0]
     return made, None
 
 
@@ -587,12 +645,14 @@ def _compute_range(a) -> tuple[float, float]:
 
 
 def histogram_bin_edges(a, bins=10, range=None, weights=None):
-    """The edges that `histogram` uses, as a NumPy array.
+    """The edges that `histogram` uses, as a NumPy array. The names of NumPy's estimators ("auto", "fd" ...) compute what they need.
 
     >>> import tessera as ts
     >>> ts.histogram_bin_edges([0, 1, 4], bins=2)
     array([0., 2., 4.])
     """
+    if isinstance(bins, str) and weights is not None:
+        raise TypeError("Automated estimation of the number of bins is not supported for weighted data")
     made, kept = _bins(asnode(a), bins, range)
     edges = np.empty(made.n + 1)
     lib.tsr_histogram_edges(made, ffi.from_buffer("double[]", edges))
@@ -610,6 +670,8 @@ def histogram(a, bins=10, range=None, density=None, weights=None):
     (array([1, 3]), array([0., 1., 2.]))
     """
     a = asnode(a)
+    if isinstance(bins, str) and weights is not None:
+        raise TypeError("Automated estimation of the number of bins is not supported for weighted data")
     made, kept = _bins(a, bins, range)
     if weights is None:
         counts = make(lib.tsr_histogram(a._p, made, bool(density)), a._s)

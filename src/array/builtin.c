@@ -121,6 +121,12 @@ static bool accepts_topk(int n_inputs, tsr_array *const *inputs, tsr_dtype resul
     return (n_inputs == 1 || has_indices) && (result == inputs[0]->dtype || result == TSR_I64);
 }
 
+static bool accepts_weighted_quantile(int n_inputs, tsr_array *const *inputs, tsr_dtype result)
+{
+    return have_dtypes(n_inputs, inputs, 3, (tsr_dtype[]){result, TSR_F64, TSR_F64}) && !dtype_is_complex(result) &&
+           inputs[2]->ndim == 1;
+}
+
 static bool accepts_any(int n_inputs, tsr_array *const *inputs, tsr_dtype result) { return n_inputs == 1; }
 
 tsr_status builtin_misfit(void) { return tsr_fail(TSR_ERR_VALUE, "the blocks do not fit together"); }
@@ -156,7 +162,12 @@ static const builtin_function functions[] = {
     {.name = "take_along_axis", .call = take_along_block, .accepts = accepts_take_along},
     {.name = "put_along_axis", .call = put_along_block, .accepts = accepts_put_along},
     {.name = "topk", .call = topk_block, .context_bytes = sizeof(topk_options), .accepts = accepts_topk},
+    {.name = "weighted quantile",
+     .call = weighted_quantile_block,
+     .context_bytes = sizeof(weighted_quantile_options),
+     .accepts = accepts_weighted_quantile},
     {.name = "view", .call = view_block, .accepts = accepts_any},
+    {.name = "check place", .call = check_place_block, .accepts = accepts_numbers},
     {.name = "check index", .call = check_index_block, .accepts = accepts_numbers},
 };
 enum { N_FUNCTIONS = sizeof functions / sizeof *functions };

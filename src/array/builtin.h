@@ -61,6 +61,16 @@ typedef struct topk_options {
     uint8_t least, indices, unused[2];
 } topk_options;
 tsr_status topk_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output);
+/* The places of n elements, `step` bytes apart, in rising order: NaN last, equal ones as they come. */
+void topk_order(tsr_dtype dtype, const void *values, size_t step, int64_t n, int64_t *order);
+/* reduce.c */
+tsr_status check_place_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output);
+/* quantile.c */
+typedef struct weighted_quantile_options {
+    int32_t axis;
+    uint8_t skip_nan, unused[3];
+} weighted_quantile_options;
+tsr_status weighted_quantile_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output);
 /* multi_index.c; the context is the length */
 tsr_status check_index_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output);
 /* What blocks say that do not go together, which only expressions from outside can have. */

@@ -219,9 +219,13 @@ static tsr_status check_quantile(const tsr_array *node)
 {
     const tsr_array *x = node->inputs[0];
     const int axis = node->p.quantile.axis;
-    if (axis < 0 || axis >= x->ndim || node->ndim != x->ndim || node->dtype != x->dtype || !dtype_is_float(x->dtype) ||
-        node->shape[0] != node->p.quantile.n_q)
+    const bool is_element = quantile_is_element(node->p.quantile.method), is_float = dtype_is_float(x->dtype);
+    if (axis < 0 || axis >= x->ndim || node->ndim != x->ndim || node->shape[0] != node->p.quantile.n_q)
         return bad(node, "has other dimensions than its input");
+    if (node->p.quantile.method >= N_QUANTILE_METHODS) return bad(node, "names a method that is not there");
+    if (dtype_is_complex(x->dtype) ||
+        !((node->dtype == x->dtype && (is_element || is_float)) || (node->dtype == TSR_F64 && !is_element)))
+        return bad(node, "has another dtype");
     for (int d = 0, k = 1; d < x->ndim; d++)
         if (d != axis && node->shape[k++] != x->shape[d]) return bad(node, "an input has another shape");
     for (int i = 0; i < node->p.quantile.n_q; i++)

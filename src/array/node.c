@@ -63,6 +63,7 @@ static hash128 hash_params(hash128 h, const tsr_array *a)
     case NODE_SCAN: h = mix_i64(h, p->scan.kind); return mix_i64(h, p->scan.axis);
     case NODE_QUANTILE:
         h = mix_i64(h, p->quantile.axis);
+        h = mix_i64(h, p->quantile.method);
         h = mix_i64(h, p->quantile.skip_nan);
         return hash_mix(h, p->quantile.q, sizeof(double) * (size_t)p->quantile.n_q);
     case NODE_CALL: return call_hash(h, p->call.spec);

@@ -121,7 +121,8 @@ typedef union node_params {
         int axis;
         int n_q;
         double *q; /* owned; the shape is (n_q, the input's other axes) */
-        bool skip_nan;
+        quantile_method method;
+        bool skip_nan; /* the dtype is the input's, or f64: of floats as asked for, of integers where the method interpolates */
     } quantile;
     struct {
         call_spec *spec; /* a reference */

@@ -262,6 +262,7 @@ static tsr_status pack_quantile(packer *p, const tsr_array *a, message *m)
     q->n_q = (size_t)a->p.quantile.n_q;
     q->q = a->p.quantile.q;
     q->skip_nan = a->p.quantile.skip_nan;
+    if (a->p.quantile.method != QUANTILE_LINEAR) q->method = (char *)(uintptr_t)quantile_method_name(a->p.quantile.method);
     m->quantile = q;
     m->operation_case = TESSERA__NODE__OPERATION_QUANTILE;
     return TSR_OK;

@@ -70,6 +70,27 @@ static tsr_array *make_window(tsr_array *x)
 }
 static tsr_array *make_cumsum(tsr_array *x) { return tsr_cumsum(x, 0); }
 static tsr_array *make_quantile(tsr_array *x) { return tsr_quantile(x, 2, (double[]){0.1, 0.75}, 1, (int[]){1}, false); }
+static tsr_array *make_hazen(tsr_array *x)
+{
+    return tsr_quantile_by(x, 2, (double[]){0.1, 0.75}, 1, (int[]){1}, false, &(tsr_quantile_options){.method = "hazen"});
+}
+static tsr_array *make_nearest(tsr_array *x)
+{
+    tsr_array *whole = tsr_astype(x, TSR_I16);
+    return used(tsr_quantile_by(whole, 1, (double[]){0.3}, 0, NULL, true, &(tsr_quantile_options){.method = "nearest"}), whole);
+}
+static tsr_array *make_wide(tsr_array *x)
+{
+    tsr_array *narrow = tsr_astype(x, TSR_F32);
+    return used(tsr_quantile_by(narrow, 1, (double[]){0.3}, 1, (int[]){0}, false, &(tsr_quantile_options){.wide = true}), narrow);
+}
+static tsr_array *make_weighted(tsr_array *x)
+{
+    tsr_array *w = tsr_square(x);
+    const tsr_quantile_options options = {.method = "inverted_cdf", .weights = w};
+    return used(tsr_quantile_by(x, 3, (double[]){0, 0.4, 1}, 1, (int[]){0}, false, &options), w);
+}
+static tsr_array *make_nanargmax(tsr_array *x) { return tsr_nanargmax(x, 1, (int[]){1}, false); }
 static tsr_array *make_histogram(tsr_array *x) { return tsr_histogram(x, &(tsr_bins){.n = 6, .low = -10, .high = 20}, false); }
 static tsr_array *make_edges(tsr_array *x)
 {
@@ -139,6 +160,11 @@ static const struct {
              {"window", make_window},
              {"cumsum", make_cumsum},
              {"quantile", make_quantile},
+             {"hazen", make_hazen},
+             {"nearest", make_nearest},
+             {"wide", make_wide},
+             {"weighted", make_weighted},
+             {"nanargmax", make_nanargmax},
              {"histogram", make_histogram},
              {"edges", make_edges},
              {"product", make_product},
@@ -195,6 +221,32 @@ static void test_round_trips(void **state)
     }
     tsr_release(x);
     tsr_session_close(other);
+    tsr_session_close(s);
+}
+
+/* Methods of quantiles are checked: one that there is none of, and one that does not give this dtype. */
+static void test_methods(void **state)
+{
+    static const char *const others[] = {"hazem", "lower"};
+    static const tsr_status refused[] = {TSR_ERR_FORMAT, TSR_ERR_INTERNAL};
+    tsr_session *s = open_session();
+    tsr_array *x = table_array(s), *narrow = tsr_astype(x, TSR_F32), *back = NULL;
+    const tsr_quantile_options options = {.method = "hazen", .wide = true};
+    tsr_array *a = tsr_quantile_by(narrow, 1, (double[]){0.3}, 1, (int[]){0}, false, &options);
+    for (int i = 0; i < 2; i++) {
+        char *bytes;
+        size_t size;
+        assert_int_equal(tsr_pack(1, &a, NULL, (void **)&bytes, &size), TSR_OK);
+        size_t at = 0;
+        while (at + 5 < size && memcmp(bytes + at, "hazen", 5) != 0) at++;
+        assert_true(at + 5 < size);
+        memcpy(bytes + at, others[i], 5);
+        assert_int_equal(tsr_unpack(s, bytes, size, NULL, 1, &back), refused[i]);
+        tsr_free(bytes);
+    }
+    tsr_release(a);
+    tsr_release(narrow);
+    tsr_release(x);
     tsr_session_close(s);
 }
 
@@ -388,8 +440,9 @@ static void test_damage(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trips), cmocka_unit_test(test_sharing),
-                                       cmocka_unit_test(test_files),       cmocka_unit_test(test_stacks),
-                                       cmocka_unit_test(test_functions),   cmocka_unit_test(test_damage)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trips), cmocka_unit_test(test_methods),
+                                       cmocka_unit_test(test_sharing),     cmocka_unit_test(test_files),
+                                       cmocka_unit_test(test_stacks),      cmocka_unit_test(test_functions),
+                                       cmocka_unit_test(test_damage)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,7 +75,7 @@ static tsr_array *statistic(tsr_array *a, int axis, int64_t n, pad_mode mode)
                        : mode == PAD_MINIMUM ? tsr_min(a, 1, &axis, true)
                        : mode == PAD_MEAN    ? tsr_mean(a, 1, &axis, true)
                                              : tsr_median(a, 1, &axis, true);
-    bool rounds = value && !dtype_is_inexact(a->dtype) && dtype_is_inexact(value->dtype);
+    bool rounds = value && !dtype_is_inexact(a->dtype) && a->dtype != TSR_BOOL && dtype_is_inexact(value->dtype);
     if (rounds) value = array_using(tsr_rint(value), value);
     tsr_array *typed = tsr_astype(value, a->dtype);
     return array_using(array_using(spread(typed, axis, n), typed), value);
@@ -108,10 +108,64 @@ static int periodic(tsr_array *a, int axis, int64_t n, bool front, pad_mode mode
     return made;
 }
 
+/* 2 * edge - the `n` elements next to it, mirrored; `inside` is 1 if the edge itself is not among them. */
+static tsr_array *odd_piece(tsr_array *a, int axis, int64_t n, bool front, int64_t inside)
+{
+    const int64_t last = a->shape[axis] - 1;
+    tsr_array *x = array_cast(a, a->dtype == TSR_BOOL ? TSR_U8 : a->dtype);
+    tsr_array *edge = x ? strip(x, axis, front ? 0 : last, 1, 1) : NULL, *twice = edge ? tsr_add(edge, edge) : NULL,
+              *mirrored = x ? strip(x, axis, front ? inside + n - 1 : last - inside, -1, n) : NULL,
+              *piece = tsr_subtract(twice, mirrored), *result = piece ? array_cast(piece, a->dtype) : NULL;
+    tsr_array *used[] = {x, edge, twice, mirrored, piece};
+    for (size_t i = 0; i < sizeof used / sizeof *used; i++) node_unref(used[i]);
+    return result;
+}
+
+/* Mirrored with the differences from the edge, round by round as NumPy does it: each mirrors at both ends as many whole periods
+ * as there are by then, at what is the edge by then. The axis has more than one element. */
+static tsr_array *mirror_odd(tsr_array *a, int axis, int64_t before, int64_t after, pad_mode mode)
+{
+    const int64_t inside = mode == PAD_REFLECT, period = a->shape[axis] - inside;
+    tsr_array *result = node_ref(a);
+    while (result && (before > 0 || after > 0)) {
+        const int64_t there = (result->shape[axis] - inside) / period * period, front = before < there ? before : there,
+                      back = after < there ? after : there;
+        tsr_array *pieces[3];
+        int n = 0;
+        if (front > 0) pieces[n++] = odd_piece(result, axis, front, true, inside);
+        pieces[n++] = result;
+        if (back > 0) pieces[n++] = odd_piece(result, axis, back, false, inside);
+        result = array_join(n, pieces, axis);
+        before -= front;
+        after -= back;
+    }
+    return result;
+}
+
 enum { MAX_PIECES = 256 };
 
-static int pad_pieces(tsr_array *a, int axis, int64_t n, bool front, pad_mode mode, tsr_scalar value, tsr_array **out)
+/* What the pieces are made of. */
+typedef struct padding {
+    pad_mode mode;
+    tsr_scalar value;
+    const int64_t *stat_length; /* or NULL */
+    bool odd;
+} padding;
+
+/* The statistic of so many elements at an end; NULL: of all. */
+static tsr_array *statistic_of_end(tsr_array *a, int axis, int64_t n, bool front, const padding *p)
 {
+    if (!p->stat_length) return statistic(a, axis, n, p->mode);
+    int64_t take = p->stat_length[2 * axis + !front], length = a->shape[axis];
+    if (take > length) take = length;
+    tsr_array *end = strip(a, axis, front ? 0 : length - take, 1, take);
+    return array_using(end ? statistic(end, axis, n, p->mode) : NULL, end);
+}
+
+static int pad_pieces(tsr_array *a, int axis, int64_t n, bool front, const padding *p, tsr_array **out)
+{
+    const pad_mode mode = p->mode;
+    const tsr_scalar value = p->value;
     if (n == 0) return 0;
     switch (mode) {
     case PAD_CONSTANT: out[0] = constant(a, axis, n, value); return 1;
@@ -124,12 +178,13 @@ static int pad_pieces(tsr_array *a, int axis, int64_t n, bool front, pad_mode mo
     case PAD_REFLECT:
     case PAD_SYMMETRIC:
     case PAD_WRAP: return periodic(a, axis, n, front, mode, out, MAX_PIECES);
-    default: out[0] = statistic(a, axis, n, mode); return 1;
+    default: out[0] = statistic_of_end(a, axis, n, front, p); return 1;
     }
 }
 
-static tsr_array *pad_axis(tsr_array *a, int axis, int64_t before, int64_t after, pad_mode mode, tsr_scalar value)
+static tsr_array *pad_axis(tsr_array *a, int axis, int64_t before, int64_t after, const padding *p)
 {
+    const pad_mode mode = p->mode;
     tsr_array *pieces[2 * MAX_PIECES + 1];
     if (mode != PAD_CONSTANT && a->shape[axis] == 0) {
         (void)error_set(TSR_ERR_VALUE, "pad: axis %d is empty, only mode constant can pad it", axis);
@@ -140,15 +195,23 @@ static tsr_array *pad_axis(tsr_array *a, int axis, int64_t before, int64_t after
         (void)error_set(TSR_ERR_UNSUPPORTED, "pad: the width of axis %d is more than %d times its length", axis, MAX_PIECES - 1);
         return NULL;
     }
-    int n = pad_pieces(a, axis, before, true, mode, value, pieces);
+    if (p->odd && (mode == PAD_REFLECT || mode == PAD_SYMMETRIC) && a->shape[axis] > 1)
+        return mirror_odd(a, axis, before, after, mode);
+    int n = pad_pieces(a, axis, before, true, p, pieces);
     pieces[n++] = node_ref(a);
-    n += pad_pieces(a, axis, after, false, mode, value, pieces + n);
+    n += pad_pieces(a, axis, after, false, p, pieces + n);
     tsr_array *result = tsr_concatenate(n, pieces, axis);
     for (int i = 0; i < n; i++) node_unref(pieces[i]);
     return result;
 }
 
 tsr_array *tsr_pad(tsr_array *a, const int64_t *widths, const char *mode, tsr_scalar value)
+{
+    return tsr_pad_by(a, widths, mode, value, NULL, false);
+}
+
+tsr_array *tsr_pad_by(tsr_array *a, const int64_t *widths, const char *mode, tsr_scalar value, const int64_t *stat_length,
+                      bool odd)
 {
     int m = 0;
     if (!array_ready(a)) return NULL;
@@ -160,6 +223,12 @@ tsr_array *tsr_pad(tsr_array *a, const int64_t *widths, const char *mode, tsr_sc
                         mode);
         return NULL;
     }
+    for (int i = 0; stat_length && i < 2 * a->ndim; i++) {
+        if (stat_length[i] >= 1) continue;
+        (void)error_set(TSR_ERR_VALUE, "pad: statistics of %" PRId64 " elements, at least 1 is needed", stat_length[i]);
+        return NULL;
+    }
+    const padding p = {(pad_mode)m, value, stat_length, odd};
     tsr_array *result = node_ref(a);
     for (int d = 0; result && d < a->ndim; d++) {
         if (widths[2 * d] < 0 || widths[2 * d + 1] < 0) {
@@ -168,7 +237,7 @@ tsr_array *tsr_pad(tsr_array *a, const int64_t *widths, const char *mode, tsr_sc
             return array_using(NULL, result);
         }
         if (widths[2 * d] == 0 && widths[2 * d + 1] == 0) continue;
-        result = array_using(pad_axis(result, d, widths[2 * d], widths[2 * d + 1], (pad_mode)m, value), result);
+        result = array_using(pad_axis(result, d, widths[2 * d], widths[2 * d + 1], &p), result);
     }
     return result;
 }

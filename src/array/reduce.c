@@ -1,5 +1,6 @@
-/* Reductions, running sums, order statistics and histograms. */
+/* Reductions and histograms. */
 #include "array/build.h"
+#include "array/builtin.h"
 #include "base/mem.h"
 
 #include <inttypes.h>
@@ -46,8 +47,40 @@ SPREAD(nanvar, NANVAR)
 SPREAD(nanstd, NANSTD)
 ARGUMENT(argmin, ARGMIN)
 ARGUMENT(argmax, ARGMAX)
-ARGUMENT(nanargmin, NANARGMIN)
-ARGUMENT(nanargmax, NANARGMAX)
+
+/* The places themselves, if there are any: of nothing but NaN the reduction gives -1. */
+tsr_status check_place_block(void *context, int n_inputs, const tsr_block *inputs, const tsr_block *output)
+{
+    const int64_t size = shape_size(output->ndim, output->shape), *from = inputs[0].data;
+    int64_t *to = output->data;
+    if (shape_size(inputs[0].ndim, inputs[0].shape) != size) return builtin_misfit();
+    for (int64_t i = 0; i < size; i++) {
+        if (from[i] < 0) return tsr_fail(TSR_ERR_VALUE, "All-NaN slice encountered");
+        to[i] = from[i];
+    }
+    return TSR_OK;
+}
+
+static tsr_array *place_without_nan(const char *name, tsr_array *a, monoid op, int n_axes, const int *axes, bool keepdims)
+{
+    if (a && axes && n_axes != 1) {
+        (void)error_set(TSR_ERR_VALUE, "%s: takes one axis, or none for all; %d given", name, n_axes);
+        return NULL;
+    }
+    tsr_array *places = array_reduce(name, a, op, n_axes, axes, keepdims, 0);
+    if (!places || !dtype_is_inexact(a->dtype)) return places;
+    tsr_function f = {.call = check_place_block, .name = name, .identity = name, .identity_bytes = strlen(name)};
+    return array_using(tsr_map_blocks(&f, 1, &places, TSR_I64, NULL), places);
+}
+
+tsr_array *tsr_nanargmin(tsr_array *a, int n_axes, const int *axes, bool keepdims)
+{
+    return place_without_nan("nanargmin", a, MONOID_NANARGMIN, n_axes, axes, keepdims);
+}
+tsr_array *tsr_nanargmax(tsr_array *a, int n_axes, const int *axes, bool keepdims)
+{
+    return place_without_nan("nanargmax", a, MONOID_NANARGMAX, n_axes, axes, keepdims);
+}
 
 tsr_array *tsr_ptp(tsr_array *a, int n_axes, const int *axes, bool keepdims)
 {
@@ -131,104 +164,6 @@ tsr_array *tsr_moment(tsr_array *a, int order, int n_axes, const int *axes, bool
     tsr_array *result = sum && divisor ? tsr_divide(sum, divisor) : NULL, *used[] = {x, mean, powers, sum, divisor};
     for (size_t i = 0; i < sizeof used / sizeof *used; i++) node_unref(used[i]);
     return result;
-}
-
-/* ---- Quantiles ---------------------------------------------------------------------------------------------------------- */
-
-/* Several axes become one: moved to the front and flattened. *axis is where the values then lie. */
-static tsr_array *gather_axes(tsr_array *a, uint32_t mask, int *axis)
-{
-    int order[TSR_MAX_NDIM], n = 0, ndim = 1;
-    int64_t shape[TSR_MAX_NDIM] = {1};
-    *axis = 0;
-    if (mask && !(mask & (mask - 1))) {
-        *axis = __builtin_ctz(mask);
-        return node_ref(a);
-    }
-    for (int d = 0; d < a->ndim; d++)
-        if (mask >> d & 1) {
-            order[n++] = d;
-            shape[0] *= a->shape[d];
-        }
-    for (int d = 0; d < a->ndim; d++)
-        if (!(mask >> d & 1)) {
-            order[n++] = d;
-            shape[ndim++] = a->shape[d];
-        }
-    tsr_array *moved = tsr_transpose(a, order);
-    return array_using(tsr_reshape(moved, ndim, shape), moved);
-}
-
-static tsr_array *quantile(const char *name, tsr_array *a, int n_q, const double *q, int n_axes, const int *axes, bool keepdims,
-                           bool skip_nan)
-{
-    uint32_t mask;
-    int axis = 0;
-    if (!array_ready(a) || axes_check(name, a, n_axes, axes, &mask) != TSR_OK) return NULL;
-    for (int i = 0; i < n_q; i++) {
-        if (!(q[i] >= 0 && q[i] <= 1)) {
-            (void)error_set(TSR_ERR_VALUE, "%s: %g is not between 0 and 1", name, q[i]);
-            return NULL;
-        }
-    }
-    if (dtype_is_complex(a->dtype)) {
-        (void)error_set(TSR_ERR_TYPE, "%s: not defined for %s", name, tsr_dtype_name(a->dtype));
-        return NULL;
-    }
-    tsr_array *typed = array_cast(a, a->dtype == TSR_F32 ? TSR_F32 : TSR_F64),
-              *x = typed ? gather_axes(typed, mask, &axis) : NULL;
-    node_unref(typed);
-    if (!array_ready(x)) return NULL;
-    tsr_array proto = {.op = NODE_QUANTILE, .dtype = x->dtype, .ndim = x->ndim, .n_inputs = 1, .inputs = &x};
-    proto.shape[0] = n_q;
-    proto.grid.axes[0] = axis_grid_regular(n_q, n_q);
-    for (int d = 0, k = 1; d < x->ndim; d++) {
-        if (d == axis) continue;
-        proto.shape[k] = x->shape[d];
-        proto.grid.axes[k++] = x->grid.axes[d];
-    }
-    proto.p.quantile.axis = axis;
-    proto.p.quantile.n_q = n_q;
-    proto.p.quantile.skip_nan = skip_nan;
-    proto.p.quantile.q = mem_alloc(sizeof *q * (size_t)n_q);
-    tsr_array *result = NULL;
-    if (proto.p.quantile.q) {
-        memcpy(proto.p.quantile.q, q, sizeof *q * (size_t)n_q);
-        result = node_make(a->session, &proto);
-    }
-    node_unref(x);
-    if (!keepdims || !result) return result;
-    int64_t shape[TSR_MAX_NDIM] = {n_q};
-    view_axis view[TSR_MAX_NDIM] = {{0, 0, 1}};
-    for (int d = 0, k = 1; d < a->ndim; d++) {
-        shape[d + 1] = mask >> d & 1 ? 1 : a->shape[d];
-        if (!(mask >> d & 1)) view[k++] = (view_axis){d + 1, 0, 1};
-    }
-    return array_using(array_view(result, a->ndim + 1, shape, view), result);
-}
-
-tsr_array *tsr_quantile(tsr_array *a, int n_q, const double *q, int n_axes, const int *axes, bool keepdims)
-{
-    return quantile("quantile", a, n_q, q, n_axes, axes, keepdims, false);
-}
-tsr_array *tsr_nanquantile(tsr_array *a, int n_q, const double *q, int n_axes, const int *axes, bool keepdims)
-{
-    return quantile("nanquantile", a, n_q, q, n_axes, axes, keepdims, true);
-}
-
-static tsr_array *middle(const char *name, tsr_array *a, int n_axes, const int *axes, bool keepdims, bool skip_nan)
-{
-    tsr_array *all = quantile(name, a, 1, (double[]){0.5}, n_axes, axes, keepdims, skip_nan);
-    return array_using(tsr_slice(all, 1, (tsr_index[]){{.kind = TSR_INDEX_INTEGER}}), all);
-}
-
-tsr_array *tsr_median(tsr_array *a, int n_axes, const int *axes, bool keepdims)
-{
-    return middle("median", a, n_axes, axes, keepdims, false);
-}
-tsr_array *tsr_nanmedian(tsr_array *a, int n_axes, const int *axes, bool keepdims)
-{
-    return middle("nanmedian", a, n_axes, axes, keepdims, true);
 }
 
 /* ---- Histograms ----------------------------------------------------------------------------------------------------------- */

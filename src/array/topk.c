@@ -106,6 +106,11 @@ static find_fn *const find_of[] = {
     [TSR_F64] = find_f64, [TSR_C64] = find_c64, [TSR_C128] = find_c128};
 _Static_assert(sizeof find_of / sizeof *find_of == TSR_N_DTYPES, "an order for each dtype");
 
+void topk_order(tsr_dtype dtype, const void *values, size_t step, int64_t n, int64_t *order)
+{
+    find_of[dtype](&(row){values, step, true}, n, n, order);
+}
+
 /* ---- Blocks --------------------------------------------------------------------------------------------------------- */
 
 /* The values, and perhaps the indices that go with them: without, the index is the place in the array. */

@@ -35,7 +35,7 @@ static tsr_status unpack_blocks(const Tessera__Blocks *b, axis_grid *out)
     if (!b || b->length < 0) return bad("an axis has no length");
     if (b->n_edges == 0) {
         if (b->chunk < 1 || b->chunk > INT64_MAX / 4) {
-            if (b->length > 0 || b->chunk != 0) return bad("an axis has chunks of no length");
+            if (b->length > 0 || b->chunk != 0 || b->phase != 0) return bad("an axis has chunks of no length");
         }
         if (b->phase < 0 || b->phase > INT64_MAX / 4 || b->length > INT64_MAX / 4) return bad("an axis is too long");
         *out = b->phase ? axis_grid_phased(b->length, b->chunk, b->phase) : axis_grid_regular(b->length, b->chunk);
@@ -257,6 +257,8 @@ static tsr_status unpack_quantile(const Tessera__Quantile *q, tsr_array *a)
     a->p.quantile.axis = axis_of(q->axis);
     a->p.quantile.n_q = (int)q->n_q;
     a->p.quantile.skip_nan = q->skip_nan;
+    a->p.quantile.method = *q->method ? quantile_method_find(q->method) : QUANTILE_LINEAR;
+    if (a->p.quantile.method == N_QUANTILE_METHODS) return error_set(TSR_ERR_FORMAT, "unpack: no method '%.30s'", q->method);
     a->p.quantile.q = mem_alloc(sizeof(double) * q->n_q);
     if (!a->p.quantile.q) return TSR_ERR_MEMORY;
     if (q->n_q) memcpy(a->p.quantile.q, q->q, sizeof(double) * q->n_q);

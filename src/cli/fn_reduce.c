@@ -97,17 +97,38 @@ static tsr_status take_quantiles(evaluator *e, tsr_variable *x, const dim_list *
     return value_take(tsr_variable_set_coord(out->variable, "quantile", tsr_variable_new("quantile", labels, &dim)), out);
 }
 
+/* Weights with the dimensions of x, by name. */
+static tsr_status spread_weights(fn_call *c, int at, tsr_variable *x, tsr_array **out)
+{
+    tsr_variable *weights;
+    tsr_session *session;
+    value zeros;
+    TRY(arg_variable(c, at, &weights));
+    TRY(evaluator_session(c->e, &session));
+    const int ndim = tsr_variable_ndim(x);
+    TRY(value_take_like(x, tsr_zeros(session, TSR_F64, ndim, tsr_variable_shape(x), NULL), &zeros));
+    tsr_variable *full = tsr_variable_apply("add", 2, (tsr_variable *[]){zeros.variable, weights});
+    if (full && tsr_variable_ndim(full) != ndim)
+        return fail_here(c->e, arg_place(c, at),
+                         error_set(TSR_ERR_VALUE, "%s: the weights have a dimension that the array has not", c->name));
+    *out = full ? tsr_variable_array(full) : NULL;
+    return *out ? TSR_OK : tsr_error_code();
+}
+
 static tsr_status run_quantile(fn_call *c, value *out)
 {
     tsr_variable *x;
     dim_list dims;
     bool keepdims = false;
+    tsr_quantile_options options = {.skip_nan = strncmp(c->f->name, "nan", 3) == 0};
     int64_t n_q;
     double *q, scale = strstr(c->f->name, "percentile") ? 100 : 1;
     TRY(arg_variable(c, 0, &x));
     TRY(arg_doubles(c, 1, &n_q, &q));
     TRY(arg_dims(c, 2, x, &dims));
     TRY(arg_bool(c, 3, &keepdims));
+    TRY(arg_text(c, 4, &options.method));
+    if (arg_given(c, 5)) TRY(spread_weights(c, 5, x, &options.weights));
     for (int64_t i = 0; i < n_q; i++) {
         if (!(q[i] >= 0 && q[i] <= scale))
             return fail_here(c->e, arg_place(c, 1),
@@ -118,8 +139,7 @@ static tsr_status run_quantile(fn_call *c, value *out)
     TRY(arg_value(c, 1, &given));
     tsr_array *a = tsr_variable_array(x);
     const int *axes = dims.n ? dims.axes : NULL;
-    a = strncmp(c->f->name, "nan", 3) == 0 ? tsr_nanquantile(a, (int)n_q, q, dims.n, axes, keepdims)
-                                           : tsr_quantile(a, (int)n_q, q, dims.n, axes, keepdims);
+    a = tsr_quantile_by(a, (int)n_q, q, dims.n, axes, keepdims, &options);
     if (given.kind == VALUE_LIST) return take_quantiles(c->e, x, &dims, keepdims, a, n_q, q, out);
     return take_reduced(x, &dims, keepdims, a ? tsr_squeeze(a, 1, (int[]){0}) : NULL, out);
 }
@@ -181,6 +201,18 @@ static tsr_status find_range(fn_call *c, tsr_array *a, tsr_bins *bins)
     return TSR_OK;
 }
 
+static tsr_status read_range(fn_call *c, tsr_array *a, tsr_bins *bins)
+{
+    int64_t n;
+    double *ends;
+    if (!arg_given(c, 2)) return find_range(c, a, bins);
+    TRY(arg_doubles(c, 2, &n, &ends));
+    if (n != 2) return fail_here(c->e, arg_place(c, 2), error_set(TSR_ERR_VALUE, "range needs two numbers, (low, high)"));
+    bins->low = ends[0];
+    bins->high = ends[1];
+    return TSR_OK;
+}
+
 static tsr_status read_bins(fn_call *c, tsr_array *a, tsr_bins *bins)
 {
     value v = value_number(tsr_int(10));
@@ -202,18 +234,16 @@ static tsr_status read_bins(fn_call *c, tsr_array *a, tsr_bins *bins)
         *bins = (tsr_bins){.n = n - 1, .edges = edges};
         return TSR_OK;
     }
+    if (v.kind == VALUE_STRING) {
+        if (!c->e->may_compute) return error_set(TSR_ERR_UNSUPPORTED, "bins must be a number or edges here");
+        TRY(read_range(c, a, bins));
+        return fail_here(c->e, arg_place(c, 1), tsr_histogram_estimate(a, v.text, bins->low, bins->high, &bins->n));
+    }
     TRY(fail_here(c->e, arg_place(c, 1), value_to_int(c->e, &v, &bins->n)));
     if (bins->n < 1 || bins->n > 10000000)
         return fail_here(c->e, arg_place(c, 1),
                          error_set(TSR_ERR_VALUE, "bins must be between 1 and 10000000, found %lld", (long long)bins->n));
-    if (!arg_given(c, 2)) return find_range(c, a, bins);
-    int64_t n;
-    double *ends;
-    TRY(arg_doubles(c, 2, &n, &ends));
-    if (n != 2) return fail_here(c->e, arg_place(c, 2), error_set(TSR_ERR_VALUE, "range needs two numbers, (low, high)"));
-    bins->low = ends[0];
-    bins->high = ends[1];
-    return TSR_OK;
+    return read_range(c, a, bins);
 }
 
 /* (counts, edges), as NumPy returns them. */
@@ -244,6 +274,7 @@ static tsr_status run_histogram(fn_call *c, value *out)
 
 #define AXES "x, axis|dim=None, keepdims=False"
 #define AXES_DDOF "x, axis|dim=None, ddof=0, keepdims=False"
+#define QUANTILES "x, q, axis|dim=None, keepdims=False, method='linear', weights=None"
 
 const function reduce_functions[] = {
     {"sum", AXES, "sum; dimensions by name or number: sum(x, time), sum(x, (0, 1))", run_reduce},
@@ -273,16 +304,18 @@ const function reduce_functions[] = {
     {"nanargmin", AXES, "position of the least value without NaN", run_reduce},
     {"nanargmax", AXES, "position of the greatest value without NaN", run_reduce},
     {"nanmedian", AXES, "median without NaN", run_reduce},
-    {"quantile", "x, q, axis|dim=None, keepdims=False", "quantiles, q between 0 and 1", run_quantile},
-    {"nanquantile", "x, q, axis|dim=None, keepdims=False", "quantiles without NaN", run_quantile},
-    {"percentile", "x, q, axis|dim=None, keepdims=False", "quantiles, q between 0 and 100", run_quantile},
-    {"nanpercentile", "x, q, axis|dim=None, keepdims=False", "percentiles without NaN", run_quantile},
+    {"quantile", QUANTILES, "quantiles, q between 0 and 1; NumPy's methods: quantile(x, 0.9, time, method=\"lower\")",
+     run_quantile},
+    {"nanquantile", QUANTILES, "quantiles without NaN", run_quantile},
+    {"percentile", QUANTILES, "quantiles, q between 0 and 100", run_quantile},
+    {"nanpercentile", QUANTILES, "percentiles without NaN", run_quantile},
     {"average", "x, axis|dim=None, weights=None, keepdims=False", "weighted mean in NumPy's order of arguments", run_average},
     {"weighted_mean", "x, weights, axis|dim=None", "sum(x * weights) / sum(weights) over the elements that are not NaN",
      run_weighted_mean},
     {"cov", "x, y, axis|dim=None, ddof=1", "covariance of two arrays: cov(x, y, time)", run_together},
     {"corr", "x, y, axis|dim=None", "correlation of two arrays: corr(x, y, time)", run_together},
-    {"histogram", "x, bins=10, range=None, density=False, weights=None", "counts and edges", run_histogram},
+    {"histogram", "x, bins=10, range=None, density=False, weights=None", "counts and edges; bins may be \"auto\", \"fd\" ...",
+     run_histogram},
     {"cumsum", "x, axis|dim=None", "running sum", run_cumulate},
     {"cumprod", "x, axis|dim=None", "running product", run_cumulate},
     {"nancumsum", "x, axis|dim=None", "running sum, NaN as 0", run_cumulate},

@@ -62,6 +62,16 @@ static tsr_array *case_rechunk(tsr_array *x) { return tsr_rechunk(tsr_sin(x), (i
 static tsr_array *case_window(tsr_array *x) { return tsr_max(tsr_sliding_window(x, 5, 2, 0), 1, (int[]){2}, false); }
 static tsr_array *case_cumsum(tsr_array *x) { return tsr_cumsum(x, 0); }
 static tsr_array *case_quantile(tsr_array *x) { return tsr_quantile(x, 2, (double[]){0.1, 0.75}, 1, (int[]){1}, false); }
+static tsr_array *case_method(tsr_array *x)
+{
+    return tsr_quantile_by(tsr_astype(x, TSR_I16), 2, (double[]){0.1, 0.75}, 1, (int[]){0}, false,
+                           &(tsr_quantile_options){.method = "closest_observation"});
+}
+static tsr_array *case_weighted(tsr_array *x)
+{
+    return tsr_quantile_by(x, 2, (double[]){0.1, 0.75}, 1, (int[]){0}, false,
+                           &(tsr_quantile_options){.method = "inverted_cdf", .weights = tsr_square(x)});
+}
 static tsr_array *case_histogram(tsr_array *x) { return tsr_histogram(x, &(tsr_bins){.n = 6, .low = -10, .high = 20}, false); }
 static tsr_array *case_product(tsr_array *x) { return tsr_matmul(x, tsr_transpose(x, NULL)); }
 static tsr_array *case_random(tsr_array *x)
@@ -167,6 +177,8 @@ static const struct expression_case {
                         {"window", case_window},
                         {"cumsum", case_cumsum},
                         {"quantile", case_quantile},
+                        {"method", case_method},
+                        {"weighted", case_weighted},
                         {"histogram", case_histogram},
                         {"product", case_product},
                         {"random", case_random},

@@ -5,6 +5,7 @@
 #include "base/names.h"
 #include "dataset/align.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -243,6 +244,16 @@ static void weighted_sums(tsr_array *x, tsr_array *w, bool has_nan, int n_axes, 
     tsr_release(weight);
 }
 
+/* sum / total, NaN where the weights are zero together. */
+static tsr_array *weighted_quotient(tsr_array *sum, tsr_array *total)
+{
+    tsr_array *quotient = tsr_divide(sum, total), *zero = total ? tsr_scalar_like(total, tsr_int(0)) : NULL,
+              *nan = quotient ? tsr_scalar_like(quotient, tsr_float(NAN)) : NULL, *none = tsr_equal(total, zero),
+              *result = tsr_where(none, nan, quotient), *const used[] = {quotient, zero, nan, none};
+    for (size_t i = 0; i < sizeof used / sizeof *used; i++) tsr_release(used[i]);
+    return result;
+}
+
 static tsr_status weighted_mean(tsr_variable *v, tsr_variable *weights, int n_dims, const char *const *dims, tsr_variable **out)
 {
     tsr_variable *const operands[] = {v, weights};
@@ -268,7 +279,7 @@ static tsr_status weighted_mean(tsr_variable *v, tsr_variable *weights, int n_di
     aligned->attrs = attrs_ref(v->attrs);
     GUARD(find_axes(aligned, n_dims, dims, &n_axes, axes));
     weighted_sums(x, w, dtype_is_inexact(v->dtype), n_axes, axes, &sum, &total);
-    GUARD(reduced_variable(aligned, "mean", n_axes, axes, false, tsr_divide(sum, total), out));
+    GUARD(reduced_variable(aligned, "mean", n_axes, axes, false, weighted_quotient(sum, total), out));
 done:
     variable_unref(aligned);
     tsr_array *const temporary[] = {x, w, sum, total, arrays[0], arrays[1]};

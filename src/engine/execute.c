@@ -375,9 +375,10 @@ tsr_status execute_quantile(worker *w, const stage *s, stage_run *sr, int64_t bl
     split_axis(&tile, s->axis, &outer, &inner);
     TRY(evaluate_dense(w, s, &tile, dtype, &data));
     TRY(worker_buffer(w, (size_t)length * size, &sorted));
-    TRY(worker_buffer(w, (size_t)(outer * inner * s->params->quantile.n_q) * size, &result));
-    w->run->plan->kernels->quantile[dtype](result->data, data->data, sorted->data, outer, length, inner, s->params->quantile.q,
-                                           s->params->quantile.n_q, s->params->quantile.skip_nan);
+    TRY(worker_buffer(w, (size_t)(outer * inner * s->params->quantile.n_q) * tsr_dtype_size(o->dtype), &result));
+    w->run->plan->kernels->quantile[dtype][o->dtype == TSR_F64](result->data, data->data, sorted->data, outer, length, inner,
+                                                                s->params->quantile.q, s->params->quantile.n_q,
+                                                                s->params->quantile.method, s->params->quantile.skip_nan);
     TRY(delivery_begin(w, s, sr, 0, block, &to));
     copy_out(&to, o, &b, result->data);
     return delivery_end(w, s, sr, 0, block, &to);

@@ -51,7 +51,7 @@ extern const scatter_kernel ISA(scatter_table)[TSR_N_DTYPES];
 extern const random_kernel ISA(random_table)[N_RANDOM_KINDS][TSR_N_DTYPES];
 extern const acc_ops *const ISA(acc_tables)[N_MONOIDS];
 extern const scan_kernel ISA(scan_table)[N_SCAN_KINDS][TSR_N_DTYPES];
-extern const quantile_kernel ISA(quantile_table)[TSR_N_DTYPES];
+extern const quantile_kernel ISA(quantile_table)[TSR_N_DTYPES][2];
 void ISA(stream_copy)(void *out, const void *in, size_t n_bytes);
 void ISA(index_fill)(int64_t *out, int64_t index, int64_t step, size_t n);
 

@@ -184,11 +184,39 @@ typedef enum scan_kind {
     N_SCAN_KINDS
 } scan_kind;
 
-/* Quantile method "linear" (NumPy's default), over the middle axis, in f64 (or f32 for f32 input).
- * scratch holds `length` values of dtype. NaN in a column gives NaN, or is left out if skip_nan. q[i] in [0, 1].
- * out is (n_q, outer, inner), dense. */
+/* X(enum name, NumPy's name, is the result an element of the column) */
+#define QUANTILE_METHODS(X)                                                                                                      \
+    X(LINEAR, "linear", false)                                                                                                   \
+    X(INVERTED_CDF, "inverted_cdf", true)                                                                                        \
+    X(AVERAGED_INVERTED_CDF, "averaged_inverted_cdf", false)                                                                     \
+    X(CLOSEST_OBSERVATION, "closest_observation", true)                                                                          \
+    X(INTERPOLATED_INVERTED_CDF, "interpolated_inverted_cdf", false)                                                             \
+    X(HAZEN, "hazen", false)                                                                                                     \
+    X(WEIBULL, "weibull", false)                                                                                                 \
+    X(MEDIAN_UNBIASED, "median_unbiased", false)                                                                                 \
+    X(NORMAL_UNBIASED, "normal_unbiased", false)                                                                                 \
+    X(LOWER, "lower", true)                                                                                                      \
+    X(HIGHER, "higher", true)                                                                                                    \
+    X(MIDPOINT, "midpoint", false)                                                                                               \
+    X(NEAREST, "nearest", true)
+
+typedef enum quantile_method {
+#define X(name, text, is_element) QUANTILE_##name,
+    QUANTILE_METHODS(X)
+#undef X
+        N_QUANTILE_METHODS
+} quantile_method;
+const char *quantile_method_name(quantile_method m);
+/* N_QUANTILE_METHODS: there is none of that name. */
+quantile_method quantile_method_find(const char *name);
+/* Does the method choose an element, so that the result has the column's dtype? The others interpolate: integers give f64. */
+bool quantile_is_element(quantile_method m);
+
+/* Quantiles over the middle axis, each q[i] in [0, 1]. NaN in a column gives NaN, or is left out if skip_nan; of nothing the
+ * result is NaN (0 where the result is an integer). scratch holds `length` values of the input's dtype. out is
+ * (n_q, outer, inner), dense. */
 typedef void (*quantile_kernel)(void *out, const void *in, void *scratch, int64_t outer, int64_t length, int64_t inner,
-                                const double *q, int n_q, bool skip_nan);
+                                const double *q, int n_q, quantile_method method, bool skip_nan);
 
 /* ---- The table --------------------------------------------------------------------------------------------------- */
 
@@ -206,7 +234,7 @@ struct kernels {
     index_kernel index;
     const acc_ops *const *acc;               /* [monoid][dtype]; n_fields 0: no such accumulator */
     const scan_kernel (*scan)[TSR_N_DTYPES]; /* [kind][dtype]; NULL: not defined */
-    const quantile_kernel *quantile;         /* [dtype]: f32, f64 */
+    const quantile_kernel (*quantile)[2];    /* [real dtype][is the result f64]; the result of f32 may be either */
 };
 
 /* The best table for this processor, or the one TESSERA_ISA names ("v2", "v3", "v4", "x86-64-v3", "generic"); TSR_ERR_VALUE if

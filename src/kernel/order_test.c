@@ -197,22 +197,67 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* numpy.quantile's arithmetic on a sorted column. */
-static double reference_f64(const double *sorted, int64_t n, double q)
+/* numpy.quantile's arithmetic on a sorted column, in the words of its definition: floor and ceiling, the first of which is taken
+ * and how far it is to the second. */
+typedef struct spot {
+    int64_t low, high;
+    double t;
+} spot;
+
+static spot reference_spot(quantile_method m, int64_t n, double q)
 {
-    const double at = (double)(n - 1) * q;
-    const int64_t k = at >= (double)(n - 1) ? n - 1 : (int64_t)floor(at), next = k + 1 < n ? k + 1 : k;
-    const double t = at - (double)k, difference = sorted[next] - sorted[k];
-    return t >= 0.5 ? sorted[next] - difference * (1 - t) : sorted[k] + difference * t;
+    static const double alpha[N_QUANTILE_METHODS] =
+        {[QUANTILE_HAZEN] = 0.5, [QUANTILE_MEDIAN_UNBIASED] = 1 / 3.0, [QUANTILE_NORMAL_UNBIASED] = 3 / 8.0},
+                        beta[N_QUANTILE_METHODS] = {[QUANTILE_HAZEN] = 0.5,
+                                                    [QUANTILE_MEDIAN_UNBIASED] = 1 / 3.0,
+                                                    [QUANTILE_NORMAL_UNBIASED] = 3 / 8.0,
+                                                    [QUANTILE_INTERPOLATED_INVERTED_CDF] = 1};
+    const double last = (double)(n - 1), linear = last * q, count = (double)n * q - 1;
+    double at = linear;
+    switch (m) {
+    case QUANTILE_LOWER: return (spot){(int64_t)floor(linear), (int64_t)floor(linear), 0};
+    case QUANTILE_HIGHER: return (spot){(int64_t)ceil(linear), (int64_t)ceil(linear), 0};
+    case QUANTILE_NEAREST: return (spot){(int64_t)nearbyint(linear), (int64_t)nearbyint(linear), 0};
+    case QUANTILE_INVERTED_CDF: /* the least rank whose share of the elements is at least q */
+        for (int64_t k = 0; k < n; k++)
+            if ((double)k >= count) return (spot){k, k, 0};
+        return (spot){n - 1, n - 1, 0};
+    case QUANTILE_CLOSEST_OBSERVATION: { /* the rank, from 1, closest to n q; of two that are, the even one */
+        int64_t best = 0;
+        for (int64_t k = 1; k < n; k++) {
+            const double a = fabs((double)best - count), b = fabs((double)k - count);
+            if (b < a || (b == a && k % 2 == 1)) best = k;
+        }
+        return (spot){best, best, 0};
+    }
+    case QUANTILE_MIDPOINT: return (spot){(int64_t)floor(linear), (int64_t)ceil(linear), floor(linear) == linear ? 0 : 0.5};
+    case QUANTILE_AVERAGED_INVERTED_CDF: at = count; break;
+    case QUANTILE_LINEAR: break;
+    default: at = (double)n * q + (alpha[m] + q * (1 - alpha[m] - beta[m])) - 1; break;
+    }
+    if (at < 0) return (spot){0, 0, 0};
+    if (at >= last) return (spot){n - 1, n - 1, 0};
+    const double t = at - floor(at);
+    return (spot){(int64_t)floor(at), (int64_t)floor(at) + 1, m != QUANTILE_AVERAGED_INVERTED_CDF ? t : t == 0 ? 0.5 : 1};
 }
 
-static float reference_f32(const double *sorted, int64_t n, double q)
+static double reference_f64(const double *sorted, spot p)
 {
-    const double at = (double)(n - 1) * q;
-    const int64_t k = at >= (double)(n - 1) ? n - 1 : (int64_t)floor(at), next = k + 1 < n ? k + 1 : k;
-    const double t = at - (double)k;
-    const float difference = (float)sorted[next] - (float)sorted[k];
-    return t >= 0.5 ? (float)sorted[next] - difference * (float)(1 - t) : (float)sorted[k] + difference * (float)t;
+    const double difference = sorted[p.high] - sorted[p.low];
+    return p.t >= 0.5 ? sorted[p.high] - difference * (1 - p.t) : sorted[p.low] + difference * p.t;
+}
+
+static float reference_f32(const double *sorted, spot p)
+{
+    const float difference = (float)sorted[p.high] - (float)sorted[p.low];
+    return p.t >= 0.5 ? (float)sorted[p.high] - difference * (float)(1 - p.t) : (float)sorted[p.low] + difference * (float)p.t;
+}
+
+/* The difference is rounded to f32, what comes then is not. */
+static double reference_wide(const double *sorted, spot p)
+{
+    const double difference = (double)((float)sorted[p.high] - (float)sorted[p.low]);
+    return p.t >= 0.5 ? sorted[p.high] - difference * (1 - p.t) : sorted[p.low] + difference * p.t;
 }
 
 typedef enum shape { RANDOM_VALUES, FEW_VALUES, RISING, FALLING, EQUAL, ORGAN_PIPE, N_SHAPES } shape;
@@ -231,9 +276,18 @@ static double sample(shape s, int64_t i, int64_t length)
     return 0;
 }
 
-static void check_quantile(const kernels *k, bool narrow, shape s, int64_t outer, int64_t length, int64_t inner, int n_q,
-                           int nan_every, bool skip_nan)
+typedef enum width { F64, F32, F32_WIDE, N_WIDTHS } width;
+
+static double reference(const double *sorted, int64_t n, double q, quantile_method m, width w)
 {
+    const spot p = reference_spot(m, n, q);
+    return w == F64 ? reference_f64(sorted, p) : w == F32 ? (double)reference_f32(sorted, p) : reference_wide(sorted, p);
+}
+
+static void check_quantile(const kernels *k, width w, quantile_method m, shape s, int64_t outer, int64_t length, int64_t inner,
+                           int n_q, int nan_every, bool skip_nan)
+{
+    const bool narrow = w != F64, narrow_out = w == F32;
     static const double rising[] = {0, 0.1, 0.25, 0.3, 0.5, 0.75, 0.9, 1}, mixed[] = {0.9, 0.5, 0.123, 1, 0, 0.5};
     double q[64];
     for (int i = 0; i < n_q; i++) q[i] = n_q <= 6 ? mixed[i] : n_q == 8 ? rising[i] : draw_real();
@@ -248,8 +302,8 @@ static void check_quantile(const kernels *k, bool narrow, shape s, int64_t outer
         x32[i] = (float)x[i];
         if (narrow) x[i] = (double)x32[i];
     }
-    k->quantile[narrow ? TSR_F32 : TSR_F64](out, narrow ? (void *)x32 : (void *)x, scratch, outer, length, inner, q, n_q,
-                                            skip_nan);
+    k->quantile[narrow ? TSR_F32 : TSR_F64][!narrow_out](out, narrow ? (void *)x32 : (void *)x, scratch, outer, length, inner, q,
+                                                         n_q, m, skip_nan);
     for (int64_t o = 0; o < outer; o++) {
         for (int64_t c = 0; c < inner; c++) {
             int64_t kept = 0;
@@ -260,14 +314,12 @@ static void check_quantile(const kernels *k, bool narrow, shape s, int64_t outer
             qsort(column, (size_t)kept, sizeof *column, compare);
             for (int i = 0; i < n_q; i++) {
                 const int64_t at = (i * outer + o) * inner + c;
-                const double got = narrow ? (double)((float *)out)[at] : ((double *)out)[at];
+                const double got = narrow_out ? (double)((float *)out)[at] : ((double *)out)[at];
                 const bool missing = kept == 0 || (kept < length && !skip_nan);
-                const double want = missing  ? NAN
-                                    : narrow ? (double)reference_f32(column, kept, q[i])
-                                             : reference_f64(column, kept, q[i]);
+                const double want = missing ? NAN : reference(column, kept, q[i], m, w);
                 if (!(got == want || (got != got && want != want)))
-                    fail_msg("%s: quantile %g of a column of %d (shape %d): %.17g, not %.17g", k->isa, q[i], (int)length, (int)s,
-                             got, want);
+                    fail_msg("%s: quantile %g (%s) of a column of %d (shape %d): %.17g, not %.17g", k->isa, q[i],
+                             quantile_method_name(m), (int)length, (int)s, got, want);
             }
         }
     }
@@ -285,14 +337,44 @@ static void test_quantile(void **context)
     const kernels *table[MAX_TABLES];
     const int n_tables = kernels_available(table, MAX_TABLES);
     for (int k = 0; k < n_tables; k++)
-        for (int narrow = 0; narrow < 2; narrow++)
-            for (int s = 0; s < N_SHAPES; s++)
-                for (size_t z = 0; z < sizeof sizes / sizeof *sizes; z++)
-                    for (int c = 0; c < 4; c++) {
-                        check_quantile(table[k], narrow, (shape)s, sizes[z][0], sizes[z][1], sizes[z][2], counts[c], 0, false);
-                        check_quantile(table[k], narrow, (shape)s, sizes[z][0], sizes[z][1], sizes[z][2], counts[c], 10, true);
-                        check_quantile(table[k], narrow, (shape)s, sizes[z][0], sizes[z][1], sizes[z][2], counts[c], 10, false);
-                    }
+        for (int i = 0; i < N_WIDTHS * N_QUANTILE_METHODS * N_SHAPES; i++)
+            for (size_t z = 0; z < sizeof sizes / sizeof *sizes; z++)
+                for (int c = 0; c < 4; c++) {
+                    const width w = (width)(i % N_WIDTHS);
+                    const quantile_method m = (quantile_method)(i / N_WIDTHS % N_QUANTILE_METHODS);
+                    const shape s = (shape)(i / N_WIDTHS / N_QUANTILE_METHODS);
+                    if (m != QUANTILE_LINEAR && sizes[z][1] >= 1000) continue; /* the selection is that of "linear" */
+                    check_quantile(table[k], w, m, s, sizes[z][0], sizes[z][1], sizes[z][2], counts[c], 0, false);
+                    check_quantile(table[k], w, m, s, sizes[z][0], sizes[z][1], sizes[z][2], counts[c], 10, true);
+                    check_quantile(table[k], w, m, s, sizes[z][0], sizes[z][1], sizes[z][2], counts[c], 10, false);
+                }
+}
+
+/* Integers are compared and chosen as they are, also where f64 is too coarse; their differences do not wrap around. */
+static void test_quantile_of_integers(void **context)
+{
+    const kernels *table[MAX_TABLES];
+    const int n_tables = kernels_available(table, MAX_TABLES);
+    const double q[3] = {0, 0.5, 1};
+    for (int k = 0; k < n_tables; k++) {
+        const int64_t x[5] = {INT64_MAX, INT64_MAX - 2, INT64_MIN, INT64_MAX - 1, -1};
+        int64_t scratch[5], out[3];
+        table[k]->quantile[TSR_I64][0](out, x, scratch, 1, 5, 1, q, 3, QUANTILE_LOWER, false);
+        assert_true(out[0] == INT64_MIN && out[1] == INT64_MAX - 2 && out[2] == INT64_MAX);
+        const uint64_t u[3] = {UINT64_MAX, 1, UINT64_MAX - 1};
+        uint64_t wide[3], chosen[3];
+        table[k]->quantile[TSR_U64][0](chosen, u, wide, 1, 3, 1, q, 3, QUANTILE_NEAREST, false);
+        assert_true(chosen[0] == 1 && chosen[1] == UINT64_MAX - 1 && chosen[2] == UINT64_MAX);
+        const int8_t narrow[4] = {100, -100, 100, -100};
+        int8_t bytes[4];
+        double values[3];
+        table[k]->quantile[TSR_I8][1](values, narrow, bytes, 1, 4, 1, q, 3, QUANTILE_LINEAR, false);
+        assert_true(values[0] == -100 && values[1] == 0 && values[2] == 100);
+        const uint8_t bits[3] = {1, 0, 1};
+        uint8_t bit[3], some[3];
+        table[k]->quantile[TSR_BOOL][0](some, bits, bit, 1, 3, 1, q, 3, QUANTILE_HIGHER, false);
+        assert_true(some[0] == 0 && some[1] == 1 && some[2] == 1);
+    }
 }
 
 /* Nothing but NaN, and the empty column. */
@@ -303,10 +385,10 @@ static void test_quantile_of_nothing(void **context)
     for (int k = 0; k < n_tables; k++) {
         const double x[2] = {NAN, NAN}, q = 0.5;
         double scratch[2], out = 0;
-        table[k]->quantile[TSR_F64](&out, x, scratch, 1, 2, 1, &q, 1, true);
+        table[k]->quantile[TSR_F64][1](&out, x, scratch, 1, 2, 1, &q, 1, QUANTILE_LINEAR, true);
         assert_true(isnan(out));
         out = 0;
-        table[k]->quantile[TSR_F64](&out, x, scratch, 1, 0, 1, &q, 1, true);
+        table[k]->quantile[TSR_F64][1](&out, x, scratch, 1, 0, 1, &q, 1, QUANTILE_LINEAR, true);
         assert_true(isnan(out));
     }
 }
@@ -314,6 +396,7 @@ static void test_quantile_of_nothing(void **context)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_scan), cmocka_unit_test(test_scan_as_numpy),
-                                       cmocka_unit_test(test_quantile), cmocka_unit_test(test_quantile_of_nothing)};
+                                       cmocka_unit_test(test_quantile), cmocka_unit_test(test_quantile_of_integers),
+                                       cmocka_unit_test(test_quantile_of_nothing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

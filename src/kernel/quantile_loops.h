@@ -1,4 +1,4 @@
-/* Quantiles of one float type T; functions are NAME(...). Included by quantile.c once a type, which undefines both afterwards. */
+/* Quantiles of one type T; functions are NAME(...). Included by quantile.c once a type, which undefines both afterwards. */
 
 /* Puts the elements of a[0 .. n) below the pivot (with `equal`: not above it) first, without branches. Returns their number. */
 static int64_t NAME(partition)(T *a, int64_t n, T pivot, bool equal)
@@ -85,26 +85,25 @@ static void NAME(select)(T *a, int64_t n, int64_t k)
     NAME(insertion_sort)(a, n);
 }
 
-/* The quantile of a[0 .. n), n > 0, free of NaN. Elements before *done are not greater than those from it on; *done < 0: all
+/* The element of rank k of a[0 .. n), free of NaN. Elements before *done are not greater than those from it on; *done < 0: all
  * sorted. */
-static T NAME(interpolate)(T *a, int64_t n, double q, int64_t *done)
+static T NAME(rank)(T *a, int64_t n, int64_t k, int64_t *done)
 {
-    const double at = (double)(n - 1) * q;
-    const bool beyond = at >= (double)(n - 1);
-    const int64_t k = beyond ? n - 1 : (int64_t)floor(at);
-    T next;
-    if (*done < 0) {
-        next = a[beyond ? k : k + 1];
-    } else {
+    if (*done >= 0) {
         const int64_t from = k >= *done ? *done : 0;
         NAME(select)(a + from, n - from, k - from);
         *done = k;
-        next = a[beyond ? k : k + 1];
-        for (int64_t i = k + 2; i < n; i++) next = a[i] < next ? a[i] : next;
     }
-    const double t = beyond ? at + 1 : at - (double)k; /* past the end, NumPy's neighbours are both at index -1 */
-    const T difference = next - a[k];
-    return t >= 0.5 ? next - difference * (T)(1 - t) : a[k] + difference * (T)t;
+    return a[k];
+}
+
+/* The element of the next rank after NAME(rank). */
+static T NAME(next)(const T *a, int64_t n, int64_t k, int64_t done)
+{
+    T next = a[k + 1];
+    if (done < 0) return next;
+    for (int64_t i = k + 2; i < n; i++) next = a[i] < next ? a[i] : next;
+    return next;
 }
 
 /* A column's values to `to`, without NaN. Returns their number. */
@@ -114,27 +113,7 @@ static int64_t NAME(gather_valid)(T *to, const T *from, int64_t length, int64_t 
     for (int64_t i = 0; i < length; i++) {
         const T x = from[i * step];
         to[n] = x;
-        n += x == x;
+        n += to[n] == x; /* not NaN */
     }
     return n;
-}
-
-static void NAME(quantile)(void *out_bytes, const void *in_bytes, void *scratch, int64_t outer, int64_t length, int64_t inner,
-                           const double *q, int n_q, bool skip_nan)
-{
-    T *out = out_bytes, *a = scratch;
-    for (int64_t o = 0; o < outer; o++) {
-        for (int64_t c = 0; c < inner; c++) {
-            const int64_t n = NAME(gather_valid)(a, (const T *)in_bytes + o * length * inner + c, length, inner);
-            int64_t done = 0;
-            if (n_q > MANY_QUANTILES) {
-                NAME(heap_sort)(a, n);
-                done = -1;
-            }
-            for (int i = 0; i < n_q; i++) {
-                T *to = out + ((int64_t)i * outer + o) * inner + c;
-                *to = n == 0 || (n < length && !skip_nan) ? (T)NAN : NAME(interpolate)(a, n, q[i], &done);
-            }
-        }
-    }
 }

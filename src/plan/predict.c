@@ -363,10 +363,10 @@ static void predict_memory(stage *s)
                s->kind != STAGE_CALL) { /* the tile as one dense block, into which a file is read directly */
         const operand *o = s->body->operands;
         bool direct = s->body->passthrough && o->kind != OPERAND_MEMORY && !o->swapped;
-        if (!direct) s->task_bytes += box_size(&tile) * (int64_t)tsr_dtype_size(s->outputs[0].dtype);
-        if (s->kind == STAGE_QUANTILE) s->task_bytes += tile.count[s->axis] * (int64_t)tsr_dtype_size(s->outputs[0].dtype);
-        if (s->kind == STAGE_SCAN)
-            s->task_bytes += box_size(&tile) / tile.count[s->axis] * (int64_t)tsr_dtype_size(s->outputs[0].dtype);
+        const int64_t size = (int64_t)tsr_dtype_size(s->body->prog->instrs[s->body->prog->n_instrs - 1].dtype);
+        if (!direct) s->task_bytes += box_size(&tile) * size;
+        if (s->kind == STAGE_QUANTILE) s->task_bytes += tile.count[s->axis] * size;
+        if (s->kind == STAGE_SCAN) s->task_bytes += box_size(&tile) / tile.count[s->axis] * size;
     }
 }
 

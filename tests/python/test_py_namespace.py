@@ -27,7 +27,7 @@ PATTERNS = {
 UNARY = ("x", "k", "[x y]")  # what is left of the patterns where a second argument would be out=
 # What differs, and why. A pattern or "*".
 DIFFERENT = {
-    **{(n, "*"): "medians and quantiles of complex numbers, and quantiles that are integers, are not here" for n in ("median", "nanmedian", "quantile", "nanquantile", "percentile", "nanpercentile")},
+    **{(n, "*"): "medians of complex numbers are not here" for n in ("median", "nanmedian")},
     **{(n, "*"): "numbers and their edges are float64 here, and real" for n in ("histogram", "histogram2d", "histogram_bin_edges")},
     ("unwrap", "*"): "integers of NumPy's overflow on the way", ("around", "*"): "bool stays bool", ("round", "*"): "bool stays bool", ("angle", "*"): "of small integers float64, not float16",
     ("searchsorted", "x y"): "the array is not sorted", ("searchsorted", "x 2"): "the array is not sorted", ("searchsorted", "x k"): "the array is not sorted", ("digitize", "*"): "no edges",
