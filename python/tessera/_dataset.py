@@ -135,7 +135,10 @@ class Variable(_Handle):
 
     def persist(self) -> "Variable":
         """The same with its blocks computed and kept in the session."""
-        data = self.data.persist()
+        return self._like(self.data.persist())
+
+    def _like(self, data) -> "Variable":
+        """The same names and coordinates around another array of this shape."""
         return _variable(lib.tsr_variable_like(self._p, data._p), self._s)
 
     def __array__(self, dtype=None, copy=None):

@@ -4,6 +4,7 @@ from __future__ import annotations
 import numpy as np
 
 from ._core import Node, asnode, common, make, strong
+from ._dataset import Variable
 from ._creation import (arange, array, asanyarray, asarray, empty, empty_like, eye, from_array, full, full_like, identity, linspace, ones,
                         ones_like, zeros, zeros_like)
 from ._lib import ffi, lib
@@ -21,35 +22,65 @@ from ._elementwise import deliver
 amax, amin = max, min
 
 
-def compute(*arrays):
+def _lazy_in(value, traverse: bool):
+    """The arrays in a value, in order: itself, or what lists, tuples, sets and dicts hold. What is named counts as its array."""
+    if isinstance(value, Node):
+        yield value
+    elif isinstance(value, Variable):
+        yield value.data
+    elif traverse and type(value) in (list, tuple, set, dict):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _lazy_in(inner, traverse)
+
+
+def _with_results(value, results, traverse: bool, wrap=lambda variable, result: result):
+    """The value with its arrays replaced by the next results; those of what is named by wrap(variable, result)."""
+    if isinstance(value, Node):
+        return next(results)
+    if isinstance(value, Variable):
+        return wrap(value, next(results))
+    if traverse and type(value) is dict:
+        return {key: _with_results(inner, results, traverse, wrap) for key, inner in value.items()}
+    if traverse and type(value) in (list, tuple, set):
+        return type(value)([_with_results(inner, results, traverse, wrap) for inner in value])
+    return value
+
+
+def compute(*arrays, traverse=True):
     """Computes several arrays together, sharing the work they have in common; what is no array of ours is passed through.
+
+    Lists, tuples, sets and dicts may hold arrays (not with `traverse=False`): they come back with the values in their place.
 
     >>> import tessera as ts
     >>> x = ts.arange(5)
     >>> ts.compute(x.sum(), x.max())
     (np.int64(10), np.int64(4))
+    >>> ts.compute({"least": x.min(), "all": [x, 7]})
+    ({'least': np.int64(0), 'all': [array([0, 1, 2, 3, 4]), 7]},)
     """
-    lazy = [a for a in arrays if isinstance(a, Node)]
+    lazy = [a for value in arrays for a in _lazy_in(value, traverse)]
     outs = [np.empty(a.shape, a.dtype) for a in lazy]
     if lazy:
         lazy[0]._s._run(lib.tsr_compute, len(lazy), [a._p for a in lazy], [ffi.from_buffer(out) for out in outs])
     results = iter([out if out.ndim else out[()] for out in outs])
-    return tuple(next(results) if isinstance(a, Node) else a for a in arrays)
+    return tuple(_with_results(value, results, traverse) for value in arrays)
 
 
-def persist(*arrays):
-    """Computes several arrays together and keeps their blocks in the session: arrays that read them.
+def persist(*arrays, traverse=True):
+    """Computes several arrays together and keeps their blocks in the session: arrays that read them. Lists, tuples, sets and dicts of
+    arrays (not with `traverse=False`) come back with those in their place; what is no array of ours is passed through.
 
     >>> import tessera as ts
     >>> x, y = ts.persist(ts.ones(3), ts.zeros(3))
     >>> (x + y).compute()
     array([1., 1., 1.])
     """
-    nodes = [asnode(a) for a in arrays]
-    results = ffi.new("tsr_array *[]", len(nodes))
-    if nodes:
-        nodes[0]._s._run(lib.tsr_persist, len(nodes), [n._p for n in nodes], results)
-    return tuple(make(p, nodes[0]._s) for p in results)
+    lazy = [a for value in arrays for a in _lazy_in(value, traverse)]
+    kept = ffi.new("tsr_array *[]", len(lazy))
+    if lazy:
+        lazy[0]._s._run(lib.tsr_persist, len(lazy), [a._p for a in lazy], kept)
+    results = iter([make(p, lazy[0]._s) for p in kept])
+    return tuple(_with_results(value, results, traverse, Variable._like) for value in arrays)
 
 
 def where(condition, x=None, y=None, /):

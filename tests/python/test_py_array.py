@@ -200,6 +200,21 @@ def test_pieces_of_work_together():
     assert float((z - y).sum().compute()) == pytest.approx(1000)
 
 
+def test_pieces_of_work_in_lists_and_dicts():
+    """As Dask: what holds arrays comes back holding their values; what is named is computed as well."""
+    x = ts.arange(5, chunks=2)
+    named = ts.Variable(x, ["time"], "t")
+    (numbers, table), pair, text = ts.compute([x, {"sum": x.sum(), "n": 5}], (x.max(), named), "text")
+    np.testing.assert_array_equal(numbers, np.arange(5))
+    assert table == {"sum": 10, "n": 5} and type(pair) is tuple and pair[0] == 4 and text == "text"
+    np.testing.assert_array_equal(pair[1], np.arange(5))
+    assert ts.compute([x], traverse=False)[0][0] is x
+    [kept], again, seven = ts.persist([x + 1], {"t": named}, 7)
+    np.testing.assert_array_equal(kept.compute(), np.arange(1, 6))
+    assert again["t"].dims == ("time",) and seven == 7 and "persisted" in kept.explain()
+    assert ts.compute() == ts.persist() == ()
+
+
 def test_import_is_quick():
     """Beyond NumPy's import it takes less than that one, which is some 0.15 s; both by the processor's time of one process."""
     code = ("import time; start = time.process_time(); import numpy; between = time.process_time(); import tessera; "
