@@ -209,9 +209,9 @@ class Array(Node):
 
         Parameters
         ----------
-        chunks : int, tuple, dict or "auto"
-            As everywhere: a length for all axes, one for each (-1 or None: the whole axis, "auto"), or lengths by axis, where axes that
-            are not named keep their chunks.
+        chunks : int, str, tuple or dict
+            As everywhere: a length for all axes, one for each (-1 or None: the whole axis, "auto"), bytes of a chunk ("16MiB"), or lengths
+            by axis, where axes that are not named keep their chunks.
 
         Examples
         --------
@@ -219,6 +219,8 @@ class Array(Node):
         >>> ts.zeros((4, 6), chunks=2).rechunk({1: 3}).chunks
         ((2, 2), (3, 3))
         """
+        if _chunks.says_bytes(chunks):
+            chunks = _chunks.in_bytes(chunks, self.shape, self.itemsize, previous=self.chunks, now=self.chunks)
         items = _chunks.parse(chunks, self.ndim, absent=None)
         if items is not None and None in items:
             items = [now if item is None else item for item, now in zip(items, self.chunks)]

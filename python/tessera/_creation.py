@@ -32,7 +32,7 @@ def created(p, session, items):
 
 def _filled(value, dtype, shape, chunks):
     shape, session = lengths_of(shape), current()
-    items = _chunks.parse(chunks, len(shape))
+    items = _chunks.parse(chunks, len(shape), shape=shape, itemsize=np.dtype(dtype).itemsize)
     return created(lib.tsr_full(session.handle(), value, dtype_code(dtype), len(shape), shape, _chunks.regular(items)), session, items)
 
 
@@ -79,7 +79,7 @@ def full(shape, fill_value, dtype=None, *, chunks="auto"):
         value = make(lib.tsr_astype(value._p, dtype_code(dtype)), value._s)
     shape = lengths_of(shape)
     array = make(lib.tsr_broadcast_to(value._p, len(shape), shape), value._s)
-    return make(_chunks.rechunk(array._p, _chunks.parse(chunks, len(shape))), value._s)
+    return make(_chunks.rechunk(array._p, _chunks.parse(chunks, len(shape), shape=shape, itemsize=value.dtype.itemsize)), value._s)
 
 
 def _like(a, dtype, chunks, shape):
@@ -224,8 +224,9 @@ def from_array(x, chunks="auto", name=None, lock=True, asarray=None, **ignored):
     ----------
     x : array_like
         What is read.
-    chunks : int, tuple, dict or "auto"
-        How the array is cut.
+    chunks : int, str, tuple or dict
+        How the array is cut: a length for all axes, or one for each (-1 or None: the whole axis; "auto"; or all lengths), or by axis. Text such as
+        "16MiB" stands for lengths that make chunks of at most so many bytes.
     name, lock, asarray : optional
         Accepted for programs written for Dask. Things that are no NumPy arrays are read by one thread at a time unless lock is False.
 
@@ -242,7 +243,7 @@ def from_array(x, chunks="auto", name=None, lock=True, asarray=None, **ignored):
 
         return from_slices(x, chunks, lock)
     values = dense(x)
-    items = _chunks.parse(chunks, values.ndim)
+    items = _chunks.parse(chunks, values.ndim, shape=values.shape, itemsize=values.itemsize)
     array = from_numpy(values, _chunks.regular(items) if items else None)
     return created(lib.tsr_retain(array._p), array._s, items)
 

@@ -106,7 +106,7 @@ class Distributions:
         session = next((p._s for p in parameters if isinstance(p, Node)), None) or current()
         nodes = [parameter(p, session) for p in parameters]
         shape = np.broadcast_shapes(*(n.shape for n in nodes)) if size is None else lengths_of(size)
-        items = _chunks.parse(chunks, len(shape))
+        items = _chunks.parse(chunks, len(shape), shape=shape, itemsize=lib.tsr_dtype_size(dtype))
         p = lib.tsr_random(session.handle(), self._key(), name.encode(), len(nodes), [n._p for n in nodes], dtype, len(shape), shape,
                            _chunks.regular(items))
         return created(p, session, items)

@@ -4,6 +4,7 @@ from __future__ import annotations
 import numpy as np
 
 from ._blocks import _chunk_structs
+from ._chunks import in_bytes
 from ._core import asnode, make
 from ._creation import shape_of, zeros
 from ._lib import CODES, ffi, lib
@@ -49,14 +50,21 @@ def unify_chunks(*args, **ignored):
 def normalize_chunks(chunks, shape=None, limit=None, dtype=None, previous_chunks=None):
     """What `chunks` stands for in an array of this shape: for each axis the lengths of all chunks.
 
+    Where it says "auto", chunks have at most `limit` bytes (8 MiB) of this dtype, and are made of whole `previous_chunks` if those are given.
+
     >>> import tessera as ts
     >>> ts.normalize_chunks((4, -1), (10, 5))
     ((4, 4, 2), (5,))
+    >>> ts.normalize_chunks("auto", (7, 100, 100), limit="240kB", dtype="f8", previous_chunks=(1, 100, 100))
+    ((3, 3, 1), (100,), (100,))
     """
     if shape is None:
         if not all(isinstance(c, (tuple, list)) for c in chunks):
             raise ValueError("normalize_chunks: shape= is needed")
         shape = tuple(sum(c) for c in chunks)
+    shape = shape_of(shape)
+    if limit is not None or previous_chunks is not None:
+        chunks = in_bytes(chunks, shape, np.dtype(dtype if dtype is not None else float).itemsize or 1, limit, previous_chunks)
     return zeros(shape, dtype if dtype is not None and np.dtype(dtype) in CODES else float, chunks=chunks).chunks
 
 

@@ -42,8 +42,8 @@ def from_slices(value, chunks, lock=True):
     if session.is_remote:
         return _from_workers(value, chunks, lock, session)
     shape = [int(length) for length in value.shape]
-    items = _chunks.parse(chunks, len(shape))
     dtype = _dtype(value)
+    items = _chunks.parse(chunks, len(shape), shape=shape, itemsize=dtype.itemsize)
     pieces = _whole_pieces(value, items, shape, dtype.itemsize)
     handle = hold(Source(value, dtype, session.handle()))
     kept = [ffi.new("int64_t[]", shape or [0]), ffi.new("int64_t[]", pieces or [0]) if pieces is not None else ffi.NULL,

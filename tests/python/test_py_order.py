@@ -1,4 +1,5 @@
 """The greatest elements, ranges between arrays, bits, norms, other shapes block by block, and what else Dask has: against NumPy, and mistakes."""
+import math
 import pickle
 import sys
 
@@ -201,6 +202,38 @@ def test_common_borders():
     with pytest.raises(ValueError, match="10 elements, another 3|3 elements, another 10"):
         ts.unify_chunks(b, "i", ts.ones(3), "i")
     assert ts.normalize_chunks((4, -1), (10, 5)) == ((4, 4, 2), (5,)) and ts.normalize_chunks(((2, 3), (4,))) == ((2, 3), (4,))
+
+
+def longest(chunks):
+    return [max(lengths, default=0) for lengths in chunks]
+
+
+def test_chunks_of_so_many_bytes():
+    """Dask's lengths, where it takes whole chunks of before as well."""
+    assert longest(ts.normalize_chunks("auto", (365, 720, 1440), "8MiB", "f4", (1, 720, 1440))) == [2, 720, 1440]
+    assert longest(ts.normalize_chunks("auto", (365, 720, 1440), "1MiB", "f4", (1, 720, 1440))) == [1, 362, 724]
+    assert longest(ts.normalize_chunks(("auto", -1, 100), (365, 720, 1440), "8MiB", "f4", ((30,) * 12 + (5,), 720, 1440))) == [29, 720, 100]
+    assert longest(ts.normalize_chunks({0: "auto"}, (1000, 1000), 80000, "f8")) == [10, 1000]
+    assert ts.normalize_chunks("auto", (0, 5), "1MiB") == ((0,), (5,)) and ts.normalize_chunks("auto", (), "1MiB") == ()
+    x = np.zeros((1000, 1000))
+    for made in (ts.zeros(x.shape, chunks="1MiB"), ts.from_array(x, chunks="1MiB"), ts.full(x.shape, 0.0, chunks="1MiB"),
+                 ts.random.default_rng(1).normal(size=x.shape, chunks="1MiB")):
+        assert longest(made.chunks) == [362, 362]
+    assert longest(ts.zeros(x.shape, chunks=(100, "1MiB")).chunks) == [100, 1000]
+    assert longest(ts.zeros(x.shape, chunks=100).rechunk("1MB").chunks) == [300, 300]
+    assert longest(ts.zeros(x.shape, chunks=100).rechunk({1: "160kB"}).chunks) == [100, 200]
+    for wrong in ("foo", "1XB", ("1MB", "foo")):
+        with pytest.raises(ValueError, match="is no size"):
+            ts.zeros(x.shape, chunks=wrong)
+
+
+@pytest.mark.parametrize("shape", [(7,), (1, 1, 1), (100, 3, 17), (365, 720, 1440)])
+@pytest.mark.parametrize("limit", [1, 100, 80000, "1MiB"])
+def test_chunks_stay_below_their_limit(shape, limit):
+    for before in (None, tuple(max(1, n // 7) for n in shape), (1, *shape[1:])):
+        chunks = ts.normalize_chunks("auto", shape, limit, "f4", before)
+        assert tuple(map(sum, chunks)) == shape
+        assert math.prod(longest(chunks)) * 4 <= max(2**20 if limit == "1MiB" else limit, 4), before
 
 
 def test_functions_of_elements():
