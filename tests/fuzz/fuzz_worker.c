@@ -29,8 +29,7 @@ typedef struct input {
     size_t size;
     int step;
     net_link *links[3]; /* by FROM_ */
-    conn *before;
-    work round; /* goes through the lanes as what a dropped job leaves behind does */
+    work round;         /* goes through the lanes as what a dropped job leaves behind does */
     int n_rounds;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -73,11 +72,12 @@ static void begin(input *in)
     Tessera__Cluster__Workers list = TESSERA__CLUSTER__WORKERS__INIT;
     Tessera__Cluster__WorkerAddress one = TESSERA__CLUSTER__WORKER_ADDRESS__INIT, *all = &one;
     w->id = ME;
-    in->before = w->scheduler;
+    worker_conn_unref(w->scheduler); /* the one that is dialled in vain: the input's answers first */
+    w->scheduler = NULL;
     in->links[FROM_SCHEDULER] = make_link(CONN_SCHEDULER, NET_ROLE_SCHEDULER);
     in->links[FROM_PEER] = make_link(CONN_PEER, NET_ROLE_WORKER);
     in->links[FROM_GUEST] = make_link(CONN_GUEST, NET_ROLE_CLIENT);
-    w->scheduler = worker_conn_ref(link_user(in->links[FROM_SCHEDULER]));
+    if (w->scheduler != link_user(in->links[FROM_SCHEDULER])) abort();
     one.worker = PEER;
     one.address = (char *)"tcp://127.0.0.1:1";
     list.n_workers = 1;
@@ -101,7 +101,6 @@ static void end(input *in)
     }
     for (job *j; at = 0, (j = id_table_next(&w->jobs, &at)) != NULL;) worker_job_drop(j);
     if (w->asks.n > 0) abort();
-    w->scheduler = in->before;
 }
 
 /* Every unit is the worker's, or every second stage the peer's. */
