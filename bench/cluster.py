@@ -1,23 +1,28 @@
 #!/usr/bin/env python3
 """The workloads of a cluster, as users of Tessera's Python package and of Dask distributed write them:
 
-    bench/cluster.py WORKLOAD tessera|distributed [--scale F]
+    bench/cluster.py WORKLOAD tessera|distributed|threads [--scale F]
 
-Two worker processes with one thread each on this machine, and a budget of 1 GB each where the workload is about memory. A cluster
-is started, the workload runs once to warm up and then with the clock on; prints {"seconds": ..., "value": ...} as peers.py does.
+Two worker processes with one thread each on this machine, and a budget of 1 GB each where the workload is about memory (which Dask is not
+held to: its workers were killed for it). "threads" is Tessera without a cluster, with as many threads. A cluster is started, the workload
+runs once to warm up and then with the clock on; prints {"seconds": ..., "value": ..., "peak_bytes": of the largest worker} as peers.py does,
+and, of Tessera's where it is asked for, "traffic": bytes that came to workers from other processes while the clock was on.
 """
 import argparse
 import compileall
 import json
+import os
 import pathlib
+import re
 import sys
 import time
 
 import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-RUNS = {}  # workload -> (function(engine, scale) that prepares and returns the function to be timed, budget of a worker)
+RUNS = {}  # workload -> (function(engine, scale) that prepares and returns the function to be timed, budget of a worker, whether traffic counts)
 N_WORKERS = 2
+REPORTS = 1.5  # seconds after which all workers have reported what came to them
 
 
 class Tessera:
@@ -36,9 +41,35 @@ class Tessera:
         self.array.wait(x)
         return x
 
+    def pids(self):
+        return self.cluster.pids
+
+    def traffic(self):
+        time.sleep(REPORTS)
+        return sum(worker["bytes_in"] for worker in self.client.status()["workers"])
+
     def close(self):
         self.client.close()
         self.cluster.close()
+
+
+class Threads:
+    """The same engine in this process."""
+
+    def __init__(self, memory):
+        sys.path.insert(0, str(ROOT / "build/python"))
+        import tessera as ts
+        self.array = ts
+        ts.config.set(threads=N_WORKERS, memory=memory)
+
+    def persist(self, x):
+        return x.persist()
+
+    def pids(self):
+        return [os.getpid()]
+
+    def close(self):
+        pass
 
 
 class Distributed:
@@ -50,7 +81,7 @@ class Distributed:
         import distributed
         dask.config.set({"distributed.logging.distributed": "error"})
         self.array = da
-        self.cluster = distributed.LocalCluster(n_workers=N_WORKERS, threads_per_worker=1, memory_limit=memory, dashboard_address=None)
+        self.cluster = distributed.LocalCluster(n_workers=N_WORKERS, threads_per_worker=1, memory_limit=None, dashboard_address=None)
         self.client = distributed.Client(self.cluster)
         self.wait = distributed.wait
 
@@ -59,17 +90,26 @@ class Distributed:
         self.wait(x)
         return x
 
+    def pids(self):
+        return [nanny.process.pid for nanny in self.cluster.workers.values()]
+
     def close(self):
         self.client.close()
         self.cluster.close()
 
 
-ENGINES = {"tessera": Tessera, "distributed": Distributed}
+ENGINES = {"tessera": Tessera, "distributed": Distributed, "threads": Threads}
 
 
-def workload(name, memory="4GB"):
+def peak_bytes(pids):
+    """Of the largest of these processes, with what it maps of the others' shared memory."""
+    peaks = [re.search(r"VmHWM:\s*(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text()) for pid in pids]
+    return max(int(peak[1]) for peak in peaks) * 1024
+
+
+def workload(name, memory="4GB", traffic=False):
     def register(make):
-        RUNS[name] = (make, memory)
+        RUNS[name] = (make, memory, traffic)
         return make
     return register
 
@@ -131,7 +171,7 @@ def _(engine, scale):
     return repeated(lambda: engine.persist((x - x.mean(axis=0)) / x.std(axis=0))[-1, 0, 0].compute(), 3)
 
 
-@workload("cluster_centre")
+@workload("cluster_centre", traffic=True)
 def _(engine, scale):
     x = half_gigabyte(engine, scale)
     return repeated(lambda: engine.persist(x - x.mean())[0, 0, 0].compute(), 3)
@@ -141,6 +181,12 @@ def _(engine, scale):
 def _(engine, scale):
     xp = engine.array
     return repeated(lambda: (xp.ones(int(10000 * scale), chunks=1) + 1).sum().compute(), 1 if engine.array.__name__ != "tessera" else 5)
+
+
+@workload("cluster_million")
+def _(engine, scale):
+    xp = engine.array
+    return repeated(lambda: (xp.ones(int(1_000_000 * scale), chunks=1) + 1).sum().compute(), 5)
 
 
 @workload("cluster_rechunk", memory="1GB")
@@ -193,18 +239,24 @@ def main():
     parser.add_argument("engine", choices=ENGINES)
     parser.add_argument("--scale", type=float, default=1.0)
     options = parser.parse_args()
+    found = {}
     if options.workload in STARTS:
         seconds, value = start(ENGINES[options.engine], STARTS[options.workload])
     else:
-        make, memory = RUNS[options.workload]
+        make, memory, counts = RUNS[options.workload]
         engine = ENGINES[options.engine](memory)
         try:
             run = make(engine, options.scale)
             run()
+            counts = counts and options.engine == "tessera"
+            before = engine.traffic() if counts else 0
             seconds, value = run()
+            found = {"peak_bytes": peak_bytes(engine.pids())}
+            if counts:
+                found["traffic"] = engine.traffic() - before
         finally:
             engine.close()
-    print(json.dumps({"seconds": seconds, "value": value}))
+    print(json.dumps({"seconds": seconds, "value": value, **found}))
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def good(records):
 
 
 def median(records, key="seconds"):
-    found = [r[key] for r in good(records)]
+    found = [r[key] for r in good(records) if key in r]
     return statistics.median(found) if found else None
 
 
@@ -68,7 +68,7 @@ def one_line(workload, result):
     return ", ".join(parts)
 
 
-def goals_of(workload, times, peak, fraction, scale):
+def goals_of(workload, times, peak, traffic, fraction, scale):
     """[(text of the goal, whether it was reached)]."""
     mine = times["tessera"]
     others = {p: t for p, t in times.items() if p not in ("tessera", "python") and t is not None}
@@ -76,13 +76,16 @@ def goals_of(workload, times, peak, fraction, scale):
     for goal in workload.goals:
         against = min(others.values(), default=None) if goal.peer == "best" else others.get(goal.peer)
         name = "the best" if goal.peer == "best" else workloads.TITLES[goal.peer]
-        checks.append((f"{goal.factor:g}x {name}", None if against is None else against / mine >= goal.factor))
+        text = f"{goal.factor:g}x {name}" if goal.factor >= 1 else f"at most {1 / goal.factor:.3g}x the time of {name}"
+        checks.append((text, None if against is None else against / mine >= goal.factor))
     if times.get("python"):
         checks.append((f"from Python within {workloads.PYTHON_SHARE:.0%}", times["python"] <= mine * (1 + workloads.PYTHON_SHARE)))
     if workload.limit_goal:
         checks.append((f"{workload.limit_goal:.0%} of the limit", fraction >= workload.limit_goal))
     if workload.memory_goal:
         checks.append((f"< {bytes_text(workload.memory_goal)}", peak < workload.memory_goal))
+    if workload.traffic_goal:
+        checks.append((f"traffic < {bytes_text(workload.traffic_goal)} ({traffic} B)", traffic < workload.traffic_goal))
     if workload.seconds_goal:
         checks.append((f"< {seconds_text(workload.seconds_goal)}", mine < workload.seconds_goal * (1 if workload.kind in ("start", "python") else scale)))
     return checks
@@ -102,7 +105,7 @@ def row(workload, result, machine):
             continue
         title = workloads.TITLES[peer]
         others.append(f"{title} {seconds_text(seconds)} (**{seconds / times['tessera']:.{2 if peer == 'python' else 1}f}x**)" if seconds else f"{title} failed")
-    checks = goals_of(workload, times, peaks["tessera"], fraction, result["scale"])
+    checks = goals_of(workload, times, peaks["tessera"], median(result["records"]["tessera"], "traffic"), fraction, result["scale"])
     goal_text = ", ".join(f"{text} {'?' if ok is None else 'yes' if ok else '**no**'}" for text, ok in checks)
     memory = bytes_text(peaks["tessera"]) + " / " + ", ".join(f"{bytes_text(peaks[p])}" for p in times if p != "tessera")
     cells = [workload.title, seconds_text(times["tessera"]), "<br>".join(others), goal_text,

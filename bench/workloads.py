@@ -10,13 +10,13 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 PEERS = ("tessera", "python", "numpy", "dask", "distributed", "xarray", "numexpr", "numba", "cdo", "ncra")
-TITLES = {"memcpy": "memcpy", "stream": "plain sockets", "distributed": "Dask distributed", "tessera": "Tessera", "python": "Tessera from Python", "numpy": "NumPy", "dask": "Dask", "xarray": "xarray + Dask", "numexpr": "numexpr", "numba": "numba",
+TITLES = {"memcpy": "memcpy", "stream": "plain sockets", "threads": "its threads, no cluster", "distributed": "Dask distributed", "tessera": "Tessera", "python": "Tessera from Python", "numpy": "NumPy", "dask": "Dask", "xarray": "xarray + Dask", "numexpr": "numexpr", "numba": "numba",
           "cdo": "CDO", "ncra": "ncra"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Goal:
-    """How many times faster than a peer ("best": the fastest of the others) Tessera is to be."""
+    """How many times faster than a peer ("best": the fastest of the others) Tessera is to be; less than 1: how much slower it may be."""
 
     peer: str
     factor: float
@@ -35,6 +35,7 @@ class Workload:
     limit_goal: float = 0  # the fraction of it to reach
     memory_goal: int = 0  # bytes, of the whole process
     seconds_goal: float = 0
+    traffic_goal: int = 0  # bytes between processes
     cold: bool = False  # nothing to warm up, or too long to run twice
     note: str = ""
 
@@ -97,16 +98,20 @@ WORKLOADS = (
     Workload("cluster_start_c", "cluster: start to the first result, from C", (), kind="cluster", seconds_goal=0.15),
     Workload("cluster_element", "cluster, 0.5 GB persisted: `x[0, 0, 0].compute()`", ("distributed",), kind="cluster", seconds_goal=0.5e-3),
     Workload("cluster_slab", "cluster: `x[0].compute()`, 2 MB", ("distributed",), kind="cluster", seconds_goal=2e-3),
-    Workload("cluster_mean", "cluster: `x.mean()`", ("distributed",), kind="cluster"),
-    Workload("cluster_mean_space", "cluster: `x.mean(axis=(1, 2))`", ("distributed",), kind="cluster"),
-    Workload("cluster_mean_time", "cluster: `x.mean(axis=0)`", ("distributed",), kind="cluster"),
+    Workload("cluster_mean", "cluster: `x.mean()`", ("distributed", "threads"), (Goal("threads", 1 / 1.3),), kind="cluster"),
+    Workload("cluster_mean_space", "cluster: `x.mean(axis=(1, 2))`", ("distributed", "threads"), (Goal("threads", 1 / 1.3),), kind="cluster"),
+    Workload("cluster_mean_time", "cluster: `x.mean(axis=0)`", ("distributed", "threads"), (Goal("threads", 1 / 1.3),), kind="cluster"),
     Workload("cluster_z", "cluster: z-score over time, persisted", ("distributed",), (Goal("distributed", 12),), kind="cluster"),
-    Workload("cluster_centre", "cluster: `x - x.mean()`, persisted", ("distributed",), (Goal("distributed", 8),), kind="cluster"),
+    Workload("cluster_centre", "cluster: `x - x.mean()`, persisted", ("distributed",), (Goal("distributed", 8),), kind="cluster",
+             traffic_goal=1_000_000),
     Workload("cluster_blocks", "cluster: `(ones(10000, chunks=1) + 1).sum()`", ("distributed",), kind="cluster", seconds_goal=0.1,
              note="the goal is 10 microseconds a block"),
+    Workload("cluster_million", "cluster: the same with a million blocks", (), kind="cluster", seconds_goal=2, note="the goal is 2 microseconds a block"),
     Workload("cluster_map", "cluster: `client.map` of a trivial Python function, 10 000", ("distributed",), kind="cluster", seconds_goal=0.5),
+    Workload("cluster_c_tasks", "cluster: 10 000 tasks of a C function, from C", (), kind="cluster", seconds_goal=0.05,
+             note="the goal is 200 000 a second, from the submission to the last result"),
     Workload("cluster_rechunk", "cluster: random 3.2 GB, rechunked from columns to rows and added up, 1 GB a worker", ("distributed",),
-             (Goal("distributed", 6),), kind="cluster", tolerance=1e-3),
+             (Goal("distributed", 6),), kind="cluster", tolerance=1e-3, memory_goal=1_000_000_000, note="Dask's workers may use all memory"),
     Workload("cluster_share", "cluster: 8 blocks of 64 MB from worker to worker, on one host", ("memcpy",), (Goal("memcpy", 0.6),), kind="cluster",
              tolerance=0.02, note="the values are the bytes moved; memcpy: one thread, to memory that was used before"),
     Workload("cluster_wire", "cluster: the same between two hosts (network namespaces with a cable)", ("stream",), (Goal("stream", 0.9),), kind="cluster",
@@ -161,8 +166,8 @@ def command(workload, peer, data, out, threads, scale):
                "import": ["env", f"PYTHONPATH={BUILD / 'python'}", python, "-c", "import tessera"]}
         return {"tessera": own[workload.name], "numpy": [python, "-c", "import numpy"],
                 "dask": [python, "-c", "import dask.array"]}[peer], False
-    if workload.name == "cluster_start_c":
-        return [str(BUILD / "bench/bench-cluster-start"), str(BUILD / "tessera")], True
+    if workload.name in ("cluster_start_c", "cluster_c_tasks"):
+        return [str(BUILD / "bench/bench-cluster"), {"cluster_start_c": "start", "cluster_c_tasks": "tasks"}[workload.name], str(BUILD / "tessera")], True
     tasks = str(max(1000, int(10_000_000 * scale)))
     if workload.name == "cluster_tasks":
         return [str(BUILD / "bench/bench-tasks"), "1000", tasks, "--json"], True
