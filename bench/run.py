@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Measures Tessera beside its peers and writes docs/performance.md:
 
-    python3 bench/run.py [--only NAME,...] [--repeat 5] [--threads 2] [--scale 1.0] [--report FILE] [--merge]
+    python3 bench/run.py [--only NAME,...] [--repeat 5] [--threads 2] [--scale 1.0] [--report FILE] [--merge] [--pairs]
 
-Every repetition is a process of its own, and the peers take turns, so that a noisy minute falls on all of them. Results go to
+Every repetition is a process of its own, and the peers take turns, so that a noisy minute falls on all of them. What Python takes beside
+C is a difference of a few percent, which needs more: further pairs of the two, each first in turn (--pairs: only those, for all other
+peers the results of earlier runs). Results go to
 build/bench/results/NAME.json; the report is made from the results of this run (with --merge, of earlier ones, too). --scale below 1 tries the harness on less data
 and writes its report to build/bench/ instead.
 """
@@ -26,6 +28,8 @@ RESULTS = BUILD / "bench/results"
 PYTHON = BUILD / "venv/bin/python3"
 TIME_LIMIT = 900  # seconds, for one repetition
 TOO_LONG = 60  # seconds: who takes longer than this is not asked again
+MOST_PAIRS, LEAST_PAIRS = 11, 3
+PAIRS_SECONDS = 60  # after which there are no more than the least
 
 
 def busy_seconds():
@@ -62,6 +66,26 @@ def agree(values, tolerance):
     return math.isclose(least, most, rel_tol=tolerance, abs_tol=tolerance)
 
 
+def measure_pairs(commands):
+    """Repetitions of C and of Python, directly one after the other."""
+    records, start = {"tessera": [], "python": []}, time.monotonic()
+    for k in range(MOST_PAIRS):
+        if k >= LEAST_PAIRS and time.monotonic() - start > PAIRS_SECONDS:
+            break
+        for peer in sorted(records, reverse=k % 2 == 0):
+            records[peer].append(measure(*commands[peer]))
+    return records
+
+
+def with_new_pairs(workload, options, data, out):
+    """The result of an earlier run with pairs of now."""
+    result = json.loads((RESULTS / f"{workload.name}.json").read_text())
+    if result["scale"] != options.scale:
+        raise SystemExit(f"{workload.name}: the earlier result is of scale {result['scale']:g}")
+    commands = {peer: workloads.command(workload, peer, data, out, options.threads, options.scale) for peer in ("tessera", "python")}
+    return result | {"pairs": measure_pairs(commands)}
+
+
 def run_workload(workload, options, data, out):
     peers = ["tessera", *(p for p in workloads.peers_of(workload) if shutil.which(p) or p not in ("cdo", "ncra"))]
     records = {peer: [] for peer in peers}
@@ -77,6 +101,7 @@ def run_workload(workload, options, data, out):
             except subprocess.TimeoutExpired:
                 record = {"error": f"not done after {TIME_LIMIT} s", "status": 124}
             records[peer].append(record)
+    pairs = measure_pairs(commands) if "python" in peers else {}
     values = {}
     for peer in peers:
         good = [r for r in records[peer] if "error" not in r]
@@ -91,8 +116,8 @@ def run_workload(workload, options, data, out):
     for path in out.glob(f"*_{workload.name}.nc"):
         path.unlink()
     same = agree(list(values.values()), workload.tolerance) if len(values) > 1 else None
-    return {"name": workload.name, "records": records, "values": values, "values_agree": same, "scale": options.scale,
-            "commands": {peer: " ".join(report.shorten(c)) for peer, (c, _) in commands.items()}}
+    return {"name": workload.name, "records": records, "pairs": pairs, "values": values, "values_agree": same,
+            "scale": options.scale, "commands": {peer: " ".join(report.shorten(c)) for peer, (c, _) in commands.items()}}
 
 
 def limits(options):
@@ -124,12 +149,14 @@ def parse_arguments():
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--report", type=pathlib.Path)
     parser.add_argument("--merge", action="store_true", help="the report has the results of earlier runs, too, where this one has none")
+    parser.add_argument("--pairs", action="store_true", help="only the pairs of C and Python; all else is of earlier runs")
     options = parser.parse_args()
+    options.merge |= options.pairs
     names = [n for n in options.only.split(",") if n]
     for name in names:
         if name not in {w.name for w in workloads.WORKLOADS}:
             parser.error(f"there is no workload '{name}'")
-    options.chosen = [w for w in workloads.WORKLOADS if not names or w.name in names]
+    options.chosen = [w for w in workloads.WORKLOADS if (not names or w.name in names) and not (options.pairs and w.kind != "library")]
     whole = options.scale == 1.0 and not names
     options.report = options.report or (ROOT / "docs/performance.md" if whole else BUILD / "bench/performance.md")
     return options
@@ -142,20 +169,21 @@ def main():
     RESULTS.mkdir(parents=True, exist_ok=True)
     days, steps = max(2, int(60 * options.scale)), max(40, int(960 * options.scale))
     data = BUILD / ("benchdata" if options.scale == 1.0 else f"benchdata-{options.scale:g}")
-    subprocess.run([PYTHON, ROOT / "bench/make_data.py", data, "--days", str(days), "--steps", str(steps)], check=True)
+    if not options.pairs:
+        subprocess.run([PYTHON, ROOT / "bench/make_data.py", data, "--days", str(days), "--steps", str(steps)], check=True)
     out = BUILD / "bench/out"
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
 
-    found = [limits(options)]
+    found = [] if options.pairs else [limits(options)]
     results = []
     for workload in options.chosen:
         print(f"{workload.name} ...", end=" ", flush=True)
-        result = run_workload(workload, options, data, out)
+        result = (with_new_pairs if options.pairs else run_workload)(workload, options, data, out)
         (RESULTS / f"{workload.name}.json").write_text(json.dumps(result, indent=1))
         results.append(result)
         print(report.one_line(workload, result), flush=True)
-    found.append(limits(options))
+    found += [] if options.pairs else [limits(options)]
     if options.merge:
         results, found = merged(results, found, options)
     machine = {key: max(f[key] for f in found) for key in ("read", "copy")}

@@ -17,7 +17,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-enum { N_COLUMNS = 4000, N_LAT = 361, N_LON = 720, FRAME = 500, WINDOW = 250, HUGE_PAGE = 2 << 20 };
+enum { N_COLUMNS = 4000, N_LAT = 361, N_LON = 720, FRAME = 500, WINDOW = 250, PAGE = 4096 };
 
 typedef struct bench {
     tsr_session *session;
@@ -52,8 +52,11 @@ static tsr_array *memory_array(bench *b, int ndim, const int64_t *shape, const i
 {
     int64_t n = 1;
     for (int d = 0; d < ndim; d++) n *= shape[d];
-    if (posix_memalign(&b->data, HUGE_PAGE, (size_t)n * sizeof(double)) != 0) return NULL;
-    madvise(b->data, (size_t)n * sizeof(double), MADV_HUGEPAGE); /* as NumPy does */
+    /* Where malloc puts it, 16 bytes after a page, and in huge pages, both as NumPy's arrays: reading from a page's begin is faster. */
+    size_t size = (size_t)n * sizeof(double);
+    if (!(b->data = malloc(size))) return NULL;
+    size_t skipped = PAGE - (uintptr_t)b->data % PAGE;
+    madvise((char *)b->data + skipped, size > skipped ? size - skipped : 0, MADV_HUGEPAGE);
     for (int64_t i = 0; i < n; i++) ((double *)b->data)[i] = low + width * hashed(i);
     return tsr_from_memory(b->session, b->data, TSR_F64, ndim, shape, NULL, NULL, NULL, chunks);
 }
