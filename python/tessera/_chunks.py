@@ -80,6 +80,8 @@ def in_bytes(chunks, shape, itemsize: int, limit=None, previous=None, now=None):
 
 def parse(chunks, ndim: int, absent=WHOLE, shape=None, itemsize: int = 0) -> list | None:
     """One item for each axis (see _one), or None for all automatic. `absent` is for axes that a dict does not name. Bytes need a shape."""
+    if type(chunks) is int:  # mostly
+        return [_one(chunks)] * ndim
     if shape is not None and itemsize and says_bytes(chunks):
         chunks = in_bytes(chunks, shape, itemsize)
     if chunks is None or (isinstance(chunks, str) and chunks == "auto"):
@@ -100,10 +102,17 @@ def parse(chunks, ndim: int, absent=WHOLE, shape=None, itemsize: int = 0) -> lis
     return [_one(item) for item in chunks]
 
 
+def is_regular(items: list | None) -> bool:
+    """Is there one length for each axis, or none at all?"""
+    return items is None or tuple not in map(type, items)
+
+
 def regular(items: list | None):
     """The library's argument: lengths; an axis with a list of lengths gets its longest (the list is applied by `irregular`)."""
     if items is None:
         return ffi.NULL
+    if is_regular(items):
+        return items
     return [max(item, default=WHOLE) or WHOLE if isinstance(item, tuple) else item for item in items]
 
 
@@ -120,7 +129,7 @@ def of(p, ndim: int) -> tuple[tuple[int, ...], ...]:
 
 def rechunk(p, items: list | None):
     """A new reference to the array in these chunks."""
-    if items is None or not any(isinstance(item, tuple) for item in items):
+    if is_regular(items):
         return lib.tsr_rechunk(p, regular(items))
     counts, sizes = [], []
     for axis, item in enumerate(items):

@@ -7,7 +7,7 @@ import numpy as np
 
 from . import _chunks
 from ._core import Node, asnode, common, from_numpy, is_array_like, is_number, make, stored
-from ._lib import dense, dtype_code, ffi, lib, whole
+from ._lib import DTYPES, dense, dtype_code, ffi, lib, whole
 from ._session import current
 
 
@@ -21,19 +21,22 @@ def shape_of(shape) -> tuple[int, ...]:
 
 def lengths_of(shape) -> tuple[int, ...]:
     """The shape of a new array, whose lengths may be floats that are whole."""
-    return tuple(map(whole, shape)) if np.ndim(shape) else (whole(shape),)
+    if type(shape) is int:
+        return (shape,)
+    return tuple(map(whole, shape)) if isinstance(shape, (tuple, list)) or np.ndim(shape) else (whole(shape),)
 
 
 def created(p, session, items):
     """A new array; chunks of different lengths are applied now."""
     array = make(p, session)
-    return make(_chunks.rechunk(array._p, items), session) if items and any(isinstance(i, tuple) for i in items) else array
+    return array if _chunks.is_regular(items) else make(_chunks.rechunk(array._p, items), session)
 
 
 def _filled(value, dtype, shape, chunks):
     shape, session = lengths_of(shape), current()
-    items = _chunks.parse(chunks, len(shape), shape=shape, itemsize=np.dtype(dtype).itemsize)
-    return created(lib.tsr_full(session.handle(), value, dtype_code(dtype), len(shape), shape, _chunks.regular(items)), session, items)
+    code = dtype_code(dtype)
+    items = _chunks.parse(chunks, len(shape), shape=shape, itemsize=DTYPES[code].itemsize)
+    return created(lib.tsr_full(session.handle(), value, code, len(shape), shape, _chunks.regular(items)), session, items)
 
 
 def zeros(shape, dtype=float, *, chunks="auto"):
