@@ -11,6 +11,7 @@ from ._callbacks import BLOCK, BlockFunction, hold, let_go
 from ._c_tasks import CFuture
 from ._compiled import CFunction
 from ._core import Node, asnode, make
+from ._futures import Future
 from ._lib import dense, dtype_code, ffi, lib
 from ._session import current
 
@@ -163,8 +164,8 @@ def from_delayed(value, shape, dtype=None, meta=None, name=None):
 
     Parameters
     ----------
-    value : callable without arguments, or an object with a method `compute` (as Dask's delayed ones)
-        Gives an array of this shape and dtype.
+    value : callable without arguments, an object with a method `compute` (as Dask's delayed ones), or a Future
+        Gives an array of this shape and dtype. What a future gives stays on its worker.
     shape : tuple of int
     dtype : dtype
         Or that of `meta`.
@@ -174,7 +175,9 @@ def from_delayed(value, shape, dtype=None, meta=None, name=None):
     >>> ts.concatenate([x, x + 3]).compute()
     array([0., 1., 2., 3., 4., 5.])
     """
-    load = value if callable(value) and not hasattr(value, "compute") else value.compute
+    if isinstance(value, Future) and not value.is_local:
+        return from_futures([value], shape, dtype, meta=meta)
+    load = value.result if isinstance(value, Future) else value if callable(value) and not hasattr(value, "compute") else value.compute
     dtype = np.asarray(meta).dtype if dtype is None and meta is not None else dtype
     return _from_blocks(lambda: load(), (), {}, dtype, tuple((int(n),) for n in ((shape,) if np.ndim(shape) == 0 else shape)))
 

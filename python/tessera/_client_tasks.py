@@ -1,6 +1,7 @@
 """What clients do with functions: submit, map, gather, scatter, and what the cluster knows of their results."""
 from __future__ import annotations
 
+import gc
 import inspect
 import json
 import os
@@ -336,9 +337,13 @@ class TaskMethods(PluginMethods):
         found = [] if futures is None else futures_of(futures)
         if futures is not None and not found:
             return {}  # of no futures, not of all
-        for future in found:
+        for future in found or self._futures():
             future.key  # from now on its name is known here
         return json.loads(take_text(lib.tsr_tasks_query(self.handle(), what.encode(), len(found), [f._handle() for f in found])))
+
+    def _futures(self) -> list:
+        """All futures of this client. They know it, not the other way round, so that making one costs nothing here; the collector knows them."""
+        return [holder for holder in gc.get_referrers(self) if isinstance(holder, Future) and not holder.is_local and holder._f]
 
     def _named(self, key: str) -> str:
         return self._names.get((int(key[:16], 16), int(key[16:], 16)), key)

@@ -77,7 +77,12 @@ def test_first_experiment(client, filenames):
     futures = []
     for name in filenames:
         futures += client.scatter([load_temperature(name)])
+    everywhere, kept = client.who_has(), client.has_what()
+    assert all(future.key in everywhere for future in futures), "by the same names, also before anybody has asked for them"
+    assert sorted(key for keys in kept.values() for key in keys) == sorted(everywhere)
     assert {len(addresses) for addresses in client.who_has(futures).values()} == {1}
+    x = ts.concatenate([ts.from_delayed(future, shape=(4, 21, 40), dtype=float) for future in futures])
+    assert x.chunks[0] == (4,) * 8 and x[9, 2, 3].compute() == load_temperature(filenames[2])[1, 2, 3]
     x = ts.from_futures(futures, shape=(4, 21, 40), dtype=float)
     expected = np.concatenate([load_temperature(name) for name in filenames])
     assert x.nbytes == expected.nbytes
