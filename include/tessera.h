@@ -679,6 +679,23 @@ TSR_API tsr_array *tsr_cumulative_prod(tsr_array *a, int axis, bool include_init
 /* The greatest and the least element so far; NaN stays. */
 TSR_API tsr_array *tsr_cummax(tsr_array *a, int axis);
 TSR_API tsr_array *tsr_cummin(tsr_array *a, int axis);
+
+/* NumPy's ufunc.reduce: an operation of two operands ("subtract", "bitwise_or", "hypot" ...: tsr_map's names) of what there is so
+ * far and the next element, in their order. What NumPy does with one name: the dtype ("divide" goes on in float64), what there is
+ * for no elements, TSR_ERR_TYPE where an operation does not give again what it takes, TSR_ERR_VALUE for several axes where the
+ * order matters, and for no elements where nothing is neutral. Sums, products, extremes, truth and bits are reduced block by block
+ * and by many threads, as tsr_sum; the others pass from block to block along the axis. */
+typedef struct tsr_fold_options {
+    const tsr_dtype *dtype; /* in which it goes on, and of the result; NULL: NumPy's choice */
+    tsr_array *initial;     /* one number, which comes before the first element; or NULL */
+    tsr_array *where;       /* what is 0 here is passed over; broadcasts to `a`; or NULL */
+    bool no_identity;       /* nothing is neutral, as NumPy's initial=None */
+} tsr_fold_options;
+/* n_axes 0 with axes not NULL: each element by itself. options may be NULL. */
+TSR_API tsr_array *tsr_fold(const char *operation, tsr_array *a, int n_axes, const int *axes, bool keepdims,
+                            const tsr_fold_options *options);
+/* NumPy's ufunc.accumulate: all that there is on the way. dtype as above, or NULL. */
+TSR_API tsr_array *tsr_accumulate(const char *operation, tsr_array *a, int axis, const tsr_dtype *dtype);
 /* The last element before that is not NaN in the place of NaN, at most `limit` places on (-1: any number). */
 TSR_API tsr_array *tsr_push(tsr_array *a, int64_t limit, int axis);
 

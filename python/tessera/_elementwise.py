@@ -1,6 +1,8 @@
 """NumPy's ufuncs and Python's operators, made from the list that the library itself gives (tsr_map_name)."""
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 
 from ._core import Node, asnode, common, is_number, make, operand, scalar_like, mask_of
@@ -119,30 +121,64 @@ class Ufunc:
         axes = list(range(a.ndim, a.ndim + b.ndim))
         return self(make(lib.tsr_expand_dims(a._p, len(axes), axes), a._s), b, **options)
 
-    def _fold(self, table: dict, what: str, a, options):
-        from . import _reductions
+    def _foldable(self, what: str) -> bytes:
+        if self.nin != 2:
+            raise ValueError(f"{what} only supported for binary functions")
+        if self.nout != 1:
+            raise ValueError(f"{what} only supported for functions returning a single value")
+        return self.__name__.encode()
 
-        if self.__name__ not in table:
-            raise NotImplementedError(f"{self.__name__} has no {what}; those that have are {', '.join(table)}")
-        return getattr(_reductions, table[self.__name__])(a, **options)
+    def reduce(self, array, axis=0, dtype=None, out=None, keepdims=False, initial=np._NoValue, where=True):
+        """numpy.ufunc.reduce of every function of two arrays that has one: the function of what there is so far and the next element.
 
-    def reduce(self, array, axis=0, dtype=None, out=None, keepdims=False, **options):
-        """numpy.ufunc.reduce for add, multiply, subtract, maximum, minimum, fmax, fmin, logical_and, logical_or and logical_xor."""
-        extra = {} if dtype is None else {"dtype": dtype}
-        if dtype is not None and self.__name__ in ("maximum", "minimum", "fmax", "fmin"):
-            from ._reductions import cast
+        Sums, products, extremes, truth and bits are reduced by blocks on all threads; the others go along the axis in the order of the elements.
 
-            array, extra = cast(asnode(array), dtype), {}
-        return self._fold(REDUCE, "reduce", array, {"axis": axis, "out": out, "keepdims": keepdims, **extra, **options})
+        >>> import tessera as ts
+        >>> ts.subtract.reduce([10, 2, 3]).compute()
+        np.int64(5)
+        >>> ts.bitwise_or.reduce([[1, 2], [4, 8]], axis=(0, 1)).compute()
+        np.int64(15)
+        """
+        name, a = self._foldable("reduce"), asnode(array)
+        if a.ndim == 0 and not isinstance(axis, tuple) and axis in (0, -1):  # of numbers NumPy lets these pass
+            axis = None
+        if axis is None:
+            n_axes, axes = 0, ffi.NULL
+        else:
+            axes = [operator.index(k) for k in (axis if isinstance(axis, tuple) else (axis,))]
+            n_axes, axes = len(axes), axes or ffi.new("int[1]")
+        options = ffi.new("tsr_fold_options *", {"no_identity": initial is None})
+        kind = None if dtype is None else ffi.new("tsr_dtype *", dtype_code(dtype))
+        if kind is not None:
+            options.dtype = kind
+        mask = None if where is True else asnode(where, a._s)
+        if mask is not None:
+            options.where = mask._p
+        if initial is not None and initial is not np._NoValue:
+            if not isinstance(initial, Node):  # as NumPy: a number that the result's dtype can hold
+                one = asnode(np.ones((), a.dtype), a._s)
+                like = make(lib.tsr_fold(name, one._p, 0, ffi.NULL, False, ffi.new("tsr_fold_options *", {"dtype": options.dtype})), a._s)
+                initial = asnode(np.asarray(initial, like.dtype), a._s)
+            options.initial = initial._p
+        return deliver(make(lib.tsr_fold(name, a._p, n_axes, axes, bool(keepdims), options), a._s), out)
 
     def accumulate(self, array, axis=0, dtype=None, out=None):
-        """numpy.ufunc.accumulate for add, multiply, maximum and minimum."""
-        return self._fold(ACCUMULATE, "accumulate", array, {"axis": axis, "dtype": dtype, "out": out})
+        """numpy.ufunc.accumulate of every function of two arrays that has one: all that `reduce` has on its way along the axis.
+
+        >>> import tessera as ts
+        >>> ts.divide.accumulate([8.0, 2.0, 2.0]).compute()
+        array([8., 4., 2.])
+        """
+        name, a = self._foldable("accumulate"), asnode(array)
+        if a.ndim == 0:
+            raise TypeError("cannot accumulate on a scalar") if axis in (0, -1, None, ()) else np.exceptions.AxisError(axis, 0)
+        axes = range(a.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+        if len(axes) != 1:
+            raise ValueError("accumulate does not allow multiple axes")
+        kind = ffi.NULL if dtype is None else ffi.new("tsr_dtype *", dtype_code(dtype))
+        return deliver(make(lib.tsr_accumulate(name, a._p, operator.index(axes[0]), kind), a._s), out)
 
 
-REDUCE = {"add": "sum", "multiply": "prod", "subtract": "first_minus_rest", "maximum": "max", "minimum": "min", "fmax": "nanmax", "fmin": "nanmin", "logical_and": "all",
-          "logical_or": "any", "logical_xor": "is_odd"}
-ACCUMULATE = {"add": "cumsum", "multiply": "cumprod", "maximum": "cummax", "minimum": "cummin"}
 # Functions of two results, by the functions of one that the library has.
 PAIRS = {"divmod": ("floor_divide", "remainder"), "modf": ("modf_fraction", "modf_integer"), "frexp": ("frexp_mantissa", "frexp_exponent")}
 # In the library's list, but no functions of arrays alone in NumPy: _functions.py spells them.

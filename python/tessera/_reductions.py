@@ -268,34 +268,6 @@ def nanstd(a, axis=None, dtype=None, out=None, ddof=0, keepdims=_UNSET, *, where
     return _reduce("nanstd", a, axis, dtype, out, keepdims, where=where, ddof=_ddof(ddof, correction))
 
 
-def first_minus_rest(a, axis=0, dtype=None, out=None, keepdims=False):
-    """numpy.subtract.reduce: the first element minus the sum of the others (float sums in another order than one by one)."""
-    a = cast(asnode(a), dtype)
-    if a.dtype.kind == "b":
-        raise TypeError("numpy boolean subtract, the `-` operator, is not supported")
-    axes = range(a.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    if a.ndim == 0 or len(axes) == 0:
-        return deliver(a, out)
-    if len(axes) != 1:
-        raise ValueError("reduction operation 'subtract' is not reorderable, so at most one axis may be specified")
-    k = operator.index(axes[0])
-    k += a.ndim if k < 0 else 0
-    if not 0 <= k < a.ndim:
-        raise np.exceptions.AxisError(axes[0], a.ndim)
-    if a.shape[k] == 0:
-        raise ValueError("zero-size array to reduction operation subtract which has no identity")
-    head = (slice(None),) * k
-    rest = cast(_reduce("sum", a[(*head, slice(1, None))], k, keepdims=True), a.dtype)
-    result = UFUNCS["subtract"](a[(*head, slice(0, 1))], rest)
-    return deliver(result if keepdims else result[(*head, 0)], out)
-
-
-def is_odd(a, axis=0, dtype=None, out=None, keepdims=False):
-    """numpy.logical_xor.reduce: is the number of elements that are not zero odd?"""
-    count = _reduce("count_nonzero", a, axis, keepdims=keepdims)
-    return deliver(cast(UFUNCS["not_equal"](UFUNCS["remainder"](count, 2), 0), dtype), out)
-
-
 def _one_axis(axis):
     return None if axis is None else operator.index(axis)
 

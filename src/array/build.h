@@ -20,6 +20,10 @@ tsr_array *array_cast(tsr_array *a, tsr_dtype dtype);
 tsr_array *array_map(op_code op, int n, tsr_array *const *arrays);
 tsr_array *array_reduce(const char *name, tsr_array *a, monoid op, int n_axes, const int *axes, bool keepdims, double ddof);
 tsr_array *array_full_like(tsr_array *like, tsr_scalar value, tsr_dtype dtype);
+/* A SCAN node; a has the dtype of the result. `op` and `mask` (or NULL; a's shape, bool) are for SCAN_MAP. */
+tsr_array *array_scan(const char *name, tsr_array *a, tsr_array *mask, scan_kind kind, op_code op, int axis);
+/* The operation that tsr_map knows by this name, also by another spelling; OP_COUNT if it is none. */
+op_code array_op_find(const char *name);
 /* The index along an axis, in a form that broadcasts with `a`. */
 tsr_array *array_places(const tsr_array *a, int axis);
 

@@ -13,11 +13,11 @@ const char *node_name(const tsr_array *node)
         [NODE_RESHAPE] = "reshape",   [NODE_CONCAT] = "concatenate", [NODE_TAKE] = "take",         [NODE_RECHUNK] = "rechunk",
         [NODE_QUANTILE] = "quantile", [NODE_WINDOW] = "windows",     [NODE_CONTRACT] = "contract",
     };
-    static const char *const scans[N_SCAN_KINDS] = {"cumsum", "cumprod", "nancumsum", "nancumprod", "cummax", "cummin", "push"};
+    static const char *const scans[N_SCAN_KINDS] = {"cumsum", "cumprod", "nancumsum", "nancumprod", "cummax", "cummin", "push", "accumulate"};
     switch (node->op) {
     case NODE_MAP: return op_info_of(node->p.map.op)->name;
     case NODE_REDUCE: return monoid_name(node->p.reduce.op);
-    case NODE_SCAN: return scans[node->p.scan.kind];
+    case NODE_SCAN: return node->p.scan.kind == SCAN_MAP ? op_info_of(node->p.scan.op)->name : scans[node->p.scan.kind];
     case NODE_CALL: return node->p.call.spec->function.name;
     default: return names[node->op];
     }
@@ -253,6 +253,21 @@ static tsr_status check_random(const tsr_array *node)
     return bad(node, "there are no such random numbers");
 }
 
+static tsr_status check_scan(const tsr_array *node)
+{
+    const bool is_map = node->p.scan.kind == SCAN_MAP;
+    tsr_dtype dtype;
+    if (node->p.scan.axis < 0 || node->p.scan.axis >= node->ndim || node->dtype != node->inputs[0]->dtype)
+        return bad(node, "is not possible for its input");
+    if (is_map && (op_info_of(node->p.scan.op)->arity != 2 ||
+                   op_fold_dtype(node->p.scan.op, TSR_I64, &node->dtype, &dtype) != TSR_OK || dtype != node->dtype))
+        return bad(node, "does not fold what its input has");
+    if (!is_map && !node->session->kernels->scan[node->p.scan.kind][node->dtype])
+        return bad(node, "is not possible for its input");
+    if (node->n_inputs == 2 && node->inputs[1]->dtype != TSR_BOOL) return bad(node, "has a mask that is not bool");
+    return check_same_shape(node);
+}
+
 /* How many inputs an operation has; -1: at least one. */
 static int arity(const tsr_array *node)
 {
@@ -267,6 +282,7 @@ static int arity(const tsr_array *node)
     case NODE_MAP: return op_info_of(node->p.map.op)->arity;
     case NODE_REDUCE: return node->p.reduce.params.weighted ? 2 : 1;
     case NODE_CONTRACT: return 2;
+    case NODE_SCAN: return node->p.scan.kind == SCAN_MAP && node->n_inputs == 2 ? 2 : 1;
     case NODE_CONCAT: return -1;
     default: return 1;
     }
@@ -289,11 +305,7 @@ tsr_status node_check(const tsr_array *node)
     case NODE_MAP: return check_map(node);
     case NODE_CAST: return check_same_shape(node);
     case NODE_RECHUNK: return node->dtype == node->inputs[0]->dtype ? check_same_shape(node) : bad(node, "changes the dtype");
-    case NODE_SCAN:
-        if (node->p.scan.axis < 0 || node->p.scan.axis >= node->ndim || node->dtype != node->inputs[0]->dtype ||
-            !node->session->kernels->scan[node->p.scan.kind][node->dtype])
-            return bad(node, "is not possible for its input");
-        return check_same_shape(node);
+    case NODE_SCAN: return check_scan(node);
     case NODE_VIEW: return check_view(node);
     case NODE_WINDOW: return check_window(node);
     case NODE_CONTRACT: return check_contract(node);

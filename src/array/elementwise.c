@@ -329,15 +329,19 @@ const char *tsr_map_name(int index, int *n_arrays)
     return name;
 }
 
+op_code array_op_find(const char *name)
+{
+    for (int i = 0; i < N_ALIASES; i++)
+        if (strcmp(aliases[i].name, name) == 0) return op_find(aliases[i].means);
+    return op_find(name);
+}
+
 tsr_array *tsr_map(const char *name, int n, tsr_array *const *arrays)
 {
     int wanted = -1;
-    const char *means = name;
     for (int i = 0; i < n; i++)
         if (!array_ready(arrays[i])) return NULL;
-    for (int i = 0; i < N_ALIASES; i++)
-        if (strcmp(aliases[i].name, name) == 0) means = aliases[i].means;
-    op_code op = op_find(means);
+    op_code op = array_op_find(name);
     if (op != OP_COUNT) {
         wanted = op_info_of(op)->arity;
         if (wanted == n) return array_map(op, n, arrays);

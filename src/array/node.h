@@ -9,7 +9,7 @@
  *   WINDOW       sliding windows along an axis; the places in them are a new last axis
  *   structure    RESHAPE CONCAT TAKE RECHUNK
  *   REDUCE       a monoid over a set of axes, which are dropped
- *   SCAN         running sum or product along an axis
+ *   SCAN         running sum or product along an axis, or of any operation of two operands
  *   QUANTILE     order statistics along an axis
  *   CALL         a user's function, called once for each block
  *   CONTRACT     sums of products of two arrays over common axes
@@ -116,6 +116,7 @@ typedef union node_params {
     struct {
         scan_kind kind;
         int axis;
+        op_code op; /* MAP only (else 0): may have a second input, a mask; what it is 0 for is passed over */
     } scan;
     struct {
         int axis;

@@ -250,6 +250,7 @@ static tsr_status pack_scan(packer *p, const tsr_array *a, message *m)
     NEW(Tessera__Scan, TESSERA__SCAN__INIT, s);
     s->kind = a->p.scan.kind;
     s->axis = (uint32_t)a->p.scan.axis;
+    if (a->p.scan.kind == SCAN_MAP) s->operation = (char *)(uintptr_t)op_info_of(a->p.scan.op)->name;
     m->scan = s;
     m->operation_case = TESSERA__NODE__OPERATION_SCAN;
     return TSR_OK;

@@ -325,7 +325,7 @@ tsr_array *array_reduce(const char *name, tsr_array *a, monoid op, int n_axes, c
         }
     }
     proto.grid.ndim = proto.ndim;
-    if (n == 0 && needs_elements(op) && shape_size(proto.ndim, proto.shape) > 0) {
+    if (n == 0 && needs_elements(op)) { /* also where there is nothing to give, as NumPy */
         (void)error_set(TSR_ERR_VALUE, "%s: zero-size array to reduction operation %s which has no identity", name, name);
         return NULL;
     }

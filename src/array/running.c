@@ -6,19 +6,31 @@
 #include <math.h>
 #include <string.h>
 
-/* `a` has the dtype of the result. */
-static tsr_array *scan_as_is(const char *name, tsr_array *a, scan_kind kind, int axis)
+tsr_array *array_scan(const char *name, tsr_array *a, tsr_array *mask, scan_kind kind, op_code op, int axis)
 {
     if (!array_ready(a) || axis_check(name, a, axis, &axis) != TSR_OK) return NULL;
-    if (!a->session->kernels->scan[kind][a->dtype]) {
+    if (kind == SCAN_PROD && dtype_is_complex(a->dtype)) { /* no product with 1 leaves infinity and NaN as they are */
+        kind = SCAN_MAP;
+        op = OP_MULTIPLY;
+    }
+    if (kind != SCAN_MAP && !a->session->kernels->scan[kind][a->dtype]) {
         (void)error_set(TSR_ERR_TYPE, "%s: not defined for %s", name, tsr_dtype_name(a->dtype));
         return NULL;
     }
-    tsr_array proto = {.op = NODE_SCAN, .dtype = a->dtype, .ndim = a->ndim, .grid = a->grid, .n_inputs = 1, .inputs = &a};
+    tsr_array *inputs[2] = {a, mask};
+    tsr_array proto = {
+        .op = NODE_SCAN, .dtype = a->dtype, .ndim = a->ndim, .grid = a->grid, .n_inputs = mask ? 2 : 1, .inputs = inputs};
     memcpy(proto.shape, a->shape, sizeof proto.shape);
     proto.p.scan.kind = kind;
     proto.p.scan.axis = axis;
+    proto.p.scan.op = kind == SCAN_MAP ? op : 0;
     return node_make(a->session, &proto);
+}
+
+/* `a` has the dtype of the result. */
+static tsr_array *scan_as_is(const char *name, tsr_array *a, scan_kind kind, int axis)
+{
+    return array_scan(name, a, NULL, kind, 0, axis);
 }
 
 /* Integers and bool in 64 bits, as NumPy's sum widens. */

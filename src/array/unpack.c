@@ -246,7 +246,10 @@ static tsr_status unpack_scan(const Tessera__Scan *s, tsr_array *a)
     if (s->kind >= N_SCAN_KINDS) return bad("an unknown kind of running sum");
     a->p.scan.kind = (scan_kind)s->kind;
     a->p.scan.axis = axis_of(s->axis);
-    return one_input(a);
+    if (a->p.scan.kind != SCAN_MAP) return one_input(a);
+    a->p.scan.op = op_find(s->operation);
+    if (a->p.scan.op == OP_COUNT) return error_set(TSR_ERR_FORMAT, "unpack: no operation '%.30s'", s->operation);
+    return a->n_inputs == 2 ? TSR_OK : one_input(a);
 }
 
 static tsr_status unpack_quantile(const Tessera__Quantile *q, tsr_array *a)

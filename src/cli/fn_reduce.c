@@ -157,6 +157,41 @@ static tsr_status run_cumulate(fn_call *c, value *out)
     return value_take(v ? tsr_variable_cumulate(v, c->f->name, "0") : NULL, out);
 }
 
+/* reduce, accumulate: any operation of two operands. */
+static tsr_status run_fold(fn_call *c, value *out)
+{
+    tsr_variable *x;
+    dim_list dims;
+    bool keepdims = false;
+    const char *operation;
+    tsr_fold_options options = {0};
+    TRY(arg_variable(c, 0, &x));
+    TRY(arg_text(c, 1, &operation));
+    TRY(arg_dims(c, 2, x, &dims));
+    TRY(arg_bool(c, 3, &keepdims));
+    if (arg_given(c, 4)) TRY(arg_array(c, 4, &options.initial));
+    if (arg_given(c, 5)) TRY(arg_array(c, 5, &options.where));
+    const int *axes = dims.n ? dims.axes : NULL;
+    tsr_array *a = tsr_fold(operation, tsr_variable_array(x), dims.n, axes, keepdims, &options);
+    if (!a) return tsr_error_code();
+    tsr_variable *like = tsr_variable_reduce(x, "any", dims.n, dims.names, 0, keepdims);
+    return like ? value_take_like(like, a, out) : tsr_error_code();
+}
+
+static tsr_status run_accumulate(fn_call *c, value *out)
+{
+    tsr_variable *x;
+    dim_list dims;
+    const char *operation;
+    TRY(arg_variable(c, 0, &x));
+    TRY(arg_text(c, 1, &operation));
+    TRY(arg_dims(c, 2, x, &dims));
+    if (dims.n != 1 && tsr_variable_ndim(x) != 1)
+        return fail_here(c->e, arg_place(c, 2), error_set(TSR_ERR_VALUE, "accumulate runs along one dimension"));
+    tsr_array *a = tsr_accumulate(operation, tsr_variable_array(x), dims.n ? dims.axes[0] : 0, NULL);
+    return a ? value_take_like(x, a, out) : tsr_error_code();
+}
+
 static tsr_status run_weighted_mean(fn_call *c, value *out)
 {
     tsr_variable *x, *weights;
@@ -316,6 +351,10 @@ const function reduce_functions[] = {
     {"corr", "x, y, axis|dim=None", "correlation of two arrays: corr(x, y, time)", run_together},
     {"histogram", "x, bins=10, range=None, density=False, weights=None", "counts and edges; bins may be \"auto\", \"fd\" ...",
      run_histogram},
+    {"reduce", "x, operation, axis|dim=None, keepdims=False, initial=None, where=None",
+     "NumPy's ufunc.reduce: reduce(x, \"bitwise_or\", time); subtract, divide ... along one dimension, in its order", run_fold},
+    {"accumulate", "x, operation, axis|dim=None", "the same with all that there is on the way: accumulate(x, \"maximum\", time)",
+     run_accumulate},
     {"cumsum", "x, axis|dim=None", "running sum", run_cumulate},
     {"cumprod", "x, axis|dim=None", "running product", run_cumulate},
     {"nancumsum", "x, axis|dim=None", "running sum, NaN as 0", run_cumulate},

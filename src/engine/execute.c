@@ -293,6 +293,7 @@ static element extreme_carry(bool is_max, tsr_dtype dtype)
 static element neutral_carry(scan_kind kind, tsr_dtype dtype)
 {
     bool is_product = kind == SCAN_PROD || kind == SCAN_NANPROD;
+    if (kind == SCAN_MAP) return element_from_scalar(scalar_int(0), dtype); /* not used */
     if (kind == SCAN_LAST) return element_from_scalar(scalar_float(NAN), dtype);
     if (kind == SCAN_MAX || kind == SCAN_MIN) return extreme_carry(kind == SCAN_MAX, dtype);
     if (is_product || !dtype_is_inexact(dtype)) return element_from_scalar(scalar_int(is_product), dtype);
@@ -346,18 +347,54 @@ static tsr_status chain_carry(worker *w, const stage *s, stage_run *sr, int64_t 
     return w->run->share ? carry_of_previous(w, s, sr, block, carry->data, n_values) : TSR_OK;
 }
 
+/* The values of a tile, and of the mask that goes with them (else NULL). */
+static tsr_status evaluate_masked(worker *w, const stage *s, const box *tile, buffer **data, buffer **mask)
+{
+    const stage_output *o = &s->outputs[0];
+    region domain = tile_region(tile);
+    program_binding b;
+    buffer **const to[2] = {o->slot == 0 ? data : mask, o->slot == 0 ? NULL : data};
+    *mask = NULL;
+    if (o->slot == 0) return evaluate_dense(w, s, tile, o->dtype, data);
+    TRY(fetch_bind(w, s->body, &domain, &b));
+    for (int i = 0; i < 2; i++) {
+        size_t size = tsr_dtype_size(i == o->slot ? o->dtype : TSR_BOOL);
+        TRY(worker_buffer(w, (size_t)box_size(tile) * size, to[i]));
+        b.outputs[i].data = (*to[i])->data;
+        b.outputs[i].streamed = false;
+        shape_strides(tile->ndim, tile->count, size, b.outputs[i].strides);
+    }
+    program_run(s->body->prog, &b, worker_scratch(w), &w->faults);
+    return TSR_OK;
+}
+
 tsr_status execute_scan(worker *w, const stage *s, stage_run *sr, int64_t block)
 {
     const stage_output *o = &s->outputs[0];
     box tile = stage_tile(s, block);
     int64_t outer, inner;
-    buffer *data;
+    buffer *data, *mask;
     char *carry;
     delivery to;
     split_axis(&tile, s->axis, &outer, &inner);
-    TRY(evaluate_dense(w, s, &tile, o->dtype, &data));
+    TRY(evaluate_masked(w, s, &tile, &data, &mask));
     TRY(chain_carry(w, s, sr, block, outer * inner, &carry));
-    w->run->plan->kernels->scan[s->params->scan.kind][o->dtype](data->data, data->data, carry, outer, tile.count[s->axis], inner);
+    const kernels *k = w->run->plan->kernels;
+    if (s->params->scan.kind == SCAN_MAP) {
+        scan_by_map(k,
+                    &(scan_map){.op = s->params->scan.op,
+                                .dtype = o->dtype,
+                                .data = data->data,
+                                .mask = mask ? (const uint8_t *)mask->data : NULL,
+                                .carry = carry,
+                                .has_carry = tile.start[s->axis] > 0,
+                                .outer = outer,
+                                .length = tile.count[s->axis],
+                                .inner = inner},
+                    &w->faults);
+    } else {
+        k->scan[s->params->scan.kind][o->dtype](data->data, data->data, carry, outer, tile.count[s->axis], inner);
+    }
     TRY(delivery_begin(w, s, sr, 0, block, &to));
     copy_out(&to, o, &tile, data->data);
     return delivery_end(w, s, sr, 0, block, &to);

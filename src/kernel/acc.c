@@ -34,6 +34,12 @@ tsr_status monoid_result(monoid m, tsr_dtype dtype, tsr_dtype *result)
     case MONOID_MAX:
     case MONOID_FMIN:
     case MONOID_FMAX: *result = dtype; return TSR_OK;
+    case MONOID_BIT_AND:
+    case MONOID_BIT_OR:
+    case MONOID_BIT_XOR:
+        if (dtype_is_inexact(dtype)) break;
+        *result = dtype;
+        return TSR_OK;
     case MONOID_ANY:
     case MONOID_ALL: *result = TSR_BOOL; return TSR_OK;
     case MONOID_COUNT_NONZERO:

@@ -24,7 +24,7 @@ typedef const acc_ops acc_table[TSR_N_DTYPES];
 extern acc_table ISA(acc_sum), ISA(acc_prod), ISA(acc_min), ISA(acc_max), ISA(acc_fmin), ISA(acc_fmax), ISA(acc_any),
     ISA(acc_all), ISA(acc_count_nonzero), ISA(acc_count_valid), ISA(acc_argmin), ISA(acc_argmax), ISA(acc_nanargmin),
     ISA(acc_nanargmax), ISA(acc_mean), ISA(acc_var), ISA(acc_std), ISA(acc_nansum), ISA(acc_nanprod), ISA(acc_nanmean),
-    ISA(acc_nanvar), ISA(acc_nanstd), ISA(acc_histogram);
+    ISA(acc_nanvar), ISA(acc_nanstd), ISA(acc_bit_and), ISA(acc_bit_or), ISA(acc_bit_xor), ISA(acc_histogram);
 /* ---- Reading floats and doubles as doubles ----------------------------------------------------------------------- */
 
 /* Scalar i of an array of floats (narrow) or doubles. `narrow` is a constant wherever these are used. */

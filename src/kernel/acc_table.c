@@ -24,6 +24,9 @@ const acc_ops *const ISA(acc_tables)[N_MONOIDS] = {
     [MONOID_NANMEAN] = ISA(acc_nanmean),
     [MONOID_NANVAR] = ISA(acc_nanvar),
     [MONOID_NANSTD] = ISA(acc_nanstd),
+    [MONOID_BIT_AND] = ISA(acc_bit_and),
+    [MONOID_BIT_OR] = ISA(acc_bit_or),
+    [MONOID_BIT_XOR] = ISA(acc_bit_xor),
     [MONOID_HISTOGRAM] = ISA(acc_histogram),
 };
-_Static_assert(N_MONOIDS == 23, "one line for each monoid");
+_Static_assert(N_MONOIDS == 26, "one line for each monoid");

@@ -101,6 +101,14 @@ static number reference_sum(const number *v, int64_t n, bool product)
     return sum;
 }
 
+static number reference_bits(const number *v, int64_t n, monoid m, bool is_unsigned)
+{
+    uint64_t bits = m == MONOID_BIT_AND ? UINT64_MAX : 0; /* signed values are extended */
+    for (int64_t i = 0; i < n; i++)
+        bits = m == MONOID_BIT_AND ? bits & v[i].bits : m == MONOID_BIT_OR ? bits | v[i].bits : bits ^ v[i].bits;
+    return (number){is_unsigned ? (long double)bits : (long double)(int64_t)bits, 0, bits};
+}
+
 /* The position of the extreme among v, -1 if there is none. */
 static int64_t reference_extreme(const number *v, int64_t n, bool greatest)
 {
@@ -173,6 +181,9 @@ static number reference(monoid m, tsr_dtype dtype, const void *x, const int64_t 
     case MONOID_NANVAR: r = reference_var(v, kept, params->ddof, skips(m), false); break;
     case MONOID_STD:
     case MONOID_NANSTD: r = reference_var(v, kept, params->ddof, skips(m), true); break;
+    case MONOID_BIT_AND:
+    case MONOID_BIT_OR:
+    case MONOID_BIT_XOR: r = reference_bits(v, kept, m, dtype_is_unsigned(dtype)); break;
     case MONOID_HISTOGRAM:
     case N_MONOIDS: break;
     }
@@ -283,6 +294,11 @@ static void check_patch(monoid m, tsr_dtype dtype, int64_t rows, int64_t cols, f
     fill(x, dtype, rows * pitch, how);
     acc_patch p = {.x = x, .rows = rows, .cols = cols, .pitch = pitch, .index = 1000, .index_row = cols + 5, .index_col = 1};
     tsr_dtype result;
+    if (dtype_is_inexact(dtype) && (m == MONOID_BIT_AND || m == MONOID_BIT_OR || m == MONOID_BIT_XOR)) {
+        assert_int_equal(monoid_result(m, dtype, &result), TSR_ERR_TYPE);
+        assert_null(kernels_acc(table[0], m, dtype));
+        return;
+    }
     assert_int_equal(monoid_result(m, dtype, &result), TSR_OK);
     for (int k = 0; k < n_tables; k++) {
         const acc_ops *ops = kernels_acc(table[k], m, dtype);

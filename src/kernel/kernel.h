@@ -111,6 +111,9 @@ typedef void (*index_kernel)(int64_t *out, int64_t index, int64_t step, size_t n
     X(NANMEAN, "nanmean")                                                                                                        \
     X(NANVAR, "nanvar")                                                                                                          \
     X(NANSTD, "nanstd")                                                                                                          \
+    X(BIT_AND, "bitwise_and")                                                                                                    \
+    X(BIT_OR, "bitwise_or")                                                                                                      \
+    X(BIT_XOR, "bitwise_xor")                                                                                                    \
     X(HISTOGRAM, "histogram")
 
 typedef enum monoid {
@@ -181,8 +184,22 @@ typedef enum scan_kind {
     SCAN_MAX, /* real dtypes; NaN stays */
     SCAN_MIN,
     SCAN_LAST, /* the last element so far that is not NaN; f32 and f64 */
+    SCAN_MAP,  /* op(so far, element) for an operation of two operands: scan_by_map */
     N_SCAN_KINDS
 } scan_kind;
+
+/* For SCAN_MAP: in place, any operation for which op_fold_dtype gives `dtype`. Without has_carry the first elements are those that
+ * are folded into; carry gets the last ones. Where a mask is given and 0, an element is passed over. */
+typedef struct scan_map {
+    op_code op;
+    tsr_dtype dtype;
+    char *data;
+    const uint8_t *mask; /* or NULL; with has_carry only */
+    char *carry;
+    bool has_carry;
+    int64_t outer, length, inner;
+} scan_map;
+void scan_by_map(const kernels *k, const scan_map *s, unsigned *faults);
 
 /* X(enum name, NumPy's name, is the result an element of the column) */
 #define QUANTILE_METHODS(X)                                                                                                      \

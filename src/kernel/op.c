@@ -131,3 +131,22 @@ tsr_status op_resolve(op_code op, const tsr_dtype *operands, tsr_dtype *loops, t
 }
 
 tsr_dtype op_kernel_dtype(op_code op, const tsr_dtype *loops) { return op == OP_LDEXP ? loops[0] : loops[infos[op].arity - 1]; }
+
+static tsr_dtype widened(tsr_dtype dtype)
+{
+    return dtype_is_inexact(dtype) ? dtype : dtype_is_unsigned(dtype) ? TSR_U64 : TSR_I64;
+}
+
+tsr_status op_fold_dtype(op_code op, tsr_dtype dtype, const tsr_dtype *asked, tsr_dtype *out)
+{
+    const bool is_logical = op == OP_LOGICAL_AND || op == OP_LOGICAL_OR || op == OP_LOGICAL_XOR;
+    tsr_dtype from = asked ? *asked : is_logical ? TSR_BOOL : op == OP_ADD || op == OP_MULTIPLY ? widened(dtype) : dtype;
+    tsr_dtype operands[2] = {from, op == OP_LDEXP && asked ? TSR_I64 : from}, loops[2], result;
+    TRY(op_resolve(op, operands, loops, &result));
+    if (result != loops[0] || (asked && result != *asked) || (loops[1] != result && op != OP_LDEXP))
+        return error_set(TSR_ERR_TYPE, "%s: no loop takes %s%s and gives it again", infos[op].name, tsr_dtype_name(from),
+                         asked ? ", the dtype asked for," : "");
+    if (op == OP_LDEXP && dtype_is_inexact(dtype)) return no_loop(op, (tsr_dtype[]){dtype, dtype});
+    *out = result;
+    return TSR_OK;
+}

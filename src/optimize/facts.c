@@ -60,7 +60,10 @@ bool reduction_is_ordered(const tsr_array *node)
     case MONOID_ANY:
     case MONOID_ALL:
     case MONOID_COUNT_NONZERO:
-    case MONOID_COUNT_VALID: return false;
+    case MONOID_COUNT_VALID:
+    case MONOID_BIT_AND:
+    case MONOID_BIT_OR:
+    case MONOID_BIT_XOR: return false;
     case MONOID_ARGMIN:
     case MONOID_ARGMAX:
     case MONOID_NANARGMIN:

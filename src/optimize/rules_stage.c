@@ -70,6 +70,7 @@ tsr_status slice_of_scan(rewriter *r, tsr_array *node, tsr_array **out)
 {
     if (!may_slice(r, node, NODE_SCAN)) return TSR_OK;
     tsr_array *x = node->inputs[0], *result = NULL;
+    if (x->n_inputs != 1) return TSR_OK;
     slice s = slice_of_view(node);
     range axes[TSR_MAX_NDIM], left[TSR_MAX_NDIM];
     int axis_of[TSR_MAX_NDIM], a = x->p.scan.axis;

@@ -182,6 +182,11 @@ static tsr_status plan_single(builder *b, const node_info *info)
     TRY(body_new(b, x->ndim, x->shape, &t));
     TRY(body_lower(b, t, x, &value));
     if (node->op == NODE_SCAN) TRY(program_add_cast(t->prog, node->dtype, value, &value));
+    if (node->op == NODE_SCAN && node->n_inputs == 2) { /* the mask; the values come last */
+        int mask;
+        TRY(body_lower(b, t, node->inputs[1], &mask));
+        TRY(program_add_store(t->prog, mask, &slot));
+    }
     TRY(program_add_store(t->prog, value, &slot));
     stage *s = add_stage(b,
                          node->op == NODE_SCAN       ? STAGE_SCAN

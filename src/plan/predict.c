@@ -367,6 +367,7 @@ static void predict_memory(stage *s)
         if (!direct) s->task_bytes += box_size(&tile) * size;
         if (s->kind == STAGE_QUANTILE) s->task_bytes += tile.count[s->axis] * size;
         if (s->kind == STAGE_SCAN) s->task_bytes += box_size(&tile) / tile.count[s->axis] * size;
+        if (s->body->prog->n_outputs > 1) s->task_bytes += box_size(&tile); /* a mask */
     }
 }
 
