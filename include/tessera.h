@@ -1164,7 +1164,10 @@ TSR_API tsr_variable *tsr_variable_reduce(tsr_variable *v, const char *reduction
 /* sum(v * weights) / sum(weights) over the elements of v that are not NaN; NaN where there are none, and where their weights are
  * zero together. n_dims 0: all. */
 TSR_API tsr_variable *tsr_variable_weighted_mean(tsr_variable *v, tsr_variable *weights, int n_dims, const char *const *dims);
-TSR_API tsr_variable *tsr_variable_quantile(tsr_variable *v, int n_q, const double *q, const char *dim, bool skip_nan);
+/* n_q quantiles, each between 0 and 1, over the named dimensions (n_dims 0: all), as tsr_quantile_by: along a new first dimension
+ * "quantile", whose coordinate is q. options may be NULL; weights are an array. */
+TSR_API tsr_variable *tsr_variable_quantile(tsr_variable *v, int n_q, const double *q, int n_dims, const char *const *dims,
+                                            const tsr_quantile_options *options);
 /* Groups by part of a date, "time.month" (year, season, month, day, dayofyear, hour, weekday ...), or by a coordinate along one
  * dimension ("basin"), and reduces each group ("mean", "nansum", "count" ...). The dimension becomes the group's. */
 TSR_API tsr_variable *tsr_variable_group(tsr_variable *v, const char *by, const char *reduction);

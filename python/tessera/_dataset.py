@@ -227,10 +227,32 @@ class Variable(_Handle):
         dims, kept = _strings(_dims(dim))
         return _variable(lib.tsr_variable_reduce(self._p, name.encode(), len(kept), dims, ddof, keepdims), self._s)
 
-    def quantile(self, q, dim, skipna: bool = False) -> "Variable":
-        """Quantiles along a dimension."""
-        values = np.atleast_1d(np.asarray(q, float)).tolist()
-        return _variable(lib.tsr_variable_quantile(self._p, len(values), values, str(dim).encode(), skipna), self._s)
+    def quantile(self, q, dim=None, *, method: str = "linear", keep_attrs: bool | None = None, skipna: bool | None = None) -> "Variable":
+        """Quantiles over dimensions by name (None: over all), by any of NumPy's methods; several q make a new first dimension "quantile".
+
+        skipna: NaN are left out (default: of floats). Attributes are kept unless keep_attrs is False.
+
+        >>> import tessera as ts
+        >>> t = ts.Variable(ts.arange(12.0).reshape(3, 4), dims=("time", "x"), name="t")
+        >>> t.quantile([0.25, 0.5], "time").dims
+        ('quantile', 'x')
+        >>> float(t.quantile(0.5, method="lower"))
+        5.0
+        """
+        if np.ndim(q) > 1:
+            raise ValueError("q must be a scalar or 1d")
+        values, (dims, kept) = np.atleast_1d(np.asarray(q, float)).tolist(), _strings(_dims(dim))
+        if skipna is None:
+            skipna = self.dtype.kind in "fc"
+        text = ffi.new("char[]", method.encode())
+        options = ffi.new("tsr_quantile_options *", {"method": text, "skip_nan": bool(skipna), "wide": True})
+        result = _variable(lib.tsr_variable_quantile(self._p, len(values), values, len(kept), dims, options), self._s)
+        if keep_attrs is False:
+            plain = Variable(result.data, result.dims, result.name)
+            for name, coord in result.coords.items():
+                plain = _variable(lib.tsr_variable_set_coord(plain._p, name.encode(), coord._p), self._s)
+            result = plain
+        return result if np.ndim(q) else result.isel(quantile=0)
 
     def weighted_mean(self, weights: "Variable", dim=None) -> "Variable":
         """sum(x * weights) / sum(weights) over what is not NaN."""

@@ -184,21 +184,22 @@ tsr_variable *tsr_variable_reduce(tsr_variable *v, const char *name, int n_dims,
     return variable_result(reduced_variable(v, name, n_axes, axes, keepdims, value, &out), &out);
 }
 
-tsr_variable *tsr_variable_quantile(tsr_variable *v, int n_q, const double *q, const char *dim, bool skip_nan)
+tsr_variable *tsr_variable_quantile(tsr_variable *v, int n_q, const double *q, int n_dims, const char *const *dims,
+                                    const tsr_quantile_options *options)
 {
     if (!v) return NULL;
-    int axis;
+    int axes[TSR_MAX_NDIM], n_axes;
     tsr_variable *out = NULL;
     labels *levels = NULL;
     tsr_variable *coord = NULL;
     tsr_array *a = NULL, *value = NULL;
     tsr_status status;
-    GUARD(variable_axis(v, dim, &axis));
+    GUARD(find_axes(v, n_dims, dims, &n_axes, axes));
     a = variable_array(v);
-    value = skip_nan ? tsr_nanquantile(a, n_q, q, 1, &axis, false) : tsr_quantile(a, n_q, q, 1, &axis, false);
+    value = tsr_quantile_by(a, n_q, q, n_axes, axes, false, options);
     GUARD(array_status(value));
     GUARD(variable_clone(v, &out));
-    GUARD(drop_axes(out, 1, &axis, false));
+    GUARD(drop_axes(out, n_axes, axes, false));
     /* The quantiles come first: the new dimension is added at the end and moved to the front. */
     GUARD(variable_add_dim(out, "quantile", n_q));
     char *name = out->dims[out->ndim - 1];

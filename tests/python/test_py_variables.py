@@ -42,3 +42,33 @@ def test_as_a_sequence():
             call(point)
     with pytest.raises(ValueError, match="ambiguous"):
         bool(ours)
+
+
+METHODS = ["inverted_cdf", "averaged_inverted_cdf", "closest_observation", "interpolated_inverted_cdf", "hazen", "weibull", "linear", "median_unbiased", "normal_unbiased", "lower",
+           "higher", "midpoint", "nearest"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("q", [0.3, [0.0, 0.25, 1.0], []])
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i4"])
+def test_quantile(method, q, dtype):
+    values = VALUES[:, ::-1].astype(dtype) % 17
+    if dtype != "i4":
+        values[1, 2, 3] = np.nan
+    theirs = xr.DataArray(values, dims=("time", "y", "x"), name="t", attrs={"units": "K"})
+    ours = ts.Variable(ts.from_array(values, chunks=2), dims=theirs.dims, name="t").with_attr("units", "K")
+    for dim in (None, "x", ["time", "y"], ("x",)):
+        for options in ({}, {"skipna": False}, {"skipna": True, "keep_attrs": False}):
+            mine, wanted = ours.quantile(q, dim, method=method, **options), theirs.quantile(q, dim, method=method, **options)
+            assert (mine.name, mine.dims, mine.shape, mine.dtype) == (wanted.name, wanted.dims, wanted.shape, wanted.dtype)
+            np.testing.assert_allclose(mine.values, wanted.values, rtol=1e-12)
+            assert mine.attr("units") == (None if "keep_attrs" in options else "K")  # xarray 2026.9 keeps them always
+            assert set(mine.coords) == set(wanted.coords) and mine.coords["quantile"].values.tolist() == wanted.coords["quantile"].values.tolist()
+
+
+def test_quantile_mistakes():
+    ours, _ = pair()
+    for call, error in ((lambda: ours.quantile(1.5, "x"), ValueError), (lambda: ours.quantile(0.5, "z"), KeyError), (lambda: ours.quantile(0.5, "x", method="best"), ValueError),
+                        (lambda: ours.quantile([[0.5]], "x"), ValueError), (lambda: ours.quantile(0.5, ["x", "x"]), ValueError)):
+        with pytest.raises(error):
+            call()
