@@ -32,6 +32,16 @@ def created(p, session, items):
     return array if _chunks.is_regular(items) else make(_chunks.rechunk(array._p, items), session)
 
 
+def cut(chunks, ndim: int, create, session=None):
+    """A new array: `create` makes it of the library's chunks. Where bytes stand for lengths, it says its shape and dtype first."""
+    session = session or current()
+    if _chunks.says_bytes(chunks):
+        like = make(create(ffi.NULL), session)
+        chunks = _chunks.in_bytes(chunks, like.shape, like.itemsize)
+    items = _chunks.parse(chunks, ndim)
+    return created(create(_chunks.regular(items)), session, items)
+
+
 def _filled(value, dtype, shape, chunks):
     shape, session = lengths_of(shape), current()
     code = dtype_code(dtype)
@@ -149,9 +159,8 @@ def arange(start, /, stop=None, step=1, dtype=None, *, like=None, chunks="auto")
         raise ZeroDivisionError("arange: the step is 0")
     whole = all(isinstance(v, (int, np.integer)) for v in (start, stop, step))
     dtype = np.dtype((np.int64 if whole else np.float64) if dtype is None else dtype)
-    session, items = current(), _chunks.parse(chunks, 1)
-    function = lib.tsr_arange_int if whole else lib.tsr_arange
-    return created(function(session.handle(), start, stop, step, dtype_code(dtype), _chunks.regular(items)), session, items)
+    function, handle = lib.tsr_arange_int if whole else lib.tsr_arange, current().handle()
+    return cut(chunks, 1, lambda lengths: function(handle, start, stop, step, dtype_code(dtype), lengths))
 
 
 def are_plain(*values) -> bool:
@@ -186,9 +195,8 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
     num = operator.index(num)
     parts = num - 1 if endpoint else num
     if are_plain(start, stop):
-        session, items = current(), _chunks.parse(chunks, 1)
-        array = created(lib.tsr_linspace(session.handle(), start, stop, num, endpoint, dtype_code(float if dtype is None else dtype),
-                                         _chunks.regular(items)), session, items)
+        handle, code = current().handle(), dtype_code(float if dtype is None else dtype)
+        array = cut(chunks, 1, lambda lengths: lib.tsr_linspace(handle, start, stop, num, endpoint, code, lengths))
         return (array, (stop - start) / parts if parts > 0 else np.nan) if retstep else array
     start, stop, both = ends_of(start, stop)
     array = range_between(lib.tsr_linspace_between, start, stop, num, both if dtype is None else dtype, chunks, bool(endpoint), axis)
@@ -203,8 +211,8 @@ def eye(N, M=None, k=0, dtype=float, *, chunks="auto"):
     array([[1, 0],
            [0, 1]])
     """
-    session, items = current(), _chunks.parse(chunks, 2)
-    return created(lib.tsr_eye(session.handle(), N, -1 if M is None else M, k, dtype_code(dtype), _chunks.regular(items)), session, items)
+    handle = current().handle()
+    return cut(chunks, 2, lambda lengths: lib.tsr_eye(handle, N, -1 if M is None else M, k, dtype_code(dtype), lengths))
 
 
 def identity(n, dtype=float, *, chunks="auto"):

@@ -120,8 +120,12 @@ class Distributions:
     def _rows(self, function, head: tuple, tail: tuple, size, chunks, session):
         """An array with one row for each element of the size."""
         shape = () if size is None else lengths_of(size)
+        key = self._key()
+        if _chunks.says_bytes(chunks):  # a row is never cut
+            like = make(function(*head, key, *tail, len(shape), shape, ffi.NULL), session)
+            chunks = _chunks.in_bytes(chunks, shape, like.itemsize * math.prod(like.shape[len(shape):]) or 1)
         items = _chunks.parse(chunks, len(shape))
-        array = make(function(*head, self._key(), *tail, len(shape), shape, _chunks.regular(items)), session)
+        array = make(function(*head, key, *tail, len(shape), shape, _chunks.regular(items)), session)
         irregular = items and any(isinstance(i, tuple) for i in items)
         return make(_chunks.rechunk(array._p, [*items, -1]), session) if irregular else array
 
@@ -346,7 +350,7 @@ class Distributions:
 
     def _indices(self, n: int, size, replace, p, chunks, session):
         shape = () if size is None else lengths_of(size)
-        items = _chunks.parse(chunks, len(shape))
+        items = _chunks.parse(chunks, len(shape), shape=shape, itemsize=8)
         weights = None if p is None else asnode(p, session)
         result = lib.tsr_random_choice(session.handle(), self._key(), n, ffi.NULL if p is None else weights._p, bool(replace), len(shape), shape,
                                        _chunks.regular(items))
@@ -368,7 +372,7 @@ class Distributions:
             shape = () if size is None else lengths_of(size)
             if a.shape[0] == 0 and math.prod(shape) > 0:
                 raise ValueError("a cannot be empty unless no samples are taken")
-            items = _chunks.parse(chunks, len(shape))
+            items = _chunks.parse(chunks, len(shape), shape=shape, itemsize=a.itemsize)
             weights = None if p is None else asnode(p, a._s)
             result = lib.tsr_random_choice_of(a._p, self._key(), ffi.NULL if p is None else weights._p, bool(replace), len(shape), shape,
                                               _chunks.regular(items))
@@ -380,7 +384,7 @@ class Distributions:
         return take(a, self._indices(a.shape[axis], size, replace, p, "auto", a._s).compute(), axis=axis)
 
     def _order(self, n: int, chunks, session):
-        items = _chunks.parse(chunks, 1)
+        items = _chunks.parse(chunks, 1, shape=(n,), itemsize=8)
         return created(lib.tsr_random_permutation(session.handle(), self._key(), n, _chunks.regular(items)), session, items)
 
     def _permutation(self, x, axis, chunks):
@@ -436,7 +440,7 @@ class Distributions:
             return (upper << np.uint64(32) | lower).astype(dtype)
         beyond = max(high - (2**63 - 1), 0)  # the library counts in int64
         shape, session = lengths_of(size), current()
-        items = _chunks.parse(chunks, len(shape))
+        items = _chunks.parse(chunks, len(shape), shape=shape, itemsize=dtype.itemsize)
         wide = dtype if not beyond and dtype.kind != "b" else np.dtype(np.int64)
         array = created(lib.tsr_random_integers(session.handle(), self._key(), low - beyond, high - beyond, dtype_code(wide), len(shape), shape,
                                                 _chunks.regular(items)), session, items)

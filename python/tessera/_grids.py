@@ -7,7 +7,7 @@ import numpy as np
 
 from . import _chunks
 from ._core import asnode, is_number, make, strong
-from ._creation import arange, are_plain, created, ends_of, full, linspace, range_between, shape_of
+from ._creation import arange, are_plain, created, cut, ends_of, full, linspace, range_between, shape_of
 from ._lib import dtype_code, ffi, lib
 from ._manipulation import ravel, reshape, stack
 from ._session import current
@@ -31,7 +31,7 @@ def indices(dimensions, dtype=int, sparse=False, *, chunks="auto"):
     dimensions, session = shape_of(dimensions), current()
     if sparse:
         return tuple(_thin(arange(n, dtype=dtype), axis, len(dimensions)) for axis, n in enumerate(dimensions))
-    items = _chunks.parse(chunks, len(dimensions))
+    items = _chunks.parse(chunks, len(dimensions), shape=dimensions, itemsize=np.dtype(dtype).itemsize)
     p = lib.tsr_indices(session.handle(), len(dimensions), dimensions, dtype_code(dtype), _chunks.regular(items))
     return created(p, session, None if items is None else [1, *items])
 
@@ -131,8 +131,8 @@ def tri(N, M=None, k=0, dtype=float, *, chunks="auto"):
     array([[1, 0],
            [1, 1]])
     """
-    N, M, session, items = max(N, 0), M if M is None else max(M, 0), current(), _chunks.parse(chunks, 2)
-    return created(lib.tsr_tri(session.handle(), N, -1 if M is None else M, k, dtype_code(dtype), _chunks.regular(items)), session, items)
+    N, M, handle = max(N, 0), M if M is None else max(M, 0), current().handle()
+    return cut(chunks, 2, lambda lengths: lib.tsr_tri(handle, N, -1 if M is None else M, k, dtype_code(dtype), lengths))
 
 
 def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0, *, chunks="auto"):
@@ -144,9 +144,8 @@ def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0, 
     """
     num = operator.index(num)
     if are_plain(start, stop, base):
-        session, items = current(), _chunks.parse(chunks, 1)
-        p = lib.tsr_logspace(session.handle(), start, stop, num, endpoint, base, dtype_code(float if dtype is None else dtype), _chunks.regular(items))
-        return created(p, session, items)
+        handle, code = current().handle(), dtype_code(float if dtype is None else dtype)
+        return cut(chunks, 1, lambda lengths: lib.tsr_logspace(handle, start, stop, num, endpoint, base, code, lengths))
     start, stop, ends = ends_of(start, stop)
     base = asnode(np.asarray(base, np.result_type(ends, base)) if is_number(base) else base)
     dtype = np.result_type(ends, base.dtype) if dtype is None else dtype
@@ -162,21 +161,20 @@ def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0, *, chunks=
     """
     num = operator.index(num)
     if are_plain(start, stop) and (dtype is None or np.dtype(dtype).kind != "c"):
-        session, items = current(), _chunks.parse(chunks, 1)
         if start == 0 or stop == 0:
             raise ValueError("Geometric sequence cannot include zero")
-        p = lib.tsr_geomspace(session.handle(), start, stop, num, endpoint, dtype_code(float if dtype is None else dtype), _chunks.regular(items))
-        return created(p, session, items)
+        handle, code = current().handle(), dtype_code(float if dtype is None else dtype)
+        return cut(chunks, 1, lambda lengths: lib.tsr_geomspace(handle, start, stop, num, endpoint, code, lengths))
     start, stop = strong((start, stop))
     dtype = np.result_type(start.dtype, stop.dtype, float) if dtype is None else dtype
     return range_between(lib.tsr_geomspace_between, start, stop, num, dtype, chunks, bool(endpoint), axis)
 
 
 def _window(function, M, parameters: tuple, chunks):
-    session, items = current(), _chunks.parse(chunks, 1)
     if M != int(M):
         raise ValueError(f"the number of points must be whole, not {M}")
-    return created(function(session.handle(), int(M), *parameters, _chunks.regular(items)), session, items)
+    handle = current().handle()
+    return cut(chunks, 1, lambda lengths: function(handle, int(M), *parameters, lengths))
 
 
 def bartlett(M, *, chunks="auto"):
