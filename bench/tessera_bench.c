@@ -52,7 +52,8 @@ static tsr_array *memory_array(bench *b, int ndim, const int64_t *shape, const i
 {
     int64_t n = 1;
     for (int d = 0; d < ndim; d++) n *= shape[d];
-    /* Where malloc puts it, 16 bytes after a page, and in huge pages, both as NumPy's arrays: reading from a page's begin is faster. */
+    /* Where malloc puts it, 16 bytes after a page, and in huge pages, both as NumPy's arrays: reading from a page's begin is
+     * faster. */
     size_t size = (size_t)n * sizeof(double);
     if (!(b->data = malloc(size))) return NULL;
     size_t skipped = PAGE - (uintptr_t)b->data % PAGE;

@@ -683,8 +683,8 @@ TSR_API tsr_array *tsr_cummin(tsr_array *a, int axis);
 /* NumPy's ufunc.reduce: an operation of two operands ("subtract", "bitwise_or", "hypot" ...: tsr_map's names) of what there is so
  * far and the next element, in their order. What NumPy does with one name: the dtype ("divide" goes on in float64), what there is
  * for no elements, TSR_ERR_TYPE where an operation does not give again what it takes, TSR_ERR_VALUE for several axes where the
- * order matters, and for no elements where nothing is neutral. Sums, products, extremes, truth and bits are reduced block by block
- * and by many threads, as tsr_sum; the others pass from block to block along the axis. */
+ * order matters, and for no elements where nothing is neutral. Sums, products, extremes, truth and bits are reduced block by
+ * block and by many threads, as tsr_sum; the others pass from block to block along the axis. */
 typedef struct tsr_fold_options {
     const tsr_dtype *dtype; /* in which it goes on, and of the result; NULL: NumPy's choice */
     tsr_array *initial;     /* one number, which comes before the first element; or NULL */

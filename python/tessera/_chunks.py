@@ -3,6 +3,7 @@ these (or the lengths of all chunks) for each axis, or a dict by axis."""
 from __future__ import annotations
 
 import math
+import operator
 
 from ._lib import ffi, lib, whole
 
@@ -66,6 +67,8 @@ def in_bytes(chunks, shape, itemsize: int, limit=None, previous=None, now=None):
     except ValueError as error:
         raise ValueError(f"chunks: {error}") from None
     named = {axis + len(shape) if -len(shape) <= axis < 0 else axis: item for axis, item in named.items()}
+    if isinstance(previous, (tuple, list)) and len(previous) != len(shape):
+        raise ValueError(f"previous_chunks: {len(previous)} given for {len(shape)} dimension{'s' * (len(shape) != 1)}")
     room, steps = limit / itemsize, {}
     for axis, n in enumerate(shape):
         item = named.get(axis, now[axis] if now else WHOLE)
@@ -89,8 +92,10 @@ def parse(chunks, ndim: int, absent=WHOLE, shape=None, itemsize: int = 0) -> lis
     if isinstance(chunks, dict):
         items = [absent] * ndim
         for axis, item in chunks.items():
-            if not -ndim <= axis < ndim:
-                raise ValueError(f"chunks: there is no axis {axis} in {ndim} dimensions")
+            if not -ndim <= operator.index(axis) < ndim:
+                from numpy.exceptions import AxisError
+
+                raise AxisError(axis, ndim, "chunks")
             items[axis] = _one(item)
         return items
     if not isinstance(chunks, (tuple, list)):

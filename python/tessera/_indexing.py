@@ -104,6 +104,8 @@ def _select(function, array: Node, key):
 def setitem(array: Node, key, value) -> Node:
     """The array that `array[key] = value` leaves behind."""
     items = key if type(key) is tuple else (key,)
+    if isinstance(value, (str, bytes)) or isinstance(value, list) and value and isinstance(value[0], str):
+        value = np.array(value).astype(array.dtype)  # numbers as text; NumPy's ValueError for others
     value, (made, kept) = asnode(stored(value, array.dtype), array._s), index_items(items, array._s)
     return make(lib.tsr_setitem(array._p, len(items), made, value._p), array._s, IndexError)
 

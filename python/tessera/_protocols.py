@@ -9,6 +9,7 @@ from . import _functions, _grids, _order, _places, _selection
 from ._array import Array
 from ._core import Node
 from ._elementwise import UFUNCS
+from ._store import computed_first, save_npy
 
 
 def _sliding_window_view(*args, **options):
@@ -28,6 +29,7 @@ FUNCTIONS = {getattr(np, name): function for name, function in {**vars(_function
              if callable(function) and not name.startswith("_") and callable(getattr(np, name, None)) and not isinstance(getattr(np, name), type)}
 FUNCTIONS[np.lib.stride_tricks.sliding_window_view] = _sliding_window_view
 FUNCTIONS[np.apply_along_axis] = _apply_along_axis
+FUNCTIONS |= {np.save: save_npy, **{function: computed_first(function) for function in (np.savez, np.savez_compressed, np.savetxt)}}
 _MODULES = {"numpy.linalg": "tessera.linalg", "numpy.fft": "tessera.fft"}
 _PRODUCTS = {getattr(np, name) for name in ("matmul", "vecdot", "matvec", "vecmat") if hasattr(np, name)}
 _METHODS = {"__call__": "__call__", "reduce": "reduce", "accumulate": "accumulate", "outer": "outer"}

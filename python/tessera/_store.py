@@ -39,6 +39,27 @@ def save(path, *arrays, format: str | None = None, **named) -> None:
     nodes[0]._s._run(lib.tsr_store, len(nodes), [n._p for n in nodes], names, os.fsencode(path), format.encode() if format else ffi.NULL)
 
 
+def save_npy(file, arr, allow_pickle=True, fix_imports=True) -> None:
+    """numpy.save of an array of ours: to a path block by block, whatever its size; to an open file as NumPy."""
+    if hasattr(file, "write"):
+        np.save(file, asnode(arr).compute(), allow_pickle=allow_pickle)
+        return
+    path = os.fspath(file)
+    suffix = b".npy" if isinstance(path, bytes) else ".npy"
+    save(path if path.endswith(suffix) else path + suffix, arr, format="npy")
+
+
+def computed_first(function):
+    """A function of NumPy's that writes values: it gets them."""
+    def call(*args, **options):
+        from ._functions import compute
+
+        args, options = compute((args, options))[0]
+        return function(*args, **options)
+
+    return call
+
+
 class _Target:
     """An object that takes slices, as a sink of the library."""
 

@@ -13,7 +13,8 @@ const char *node_name(const tsr_array *node)
         [NODE_RESHAPE] = "reshape",   [NODE_CONCAT] = "concatenate", [NODE_TAKE] = "take",         [NODE_RECHUNK] = "rechunk",
         [NODE_QUANTILE] = "quantile", [NODE_WINDOW] = "windows",     [NODE_CONTRACT] = "contract",
     };
-    static const char *const scans[N_SCAN_KINDS] = {"cumsum", "cumprod", "nancumsum", "nancumprod", "cummax", "cummin", "push", "accumulate"};
+    static const char *const scans[N_SCAN_KINDS] = {"cumsum", "cumprod", "nancumsum", "nancumprod",
+                                                    "cummax", "cummin",  "push",      "accumulate"};
     switch (node->op) {
     case NODE_MAP: return op_info_of(node->p.map.op)->name;
     case NODE_REDUCE: return monoid_name(node->p.reduce.op);

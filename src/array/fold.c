@@ -70,10 +70,7 @@ static monoid monoid_of(op_code op)
     }
 }
 
-static tsr_array *without_axis(tsr_array *a, int axis)
-{
-    return array_using(a ? tsr_squeeze(a, 1, &axis) : NULL, a);
-}
+static tsr_array *without_axis(tsr_array *a, int axis) { return array_using(a ? tsr_squeeze(a, 1, &axis) : NULL, a); }
 
 static int64_t length_of(const tsr_array *a, uint32_t axes)
 {
@@ -133,7 +130,8 @@ static tsr_array *fold_in_order(const folding *f, tsr_array *x, uint32_t axes, b
     int axis = 0;
     while (!(axes >> axis & 1)) axis++;
     if (axes != 1u << axis) {
-        (void)error_set(TSR_ERR_VALUE, "reduction operation '%s' is not reorderable, so at most one axis may be specified", f->name);
+        (void)error_set(TSR_ERR_VALUE, "reduction operation '%s' is not reorderable, so at most one axis may be specified",
+                        f->name);
         return NULL;
     }
     if (x->shape[axis] == 0 && !initial) return nothing_neutral(f);
@@ -160,12 +158,11 @@ static tsr_array *fold_in_any_order(const folding *f, tsr_array *x, uint32_t axe
 {
     const monoid m = monoid_of(f->op);
     int list[TSR_MAX_NDIM], n_axes = 0;
-    if (length_of(x, axes) == 0 && !identity)
-        return initial ? value_for(x, axes, keepdims, initial) : nothing_neutral(f);
+    if (length_of(x, axes) == 0 && !identity) return initial ? value_for(x, axes, keepdims, initial) : nothing_neutral(f);
     for (int d = 0; d < x->ndim; d++)
         if (axes >> d & 1) list[n_axes++] = d;
-    tsr_array *r = m == N_MONOIDS ? fold_axes(f, x, axes, keepdims, identity)
-                                  : array_reduce(f->name, x, m, n_axes, list, keepdims, 0);
+    tsr_array *r =
+        m == N_MONOIDS ? fold_axes(f, x, axes, keepdims, identity) : array_reduce(f->name, x, m, n_axes, list, keepdims, 0);
     r = array_using(array_cast(r, f->dtype), r);
     return initial && r ? array_using(array_map(f->op, 2, (tsr_array *[]){initial, r}), r) : r;
 }
@@ -178,7 +175,8 @@ static tsr_status read_initial(const folding *f, tsr_array *given, tsr_array **o
     *out = NULL;
     if (!given) return TSR_OK;
     if (!array_ready(given)) return tsr_error_code();
-    if (given->ndim != 0) return error_set(TSR_ERR_VALUE, "%s: initial must be one number, found %d dimensions", f->name, given->ndim);
+    if (given->ndim != 0)
+        return error_set(TSR_ERR_VALUE, "%s: initial must be one number, found %d dimensions", f->name, given->ndim);
     *out = array_cast(given, f->dtype);
     return *out ? TSR_OK : tsr_error_code();
 }
@@ -239,7 +237,8 @@ tsr_array *tsr_accumulate(const char *name, tsr_array *a, int axis, const tsr_dt
 {
     folding f;
     scan_kind kind = SCAN_MAP;
-    if (!array_ready(a) || find(name, a->dtype, dtype, "accumulate", &f) != TSR_OK || axis_check(f.name, a, axis, &axis) != TSR_OK)
+    if (!array_ready(a) || find(name, a->dtype, dtype, "accumulate", &f) != TSR_OK ||
+        axis_check(f.name, a, axis, &axis) != TSR_OK)
         return NULL;
     if (f.op == OP_LDEXP) {
         (void)error_set(TSR_ERR_TYPE, "ldexp: accumulate would need numbers and exponents of one dtype");

@@ -60,7 +60,7 @@ static hash128 hash_params(hash128 h, const tsr_array *a)
         return p->reduce.params.edges
                    ? hash_mix(h, p->reduce.params.edges, sizeof(double) * (size_t)(p->reduce.params.n_bins + 1))
                    : h;
-    case NODE_SCAN: 
+    case NODE_SCAN:
         h = mix_i64(h, p->scan.kind);
         h = mix_i64(h, p->scan.op);
         return mix_i64(h, p->scan.axis);

@@ -5,10 +5,12 @@
 #include "cli/figure.h"
 #include "cli/interrupt.h"
 
+#include "kernel/kernel.h"
 #include "store/hdf5_lib.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- Tables ------------------------------------------------------------------------------------------------------ */
@@ -402,6 +404,7 @@ static int command_manual(const invocation *call)
 static int run_command(const command *c, int argc, char **argv)
 {
     invocation call;
+    const kernels *k; /* asked for here because most commands use them late, or not at all */
     if (command_parse(c, argc, argv, &call) != TSR_OK) {
         complain(c, tsr_error_message());
         return EXIT_USAGE;
@@ -410,6 +413,9 @@ static int run_command(const command *c, int argc, char **argv)
     if (option_given(&call, "help")) {
         strbuf out = {0};
         result = command_help(c, &out) == TSR_OK ? print_text(&out) : EXIT_FAILED;
+    } else if (c->options != help_options && kernels_select(getenv("TESSERA_ISA"), &k) != TSR_OK) {
+        complain(c, tsr_error_message());
+        result = EXIT_USAGE;
     } else {
         result = c->run(&call);
     }

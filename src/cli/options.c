@@ -52,6 +52,8 @@ static tsr_status set_option(const command *c, int i, const char *value, invocat
     const option *o = &c->options[i];
     if (o->choices && !is_choice(o->choices, value))
         return error_set(TSR_ERR_VALUE, "--%s does not know '%s'; it takes one of: %s", o->name, value, o->choices);
+    if (out->values[i] && o->argument && strcmp(o->argument, "FILE") == 0) /* of two files, one would not be written */
+        return error_set(TSR_ERR_VALUE, "--%s is given twice: '%s' and '%s'", o->name, out->values[i], value);
     out->values[i] = value;
     return TSR_OK;
 }

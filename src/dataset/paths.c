@@ -72,7 +72,7 @@ tsr_status paths_find(path_list *list, int n, const char *const *paths)
 {
     tsr_status status = TSR_OK;
     *list = (path_list){0};
-    if (n < 1) return error_set(TSR_ERR_VALUE, "there are no files to open");
+    if (n < 1) return error_set(TSR_ERR_IO, "there are no files to open");
     for (int i = 0; i < n && status == TSR_OK; i++) status = add_matches(list, paths[i]);
     if (status == TSR_OK && list->n > MAX_FILES)
         status = error_set(TSR_ERR_VALUE, "%zu files are more than can be opened as one", list->n);

@@ -108,8 +108,8 @@ static tsr_status resolve(const tsr_variable *c, tsr_label *label)
 {
     if (!label->text || c->is_time) return TSR_OK;
     if (!flags_exist(c->attrs))
-        return error_set(TSR_ERR_TYPE, "'%.100s' cannot be looked up in the coordinate %s, whose values are numbers", label->text,
-                         c->name);
+        return error_set(TSR_ERR_NOT_FOUND, "'%.100s' cannot be looked up in the coordinate %s, whose values are numbers",
+                         label->text, c->name);
     if (flags_value(c->attrs, label->text, &label->number) != TSR_OK) return error_prefix("coordinate %s", c->name);
     label->text = NULL;
     return TSR_OK;

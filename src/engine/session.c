@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "engine/run.h"
+#include "engine/scratch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,16 @@ static const char *scratch_folder(const tsr_options *options)
     return folder && *folder ? folder : "/tmp";
 }
 
+/* A folder that somebody names must do now, not when memory has become short hours later. */
+static tsr_status check_scratch(const char *folder)
+{
+    scratch *file;
+    if (!folder || !*folder) return TSR_OK;
+    TRY(scratch_open(folder, &file));
+    scratch_close(file);
+    return TSR_OK;
+}
+
 static tsr_status engine_new(tsr_session *s, const tsr_options *options)
 {
     engine *e = mem_calloc(1, sizeof *e);
@@ -31,8 +42,9 @@ static tsr_status engine_new(tsr_session *s, const tsr_options *options)
     if (e->n_threads > 1024) e->n_threads = 1024;
     pthread_mutex_init(&e->run_lock, NULL);
     pthread_mutex_init(&e->stats_lock, NULL);
+    tsr_status status = check_scratch(options->scratch_dir);
     size_t budget = options->memory_bytes ? options->memory_bytes : os_memory_available_bytes() / 10 * 6;
-    tsr_status status = keeper_new(s->buffers, budget, scratch_folder(options), &e->keeper);
+    if (status == TSR_OK) status = keeper_new(s->buffers, budget, scratch_folder(options), &e->keeper);
     s->engine = e;
     s->store = engine_store;
     s->compute = tsr_compute;

@@ -1,5 +1,5 @@
-/* Bits of integers and bool: and, or, exclusive or of all elements. Field 0 is the result. The sign makes no difference: each width
- * is one set of loops. Pure functions; any thread. */
+/* Bits of integers and bool: and, or, exclusive or of all elements. Field 0 is the result. The sign makes no difference: each
+ * width is one set of loops. Pure functions; any thread. */
 #include "kernel/acc_plain.h"
 
 #define ITSELF(x, i) ((x)[i])

@@ -188,8 +188,8 @@ typedef enum scan_kind {
     N_SCAN_KINDS
 } scan_kind;
 
-/* For SCAN_MAP: in place, any operation for which op_fold_dtype gives `dtype`. Without has_carry the first elements are those that
- * are folded into; carry gets the last ones. Where a mask is given and 0, an element is passed over. */
+/* For SCAN_MAP: in place, any operation for which op_fold_dtype gives `dtype`. Without has_carry the first elements are those
+ * that are folded into; carry gets the last ones. Where a mask is given and 0, an element is passed over. */
 typedef struct scan_map {
     op_code op;
     tsr_dtype dtype;

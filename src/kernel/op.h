@@ -155,8 +155,8 @@ op_code op_find(const char *name);
 /* Loop dtype of each operand and the result's dtype for operands of these dtypes (for RULE_SELECT the promoted dtype of the two
  * choices). TSR_ERR_TYPE names the operation and the dtypes where NumPy has no loop. */
 tsr_status op_resolve(op_code op, const tsr_dtype *operands, tsr_dtype *loops, tsr_dtype *result) MUST_CHECK;
-/* The dtype in which op(so far, next) goes on: that of the operands and the result. From elements of `dtype`, as NumPy's ufunc.reduce
- * chooses it, or the one that is asked for (NULL: none). TSR_ERR_TYPE if there is no such loop. */
+/* The dtype in which op(so far, next) goes on: that of the operands and the result. From elements of `dtype`, as NumPy's
+ * ufunc.reduce chooses it, or the one that is asked for (NULL: none). TSR_ERR_TYPE if there is no such loop. */
 tsr_status op_fold_dtype(op_code op, tsr_dtype dtype, const tsr_dtype *asked, tsr_dtype *out) MUST_CHECK;
 /* The dtype that a kernel is chosen by: that of the last operand's loop (for select: the choices; for ldexp: the float). */
 tsr_dtype op_kernel_dtype(op_code op, const tsr_dtype *loops);

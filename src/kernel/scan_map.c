@@ -22,7 +22,8 @@ static void fold_strip(const kernels *k, const scan_map *s, char *row, const cha
     if (s->op == OP_LDEXP) { /* beyond so much, any exponent gives 0 or infinity */
         const double most = 1 << 30;
         for (size_t i = 0; i < n; i++) {
-            double x = s->dtype == TSR_F32 ? (double)((const float *)(const void *)row)[i] : ((const double *)(const void *)row)[i];
+            double x =
+                s->dtype == TSR_F32 ? (double)((const float *)(const void *)row)[i] : ((const double *)(const void *)row)[i];
             exponents[i] = (int64_t)(x > most ? most : x < -most ? -most : x);
         }
         operand = exponents;

@@ -171,7 +171,7 @@ static tsr_status check_identity(cached_file *f, int fd, bool first)
 {
     struct stat st;
     if (fstat(fd, &st) != 0) return error_errno(errno, "cannot read the file's size");
-    if (S_ISDIR(st.st_mode)) return error_set(TSR_ERR_IO, "is a folder, not a file");
+    if (S_ISDIR(st.st_mode)) return error_repeat(TSR_ERR_IO, EISDIR, "is a folder, not a file");
     if (!S_ISREG(st.st_mode)) return error_set(TSR_ERR_IO, "is not a regular file");
     if (first) {
         f->size_bytes = st.st_size;

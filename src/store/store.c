@@ -6,11 +6,14 @@
 #include "store/store.h"
 
 #include "base/mem.h"
+#include "base/names.h"
 #include "base/os.h"
+#include "base/vec.h"
 #include "block/dtype.h"
 #include "store/fdcache.h"
 #include "store/formats.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -98,6 +101,27 @@ static tsr_status open_by_content(store *s)
     return unknown_format(head, n);
 }
 
+/* The path of a file that does not exist with the nearest name in its folder, to mem_free; NULL: no name is near. */
+static char *nearest_path(const char *path)
+{
+    enum { MOST = 4096 };
+    VEC(char *) names = {0};
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    char *folder = slash ? mem_printf("%.*s", (int)(slash + 1 - path), path) : mem_strdup("./");
+    DIR *d = folder ? opendir(folder) : NULL;
+    for (struct dirent *e; d && names.n < MOST && (e = readdir(d));) {
+        char *copy = e->d_name[0] != '.' ? mem_strdup(e->d_name) : NULL;
+        if (copy && !VEC_PUSH(&names, copy)) mem_free(copy);
+    }
+    if (d) closedir(d);
+    int nearest = *name ? names_nearest(name, (int)names.n, (const char *const *)names.items) : -1;
+    char *found = nearest >= 0 ? mem_printf("%.*s%s", (int)(name - path), path, names.items[nearest]) : NULL;
+    for (size_t i = 0; i < names.n; i++) mem_free(names.items[i]);
+    VEC_FINI(&names);
+    mem_free(folder);
+    return found;
+}
+
 tsr_status store_open(const char *path, store **out)
 {
     store *s = mem_calloc(1, sizeof *s);
@@ -106,7 +130,11 @@ tsr_status store_open(const char *path, store **out)
     tsr_status status = (s->path = mem_strdup(path)) ? open_by_content(s) : TSR_ERR_MEMORY;
     if (status != TSR_OK) {
         store_free(s);
-        return error_prefix("%s", path);
+        char *near = tsr_error_errno() == ENOENT ? nearest_path(path) : NULL;
+        if (!near) return error_prefix("%s", path);
+        (void)error_set(status, "no file '%s'; did you mean '%s'?", path, near);
+        mem_free(near);
+        return error_repeat(status, ENOENT, tsr_error_message());
     }
     *out = s;
     return TSR_OK;

@@ -165,6 +165,23 @@ def test_a_pattern_that_matches_nothing(mistake, tmp_path):
     assert f"no file matches '{tmp_path}/*.nc'" in mistake("eval", "x", f"{tmp_path}/*.nc").text
 
 
+def test_the_nearest_file(mistake, era, tmp_path):
+    (tmp_path / "temp.nc4").write_bytes(b"")
+    (tmp_path / "other.nc").write_bytes(b"")
+    for command in (["eval", "x"], ["info"], ["eval", "mean(t2m)", f"{era}/*.nc"]):
+        for path in ("temp.nc", str(tmp_path / "temp.nc")):
+            assert f"no file '{path}'; did you mean '{path}4'?" in mistake(*command, path, cwd=tmp_path).text
+    assert "zzz.npy: cannot open the file: No such file" in mistake("info", "zzz.npy", cwd=tmp_path).text
+
+
+def test_an_unknown_instruction_set(tessera, monkeypatch):
+    monkeypatch.setenv("TESSERA_ISA", "avx9")
+    for command in (["eval", "1 + 1"], ["info", "x.nc"], ["sample", "x"]):
+        done = tessera(*command)
+        assert done.code == 2 and "instruction set 'avx9' is unknown" in done.stderr and not done.stdout
+    assert tessera("eval", "--help").code == 0
+
+
 def test_a_folder_is_no_file(mistake, tmp_path):
     assert "is a folder" in mistake("eval", "x", tmp_path).text
     assert "is a folder" in mistake("info", tmp_path).text
@@ -306,6 +323,7 @@ def test_pictures_that_cannot_be(mistake, pattern, tmp_path):
     (["eval", "1", "--width", "5"], "--width is 5"),
     (["eval", "1", "--scratch", "/nonexistent"], "--scratch: cannot use '/nonexistent': No such file or directory"),
     (["eval", "1", "--scratch", "/dev/null"], "'/dev/null' is not a folder"),
+    (["eval", "1", "-o", "a.npy", "-o", "b.npy"], "--output is given twice: 'a.npy' and 'b.npy'"), (["plot", "x.nc", "y", "--output=a.png", "-ob.png"], "--output is given twice"),
     (["plot"], "a file and a variable are needed"),
     (["plot", "x.nc", "y", "-o", "x.gif"], "'.gif' is not .png, .svg or .pdf"),
     (["plot", "x.nc", "y", "--bins", "5"], "--bins needs --histogram"),

@@ -165,3 +165,71 @@ def test_a_session_that_never_opened_goes_quietly(capsys):
         ts.Session(foo=1)
     gc.collect()
     assert capsys.readouterr().err == ""
+
+
+def by_month(folder):
+    import xarray as xr
+
+    xr.Dataset({"t": ("month", [1.0, 2.0])}, {"month": [1, 2]}).to_netcdf(folder / "months.nc")
+    return ts.open_dataset(folder / "months.nc")["t"]
+
+
+@pytest.mark.parametrize("refused, error, words", [
+    (lambda f: ts.open_dataset(f), IsADirectoryError, "is a folder"), (lambda f: ts.open_dataset([]), OSError, "no files"), (lambda f: ts.ones((4, 6)).rechunk({3: 1}), np.exceptions.AxisError, "axis 3"),
+    (lambda f: ts.ones((4, 6)).rechunk({-3: 1}), np.exceptions.AxisError, "axis -3"), (lambda f: ts.zeros((2, 2), chunks={2: 1}), np.exceptions.AxisError, "axis 2"),
+    (lambda f: ts.ones((4, 6)).rechunk({"x": 1}), TypeError, "str"), (lambda f: ts.normalize_chunks("auto", (9, 9), previous_chunks=((3, 6),)), ValueError, "previous_chunks: 1 given for 2"),
+    (lambda f: ts.ones(3).__setitem__(0, "a"), ValueError, "could not convert"), (lambda f: ts.ones(3).__setitem__(slice(2), ["1", "a"]), ValueError, "could not convert"),
+    (lambda f: ts.Session(scratch=f / "nope"), FileNotFoundError, "nope"), (lambda f: ts.Session(scratch=__file__), NotADirectoryError, __file__),
+    (lambda f: by_month(f).sel(month="foo"), KeyError, "foo"),
+    (lambda f: by_month(f).sel(month=7), KeyError, "7")])
+def test_the_fields_own_errors(tmp_path, refused, error, words):
+    with pytest.raises(error, match=words.replace("(", "[(]")):
+        refused(tmp_path)
+
+
+def test_scratch_that_may_not_be_written(tmp_path, monkeypatch):
+    monkeypatch.setenv("TESSERA_SCRATCH", str(tmp_path / "gone"))
+    with pytest.raises(FileNotFoundError, match="gone"):
+        ts.Session()
+    with pytest.raises(OSError, match="/proc"):  # where not even root makes files
+        ts.Session(scratch="/proc")
+
+
+def test_text_is_a_number_where_it_can_be():
+    x, y = ts.zeros(3), np.zeros(3)
+    x[0] = y[0] = "2.5"
+    x[1:] = y[1:] = ["1", "-3"]
+    assert (x.compute() == y).all()
+
+
+def test_numpys_writers(tmp_path):
+    values = np.arange(12.0).reshape(3, 4)
+    x = ts.from_array(values, chunks=2)
+    np.save(tmp_path / "one", x)
+    np.save(str(tmp_path / "two.npy"), x)
+    with open(tmp_path / "three.npy", "wb") as file:
+        np.save(file, x)
+    for name in ("one", "two", "three"):
+        assert (np.load(tmp_path / f"{name}.npy") == values).all()
+    np.savez(tmp_path / "all.npz", x, b=x + 1)
+    both = np.load(tmp_path / "all.npz")
+    assert (both["arr_0"] == values).all() and (both["b"] == values + 1).all()
+    np.savetxt(tmp_path / "x.txt", x)
+    assert (np.loadtxt(tmp_path / "x.txt") == values).all()
+
+
+@pytest.mark.parametrize("make", [
+    lambda c: ts.arange(10**6, chunks=c), lambda c: ts.arange(0.0, 1.0, 1e-6, chunks=c), lambda c: ts.linspace(0, 1, 10**6, chunks=c), lambda c: ts.linspace([0, 1], [1, 2], 10**6, chunks=c),
+    lambda c: ts.logspace(0, 1, 10**6, chunks=c), lambda c: ts.geomspace(1, 2, 10**6, chunks=c), lambda c: ts.eye(1000, chunks=c), lambda c: ts.identity(1000, chunks=c),
+    lambda c: ts.tri(1000, dtype="i2", chunks=c), lambda c: ts.hanning(10**6, chunks=c), lambda c: ts.kaiser(10**6, 3, chunks=c), lambda c: ts.indices((1000, 900), chunks=c),
+    lambda c: ts.fromfunction(lambda i, j: i + j, (1000, 900), chunks=c), lambda c: ts.random.default_rng(0).integers(0, 9, (1000, 900), chunks=c),
+    lambda c: ts.random.default_rng(0).permutation(10**6, chunks=c), lambda c: ts.random.default_rng(0).choice(5, 10**6, chunks=c), lambda c: ts.random.default_rng(0).choice([1.0, 2.0], 10**6, chunks=c),
+    lambda c: ts.random.default_rng(0).dirichlet([1.0, 2.0, 3.0], 10**6, chunks=c), lambda c: ts.random.default_rng(0).normal(size=(1000, 900), chunks=c), lambda c: ts.full((1000, 900), 7, chunks=c)])
+def test_chunks_of_so_many_bytes(make):
+    made, whole = make("64KiB"), make("auto")
+    assert (made.shape, made.dtype) == (whole.shape, whole.dtype)
+    assert 8 << 10 < np.prod(made.chunksize) * made.itemsize <= 64 << 10
+    assert made.numblocks > whole.numblocks and make({0: "64KiB"}).dtype == made.dtype
+    assert (made[..., :100].compute() == whole[..., :100].compute()).all()
+    with pytest.raises(ValueError, match="64XiB"):
+        make("64XiB")
