@@ -320,3 +320,10 @@ def test_start_is_quick(tessera):
     before = os.times().children_user
     tessera.ok("eval", "1 + 1")
     assert os.times().children_user - before < 0.25
+
+
+@pytest.mark.parametrize("expression, result", [
+    ('reduce(arange(5), "subtract", initial=100)', "90"), ('arange(5).reduce("bitwise_or", where=arange(5) > 2)', "7"), ('reduce(ones((2, 3)), "subtract", 1)', "[-1. -1.]"),
+    ('reduce(ones((2, 3)), "hypot", keepdims=True).shape', "(1, 1)"), ('accumulate([16.0, 2, 2, 2], "divide")', "[16.  8.  4.  2.]"), ('accumulate(reshape(arange(6), (2, 3)), "maximum", 1)[1]', "[3 4 5]")])
+def test_reduce_by_any_operation(tessera, expression, result):
+    assert tessera.ok("eval", expression).strip() == result
