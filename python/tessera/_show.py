@@ -35,11 +35,15 @@ def _text(arrays, text) -> str:
 
 
 def explain(*arrays: Node) -> str:
-    """What computing these arrays together would do: stages, fused operations, tasks, bytes read and the predicted peak of memory.
+    """What computing these arrays together would do: stages, fused operations, tasks, bytes read and the predicted peak of memory. If the session
+    has just computed them, what that took, too.
 
     >>> import tessera as ts
-    >>> "mean" in ts.explain(ts.ones((100, 100)).mean())
-    True
+    >>> x = ts.ones((100, 100)).mean()
+    >>> "fold mean" in ts.explain(x), "last run" in ts.explain(x)
+    (True, False)
+    >>> x.compute(), "last run" in ts.explain(x)
+    (np.float64(1.0), True)
     """
     return _text(arrays, lib.tsr_explain(*_pointers(arrays)))
 

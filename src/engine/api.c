@@ -29,6 +29,23 @@ static bool is_in_memory(int n, tsr_array *const *arrays, const sink *sinks)
     return true;
 }
 
+/* What is there before the run counts, and what the run leaves in memory. */
+static size_t predicted_bytes(const engine *e, const plan *p, tsr_array *const *arrays, const sink *sinks)
+{
+    size_t bytes = pool_used_bytes(e->session->buffers) + plan_peak_bytes(p, e->n_threads, keeper_budget_bytes(e->keeper));
+    for (int i = 0; i < p->n_roots; i++)
+        if (sinks[i].kind == SINK_HELD) bytes += (size_t)tsr_nbytes(arrays[i]) / 4 * 5; /* in blocks of classes of size */
+    return bytes;
+}
+
+static void note_run(engine *e, const plan *p, tsr_status status, size_t predicted)
+{
+    pthread_mutex_lock(&e->stats_lock);
+    e->last_plan = status == TSR_OK ? plan_fingerprint(p) : 0;
+    e->predicted_bytes = predicted;
+    pthread_mutex_unlock(&e->stats_lock);
+}
+
 static tsr_status run_roots(int n, tsr_array *const *arrays, const plan_hint *hints, sink *sinks)
 {
     engine *e = arrays[0]->session->engine;
@@ -40,7 +57,9 @@ static tsr_status run_roots(int n, tsr_array *const *arrays, const plan_hint *hi
     if (e->remote && !is_in_memory(n, arrays, sinks)) return e->remote->run(e->remote, n, arrays, hints, sinks);
     TRY(plan_build(n, arrays, hints, &p));
     engine_begin(e, n_cancels);
+    const size_t predicted = predicted_bytes(e, p, arrays, sinks);
     tsr_status status = run_plan(e, p, sinks, &stats);
+    note_run(e, p, status, predicted);
     engine_end(e, &stats);
     plan_free(p);
     return status;
@@ -283,12 +302,26 @@ tsr_status tsr_predict(int n, tsr_array *const *arrays, tsr_prediction *out)
     return TSR_OK;
 }
 
+/* The memory that the plan takes on this engine's threads, and what it took when it ran last. */
+static void explain_memory(engine *e, const plan *p, strbuf *out)
+{
+    if (e->remote) return; /* the workers' memory */
+    pthread_mutex_lock(&e->stats_lock);
+    const tsr_stats last = e->stats;
+    const bool has_run = e->last_plan == plan_fingerprint(p);
+    const size_t predicted = e->predicted_bytes;
+    pthread_mutex_unlock(&e->stats_lock);
+    plan_explain_memory(plan_peak_bytes(p, e->n_threads, keeper_budget_bytes(e->keeper)), e->n_threads, out);
+    if (has_run) plan_explain_run(&last, predicted, out);
+}
+
 char *tsr_explain(int n, tsr_array *const *arrays)
 {
     plan *p;
     strbuf text = {0};
     if (check_arrays(n, arrays) != TSR_OK || plan_build(n, arrays, NULL, &p) != TSR_OK) return NULL;
     plan_explain(p, &text);
+    explain_memory(arrays[0]->session->engine, p, &text);
     plan_free(p);
     return strbuf_take(&text);
 }

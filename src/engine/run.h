@@ -273,6 +273,8 @@ struct engine {
     const stage_progress *stages;
     pthread_mutex_t stats_lock; /* guards the stats, which are asked for while something runs, too */
     tsr_stats stats;            /* of the computation that ended last */
+    uint64_t last_plan;         /* its fingerprint; 0 if it failed. Guarded likewise, as is */
+    size_t predicted_bytes;     /* what its peak was predicted to be */
     trace *trace;
     remote_engine *remote; /* computes instead of the threads; or NULL */
 };

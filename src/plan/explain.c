@@ -124,6 +124,25 @@ void plan_explain(const plan *p, strbuf *out)
     for (int i = 0; i < p->n_stages; i++) explain_stage(p, i, out);
 }
 
+void plan_explain_memory(size_t peak_bytes, int n_threads, strbuf *out)
+{
+    strbuf_add(out, "memory: at most ");
+    add_bytes(out, (int64_t)peak_bytes);
+    strbuf_printf(out, " in blocks at a time with %d thread%s, besides what is persisted\n", n_threads,
+                  n_threads == 1 ? "" : "s");
+}
+
+void plan_explain_run(const tsr_stats *stats, size_t predicted_bytes, strbuf *out)
+{
+    strbuf_printf(out, "last run: %" PRId64 " task%s, %.3g s, read ", stats->tasks, stats->tasks == 1 ? "" : "s", stats->seconds);
+    add_bytes(out, stats->bytes_read);
+    strbuf_add(out, " from files, at most ");
+    add_bytes(out, (int64_t)stats->peak_bytes);
+    strbuf_add(out, " in blocks (predicted with what was there before: ");
+    add_bytes(out, (int64_t)predicted_bytes);
+    strbuf_add(out, ")\n");
+}
+
 static tsr_status check_operands(const plan *p, const body *t, int stage_number)
 {
     for (int i = 0; i < t->n_operands; i++) {

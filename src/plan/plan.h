@@ -174,8 +174,13 @@ void body_walk(const body *t, const region *domain, body_read_fn *found, void *c
 
 /* What the stages take together (plan/predict.c). */
 void plan_totals(const plan *p, tsr_prediction *out);
+/* The most that is in blocks at one time, with so many threads, besides results that stay in memory. */
+size_t plan_peak_bytes(const plan *p, int n_threads, size_t budget_bytes);
 
 /* Text and drawing of a plan: stages, fused operations, tasks, bytes, memory. */
 void plan_explain(const plan *p, strbuf *out);
+/* What plan_peak_bytes says, and what a run took where that was predicted. */
+void plan_explain_memory(size_t peak_bytes, int n_threads, strbuf *out);
+void plan_explain_run(const tsr_stats *stats, size_t predicted_bytes, strbuf *out);
 
 #endif

@@ -407,6 +407,75 @@ void plan_totals(const plan *p, tsr_prediction *out)
     out->elements = elements < 0x1p63 ? (int64_t)elements : INT64_MAX;
 }
 
+/* What one task of a later stage reads of an output. */
+typedef struct reading_of {
+    const plan *p;
+    int stage, output;
+    double elements, touched; /* of the whole blocks in which they lie */
+} reading_of;
+
+static void add_reading(void *context, const operand *o, const region *source)
+{
+    reading_of *r = context;
+    if (o->kind != OPERAND_STAGE || o->stage != r->stage || o->output != r->output) return;
+    const grid *blocks = &r->p->stages[o->stage].outputs[o->output].blocks;
+    double elements = 1, touched = 1;
+    for (int d = 0; d < source->box.ndim; d++) {
+        const int64_t n = source->box.count[d], first = source->box.start[d], last = first + (n - 1) * source->step[d];
+        const int64_t chunk = blocks->axes[d].chunk;
+        if (n == 0 || chunk == 0) return;
+        elements *= (double)n;
+        touched *= (double)((last / chunk - first / chunk + 1) * chunk);
+    }
+    r->elements += elements;
+    r->touched += touched;
+}
+
+/* Blocks between stages go as soon as nobody will read them: where each is read about once, those that the running tasks read are
+ * there, and as many that are being made for the next; where they are read several times, or not all (those stay), possibly all.
+ */
+static double held_bytes(const plan *p, int number, int output, int n_threads)
+{
+    const stage *s = &p->stages[number];
+    const stage_output *o = &s->outputs[output];
+    const double size = (double)tsr_dtype_size(o->dtype), needed = (double)s->n_needed / (double)(s->n_tasks ? s->n_tasks : 1);
+    const double all = (double)shape_size(o->ndim, o->shape) * size * needed;
+    double times = 0, touched = 0;
+    for (int i = number + 1; i < p->n_stages; i++) {
+        const stage *c = &p->stages[i];
+        box tile = {.ndim = c->body->ndim};
+        for (int d = 0; d < tile.ndim; d++) tile.count[d] = c->tiles.axes[d].chunk;
+        if (c->n_needed == 0 || box_size(&tile) == 0) continue;
+        reading_of r = {.p = p, .stage = number, .output = output};
+        region domain = region_of_box(&tile);
+        body_walk(c->body, &domain, add_reading, &r);
+        times += (double)c->n_needed * r.elements * size;
+        touched += 2 * (double)n_threads * r.touched * size;
+    }
+    return times > 0.75 * all && times < 1.5 * all && touched < all ? touched : all;
+}
+
+/* Tasks of one stage at a time are a bound for tasks of several: none takes more than the largest. Buffers come in classes of
+ * size, up to a quarter larger than what they hold, and none is tiny. What does not fit into the budget is spilled, so that no
+ * more is in memory, unless the tasks alone take more. */
+size_t plan_peak_bytes(const plan *p, int n_threads, size_t budget_bytes)
+{
+    enum { SMALLEST_BYTES = 128 << 10 };
+    double running = 0, held = 0;
+    for (int i = 0; i < p->n_stages; i++) {
+        const stage *s = &p->stages[i];
+        const double tasks = (double)(s->n_needed < n_threads ? s->n_needed : n_threads), each = (double)s->task_bytes;
+        if (tasks * (each + SMALLEST_BYTES) > running) running = tasks * (each + SMALLEST_BYTES);
+        if (s->n_needed == 0) continue;
+        held += (double)s->partial_bytes + (double)s->bytes_kept;
+        for (int k = 0; k < s->n_outputs; k++)
+            if (s->outputs[k].is_read) held += held_bytes(p, i, k, n_threads);
+    }
+    const double all = 1.25 * (running + held),
+                 most = 1.25 * running > (double)budget_bytes ? 1.25 * running : (double)budget_bytes;
+    return (size_t)(all < most ? all : most);
+}
+
 void plan_predict(plan *p)
 {
     for (int i = 0; i < p->n_stages; i++) predict_memory(&p->stages[i]);

@@ -245,6 +245,44 @@ def test_explain_and_visualize(tmp_path):
             x.visualize(**bad)
 
 
+PEAKS = {
+    "random": lambda x: ts.random.default_rng(1).normal(size=10**6, chunks=10**5).mean(),
+    "z-score": lambda x: ((x - x.mean(axis=0)) / x.std(axis=0)).sum(),
+    "transposed": lambda x: x + x.T,
+    "product": lambda x: (x @ x).sum(),
+    "moved": lambda x: ts.overlap(ts.overlap(x, depth=0, boundary="none").rechunk((50, -1)), depth=0, boundary="none").sum(),
+    "function": lambda x: ts.map_blocks(lambda b: b * 2, x, dtype=float).sum(axis=0),
+    "neighbours": lambda x: ts.map_overlap(lambda b: b + 1, x, depth=2, boundary="reflect", dtype=float).mean(),
+    "running": lambda x: x.cumsum(axis=0)[-1],
+    "median": lambda x: ts.median(x, axis=0),
+    "greatest": lambda x: ts.topk(x, 5, axis=0),
+    "mask": lambda x: x[x > 0.5].sum(),
+    "fft": lambda x: abs(ts.fft.fft(x.rechunk((-1, 100)), axis=0)).sum(),
+}
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_explain_tells_the_memory_before_and_after(threads):
+    """The peak that was predicted is not passed, and is not the size of everything where blocks go as soon as they are read."""
+    values = np.random.default_rng(1).random((1500, 1500))
+    with ts.Session(threads=threads) as session:
+        x = ts.from_array(values, chunks=250)
+        for name, make in PEAKS.items():
+            y = make(x)
+            assert "memory: at most" in y.explain() and "last run" not in y.explain(), name
+            with ts.Profiler(session) as profile:
+                y.compute()
+            found = re.search(r"last run: (\d+) tasks?, \S+ s, read 0 B from files, at most ([\d.]+) (\S+) in blocks \(.*: ([\d.]+) (\S+)\)", y.explain())
+            units = {"B": 1, "KiB": 2**10, "MiB": 2**20}
+            measured, predicted = (float(found[k]) * units[found[k + 1]] for k in (2, 4))
+            assert int(found[1]) == profile.stats["tasks"], name
+            assert 0 < measured <= predicted, (name, measured, predicted)
+            if threads == 1 and name in ("function", "fft"):
+                assert predicted < values.nbytes, (name, predicted)
+        kept = (x * 2).persist()
+        assert "last run" in (x * 2).explain() and "last run" not in kept.sum().explain()
+
+
 LONG = "import tessera as ts\nprint('go', flush=True)\nts.random.default_rng(1).normal(size=10**13).mean().compute()\n"
 
 

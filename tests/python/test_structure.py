@@ -457,6 +457,10 @@ def test_predicted_and_measured_agree(lib, files, what, name):
         else:  # of compressed chunks the mean size is known; one that is read again may still be there
             low = 0.6 if what in ("pieces", "taken") else 0.95
             assert low * read <= stats.bytes_read <= 1.05 * read, (stats.bytes_read, text)
+        text, _, peak = text.rpartition("memory: ")
+        predicted, = sizes(peak, "at most ")
+        assert stats.peak_bytes <= predicted, (stats.peak_bytes, text, peak)
+        assert re.search(rf"last run: {stats.tasks} tasks?, ", s.explain(root))
         held = sum(sizes(text, "makes ")) - result.nbytes  # what goes from stage to stage
         kept = np.prod(SHAPE) * 4 if "kept if memory allows" in text else 0
         most = threads * max(sizes(text, "at most ")) + threads * sum(sizes(text, "a task, ")) + held + kept
