@@ -106,7 +106,7 @@ class Profiler(Listener):
         """The task stream with matplotlib, one lane a thread; returns the axes."""
         import matplotlib.pyplot as plt
 
-        ax = ax or plt.subplots(figsize=(10, 3))[1]
+        ax = ax or plt.subplots(figsize=(10, 3), layout="constrained")[1]
         for stage, colour in self._colours().items():
             mine = [task for task in self.tasks if task.stage == stage]
             ax.barh([t.thread for t in mine], [t.end - t.start for t in mine], left=[t.start for t in mine], color=colour, label=stage)
