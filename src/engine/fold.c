@@ -92,6 +92,7 @@ tsr_status run_fold(worker *w, task t, const stage *s, stage_run *sr, bool *fini
         TRY(s->kind == STAGE_CONTRACT ? execute_contract_tile(w, s, f, t.block, f->next)
                                       : execute_fold_tile(w, s, f, t.block, f->next));
         worker_let_go(w);
+        atomic_fetch_add_explicit(&w->run->elements_done, box_size(&tile), memory_order_relaxed);
         TRY(run_drop_uses(w, t, s, &tile, -1));
     }
     *finished = true;

@@ -367,6 +367,7 @@ static tsr_status run_tile(worker *w, task t, const stage *s, stage_run *sr, boo
     }
     worker_let_go(w);
     if (put_off) return TSR_OK;
+    atomic_fetch_add_explicit(&w->run->elements_done, box_size(&tile), memory_order_relaxed);
     TRY(run_drop_uses(w, t, s, &tile, previous));
     *finished = true;
     return run_block_done(w, t.stage, t.block);
@@ -568,6 +569,7 @@ static tsr_status init_stage(run *r, int number)
     }
     if (s->body->prog->scratch_bytes > r->scratch_bytes) r->scratch_bytes = s->body->prog->scratch_bytes;
     r->tasks_total += s->n_tasks;
+    r->elements_total += (double)shape_size(s->body->ndim, s->body->shape);
     return TSR_OK;
 }
 
@@ -668,9 +670,10 @@ static void report_progress(run *r, bool at_end)
     }
     int64_t done = atomic_load(&r->tasks_done);
     int stage_number = atomic_load(&r->current_stage);
-    tsr_progress p = {.fraction = at_end           ? 1.0
-                                  : r->tasks_total ? (double)done / (double)r->tasks_total
-                                                   : 1.0,
+    double fraction = r->elements_total > 0 ? (double)atomic_load(&r->elements_done) / r->elements_total
+                      : r->tasks_total      ? (double)done / (double)r->tasks_total
+                                            : 1.0;
+    tsr_progress p = {.fraction = at_end || fraction > 1 ? 1.0 : fraction, /* what is done anew counts again */
                       .tasks_done = done,
                       .tasks_total = r->tasks_total,
                       .bytes_read = atomic_load(&r->bytes_read),

@@ -117,6 +117,8 @@ typedef struct run {
     atomic_int_fast64_t current_block;
     int n_abroad; /* shared: tasks parked that wait for blocks of other runs */
     int64_t tasks_total;
+    atomic_int_fast64_t elements_done; /* of the stages' domains: how far the work is, as tasks may be few and long */
+    double elements_total;
     int64_t started_ns;
     bool traces, reads_files;
     making done; /* stands for every block that is there */

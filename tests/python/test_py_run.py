@@ -353,3 +353,34 @@ def test_pickled_random_numbers(name, arguments):
     x = getattr(ts.random.default_rng(5), name)(*arguments, size=(30, 20), chunks=7)
     y = pickle.loads(pickle.dumps(x))
     np.testing.assert_array_equal(x.compute(), y.compute())
+
+
+def test_progress_moves_within_tasks():
+    """Few tasks that are long: what is done of them counts, and never less than before."""
+    from tessera._progress import Listener
+
+    class Told(Listener):
+        interval_ms = 1
+
+        def __init__(self):
+            self.told = []
+
+        def update(self, progress):
+            self.told.append((progress.fraction, progress.tasks_done / progress.tasks_total))
+
+    with ts.Session(threads=1), Told() as listener:
+        ts.random.default_rng(0).normal(size=100_000_000).mean().compute()
+    fractions = [fraction for fraction, _ in listener.told]
+    assert fractions == sorted(fractions) and fractions[-1] == 1
+    assert any(fraction > tasks for fraction, tasks in listener.told)
+
+
+@pytest.mark.parametrize("ndim, pictures", [(0, 0), (1, 1), (2, 1), (3, 1), (4, 2), (5, 2), (6, 2), (7, 3)])
+def test_all_axes_are_drawn(ndim, pictures):
+    import xml.etree.ElementTree
+
+    x = ts.ones(tuple(range(11, 11 + ndim)), chunks=5)
+    svg = x.to_svg()
+    assert svg.count("fill-opacity") == pictures and all(f">{n}</text>" in svg for n in x.shape) and svg in x._repr_html_()
+    if svg:
+        xml.etree.ElementTree.fromstring(svg)
