@@ -116,12 +116,9 @@ def _extents(shape: tuple[int, ...]) -> list[float]:
     return [SIZE * max(length / longest, 0.12) ** 0.5 for length in shape]
 
 
-def chunks_svg(shape: tuple[int, ...], chunks: tuple[tuple[int, ...], ...]) -> str:
-    """The layout of the chunks of the last three axes, in the page's own text colour."""
-    shape, chunks = shape[-3:], chunks[-3:]
+def _picture(shape: tuple[int, ...], chunks: tuple[tuple[int, ...], ...]) -> tuple[str, float, float]:
+    """The layout of the chunks of up to three axes as the inside of an SVG, its width and height."""
     extents = _extents(shape)
-    if not shape:
-        return ""
     if len(shape) == 1:
         width, height = extents[0], 28.0
         columns, rows, depths = _lines(chunks[0], width), [0.0, height], [0.0]
@@ -144,10 +141,21 @@ def chunks_svg(shape: tuple[int, ...], chunks: tuple[tuple[int, ...], ...]) -> s
         labels.append(f'<text x="{depth + width + 6:.1f}" y="{depth + height / 2:.1f}">{shape[-2]}</text>')
     if depth:
         labels.append(f'<text x="0" y="{height + depth * 0.6 + 14:.1f}">{shape[0]}</text>')
-    size = (depth + width + max(60, 14 + 8 * len(str(shape[-2])) if len(shape) > 1 else 0), depth + height + 24)
-    return (f'<svg width="{size[0]:.0f}" height="{size[1]:.0f}" viewBox="-2 -2 {size[0]:.0f} {size[1]:.0f}" fill="currentColor" font-size="12">'
-            f'<g fill="#4c8dae" fill-opacity="0.35">{"".join(fill)}</g><g stroke="currentColor" stroke-opacity="0.55">{"".join(strokes)}</g>'
-            f'{"".join(labels)}</svg>')
+    inside = f'<g fill="#4c8dae" fill-opacity="0.35">{"".join(fill)}</g><g stroke="currentColor" stroke-opacity="0.55">{"".join(strokes)}</g>{"".join(labels)}'
+    return inside, depth + width + max(60, 14 + 8 * len(str(shape[-2])) if len(shape) > 1 else 0), depth + height + 24
+
+
+def chunks_svg(shape: tuple[int, ...], chunks: tuple[tuple[int, ...], ...]) -> str:
+    """The layout of the chunks, in the page's own text colour: the last three axes, and left of them what there is before, three at a time."""
+    parts, left, high = [], 0.0, 0.0
+    for end in range((len(shape) - 1) % 3 + 1, len(shape) + 1, 3) if shape else ():
+        axes = slice(max(end - 3, 0), end)
+        inside, width, height = _picture(shape[axes], chunks[axes])
+        parts.append(f'<g transform="translate({left:.1f} 0)">{inside}</g>' if left else inside)
+        left, high = left + width, max(high, height)
+    if not parts:
+        return ""
+    return f'<svg width="{left:.0f}" height="{high:.0f}" viewBox="-2 -2 {left:.0f} {high:.0f}" fill="currentColor" font-size="12">{"".join(parts)}</svg>'
 
 
 def _html(self) -> str:
