@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -216,6 +217,7 @@ void buffer_unref(buffer *b)
         mem_free(b);
         return;
     }
+    assert(atomic_load(&b->claims) == 0);
     size_t size = class_size(b->size_class);
     atomic_fetch_sub(&p->used_bytes, size);
     atomic_fetch_add(&p->idle_bytes, size);
@@ -224,6 +226,30 @@ void buffer_unref(buffer *b)
     p->free_lists[b->size_class] = b;
     pthread_mutex_unlock(&p->lock);
 }
+
+/* A claim is added to the account before anybody else can know of it, so none is taken away that is not there. */
+void buffer_claim(buffer *b, mem_account *a)
+{
+    if (!a || atomic_fetch_add(&b->claims, 1) > 0) return;
+    if (b->owner) {
+        atomic_fetch_add(&a->used_bytes, class_size(b->size_class));
+    } else {
+        mem_account_add(a, (int64_t)b->size_bytes);
+    }
+}
+
+void buffer_disclaim(buffer *b, mem_account *a)
+{
+    if (!a || atomic_fetch_sub(&b->claims, 1) > 1) return;
+    if (b->owner) {
+        atomic_fetch_sub(&a->used_bytes, class_size(b->size_class));
+    } else {
+        mem_account_add(a, -(int64_t)b->size_bytes);
+    }
+}
+
+void buffer_claim_counted(buffer *b) { atomic_fetch_add(&b->claims, 1); }
+bool buffer_is_claimed_twice(const buffer *b) { return atomic_load(&b->claims) > 1; }
 
 size_t pool_used_bytes(const pool *p) { return atomic_load(&p->used_bytes); }
 size_t pool_idle_bytes(const pool *p) { return atomic_load(&p->idle_bytes); }

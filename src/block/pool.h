@@ -3,9 +3,11 @@
 #ifndef TESSERA_BLOCK_POOL_H
 #define TESSERA_BLOCK_POOL_H
 
+#include "base/account.h"
 #include "base/error.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef struct pool pool;
@@ -15,7 +17,7 @@ typedef struct slab slab;
 typedef struct buffer {
     char *data; /* aligned to 64 bytes when from a pool */
     size_t size_bytes;
-    atomic_int refs;
+    atomic_int refs, claims;
     int size_class;
     pool *owner; /* NULL for foreign memory */
     void (*release)(void *context);
@@ -37,6 +39,15 @@ tsr_status buffer_wrap(void *data, size_t size_bytes, void (*release)(void *cont
 buffer *buffer_ref(buffer *b);
 /* Returns the memory to the pool with the last reference. NULL is fine. */
 void buffer_unref(buffer *b);
+/* Whoever keeps a buffer beyond a task claims it, and disclaims it before the reference goes: it counts in the account from the
+ * first claim to the last, once, however many hold it, queue it, or both. All claims of a buffer are on the same account. A NULL
+ * account is fine. */
+void buffer_claim(buffer *b, mem_account *a);
+void buffer_disclaim(buffer *b, mem_account *a);
+/* The first claim on memory that is counted already, by whoever made it. */
+void buffer_claim_counted(buffer *b);
+/* Somebody else has claimed it, too: letting go of it frees nothing. */
+bool buffer_is_claimed_twice(const buffer *b);
 
 /* Bytes in buffers that are referenced; bytes kept for reuse; the most in use since pool_begin_peak, or ever. */
 size_t pool_used_bytes(const pool *p);

@@ -123,6 +123,80 @@ static void test_threads(void **state)
     pool_free(p);
 }
 
+/* A buffer counts once, whoever comes first and goes last. */
+static void test_claims(void **state)
+{
+    static char foreign[1000];
+    mem_account a = {0};
+    pool *p;
+    buffer *b, *f;
+    assert_int_equal(pool_new(&p), TSR_OK);
+    assert_int_equal(buffer_new(p, 100000, &b), TSR_OK);
+    assert_int_equal(buffer_wrap(foreign, sizeof foreign, NULL, NULL, &f), TSR_OK);
+    buffer_claim(b, NULL);
+    buffer_claim(b, &a);
+    assert_false(buffer_is_claimed_twice(b));
+    assert_int_equal(atomic_load(&a.used_bytes), buffer_taken_bytes(100000));
+    buffer_claim(b, &a);
+    assert_true(buffer_is_claimed_twice(b));
+    buffer_claim(f, &a);
+    assert_int_equal(atomic_load(&a.used_bytes), buffer_taken_bytes(100000) + sizeof foreign);
+    assert_int_equal(atomic_load(&a.beside_bytes), sizeof foreign);
+    buffer_disclaim(b, &a);
+    assert_int_equal(atomic_load(&a.used_bytes), buffer_taken_bytes(100000) + sizeof foreign);
+    buffer_disclaim(b, &a);
+    buffer_disclaim(f, &a);
+    buffer_disclaim(b, NULL);
+    assert_int_equal(atomic_load(&a.used_bytes), 0);
+    assert_int_equal(atomic_load(&a.beside_bytes), 0);
+    buffer_claim_counted(b); /* whoever counted it passes that on */
+    mem_account_add(&a, (int64_t)buffer_taken_bytes(100000));
+    buffer_claim(b, &a);
+    assert_int_equal(atomic_load(&a.used_bytes), buffer_taken_bytes(100000));
+    buffer_disclaim(b, &a);
+    buffer_disclaim(b, &a);
+    assert_int_equal(atomic_load(&a.used_bytes), 0);
+    buffer_unref(b);
+    buffer_unref(f);
+    pool_free(p);
+}
+
+/* Many keep and queue the same buffers at once. */
+typedef struct claimers {
+    buffer *b[8];
+    mem_account a;
+} claimers;
+
+static void *claim_all(void *context)
+{
+    claimers *c = context;
+    for (int i = 0; i < 20000; i++) {
+        buffer *b = c->b[i % 8];
+        buffer_claim(b, &c->a);
+        if (atomic_load(&c->a.used_bytes) > 16 * b->size_bytes) return c; /* less than none, or one of them many times */
+        buffer_disclaim(b, &c->a);
+    }
+    return NULL;
+}
+
+static void test_claims_of_threads(void **state)
+{
+    claimers c = {0};
+    pool *p;
+    pthread_t threads[4];
+    assert_int_equal(pool_new(&p), TSR_OK);
+    for (int i = 0; i < 8; i++) assert_int_equal(buffer_new(p, 1 << 16, &c.b[i]), TSR_OK);
+    for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, claim_all, &c), 0);
+    for (int i = 0; i < 4; i++) {
+        void *result;
+        pthread_join(threads[i], &result);
+        assert_null(result);
+    }
+    assert_int_equal(atomic_load(&c.a.used_bytes), 0);
+    for (int i = 0; i < 8; i++) buffer_unref(c.b[i]);
+    pool_free(p);
+}
+
 static void test_out_of_memory(void **state)
 {
     tsr_status status = TSR_ERR_MEMORY;
@@ -146,8 +220,9 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_counts_and_reuse), cmocka_unit_test(test_sizes),         cmocka_unit_test(test_foreign_memory),
-        cmocka_unit_test(test_threads),          cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_counts_and_reuse), cmocka_unit_test(test_sizes),  cmocka_unit_test(test_foreign_memory),
+        cmocka_unit_test(test_threads),          cmocka_unit_test(test_claims), cmocka_unit_test(test_claims_of_threads),
+        cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

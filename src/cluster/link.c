@@ -46,6 +46,8 @@ net_link *link_ref(net_link *l)
 void outgoing_free(outgoing *o)
 {
     if (!o) return;
+    mem_account_add(o->use, -(int64_t)o->n_front);
+    if (o->buf) buffer_disclaim(o->buf, o->use);
     buffer_unref(o->buf);
     if (o->fd >= 0) close(o->fd);
     mem_free(o);
@@ -120,11 +122,11 @@ static void mark_dirty(net_link *l)
     net_add_dirty(l);
 }
 
-size_t link_count_queued(net_link *l, int64_t bytes)
+static void count_memory(outgoing *o, mem_account *use)
 {
-    mem_account *use = l->n->o.memory_use;
-    if (use) atomic_fetch_add(&use->used_bytes, (size_t)bytes);
-    return atomic_fetch_add(&l->queued_bytes, (size_t)bytes) + (size_t)bytes;
+    o->use = use;
+    mem_account_add(use, (int64_t)o->n_front);
+    if (o->buf) buffer_claim(o->buf, use);
 }
 
 tsr_status link_queue(net_link *l, outgoing *o)
@@ -132,10 +134,11 @@ tsr_status link_queue(net_link *l, outgoing *o)
     pthread_mutex_lock(&l->lock);
     bool shut = l->shut;
     if (!shut) {
+        count_memory(o, l->n->o.memory_use);
         o->next = NULL;
         *l->last = o;
         l->last = &o->next;
-        const size_t queued = link_count_queued(l, (int64_t)o->n_bytes);
+        const size_t queued = atomic_fetch_add(&l->queued_bytes, o->n_bytes) + o->n_bytes;
         if (queued > l->n->o.high_water_bytes) atomic_store(&l->was_high, true);
         mark_dirty(l);
     }
@@ -192,7 +195,7 @@ static void drop_output(net_link *l)
     free_list(l->out);
     l->out = NULL;
     l->out_last = &l->out;
-    link_count_queued(l, -(int64_t)atomic_load(&l->queued_bytes));
+    atomic_store(&l->queued_bytes, 0);
 }
 
 static void poll_gone(uv_handle_t *handle) { mem_free(handle); }

@@ -94,9 +94,10 @@ typedef struct outgoing {
     size_t n_front;       /* of bytes */
     buffer *buf;
     const char *payload;
-    int fd;          /* passed with the first byte, and closed; -1 */
-    bool last;       /* a Bye: nothing follows */
-    uint8_t bytes[]; /* header, head, and a payload that was copied */
+    mem_account *use; /* where it counts from when it is queued; NULL: nowhere */
+    int fd;           /* passed with the first byte, and closed; -1 */
+    bool last;        /* a Bye: nothing follows */
+    uint8_t bytes[];  /* header, head, and a payload that was copied */
 } outgoing;
 
 typedef enum link_state { LINK_DIALING, LINK_TLS, LINK_HELLO, LINK_OPEN, LINK_LEAVING, LINK_CLOSED } link_state;
@@ -189,8 +190,6 @@ tsr_status outgoing_new(uint32_t type, const uint8_t *head, size_t head_bytes, c
 void outgoing_free(outgoing *o);
 /* Any thread; takes the frame on success. */
 tsr_status link_queue(net_link *l, outgoing *o) MUST_CHECK;
-/* Any thread; returns how many are queued now. */
-size_t link_count_queued(net_link *l, int64_t bytes);
 
 /* output.c */
 /* Sends what can be sent. */

@@ -441,12 +441,6 @@ tsr_status net_buffer_new(net *n, size_t size_bytes, buffer **out)
     return status;
 }
 
-bool net_buffer_is_shared(const net *n, const buffer *b)
-{
-    share_place place;
-    return n->pool && share_pool_find(n->pool, b, &place);
-}
-
 void net_trim_shared(net *n)
 {
     if (n->pool) share_pool_trim(n->pool);

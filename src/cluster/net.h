@@ -139,8 +139,6 @@ uint64_t link_id(const net_link *l);
  * there is no shared memory left. One reference, contents undefined. */
 tsr_status net_buffer_new(net *n, size_t size_bytes, buffer **out) MUST_CHECK;
 
-/* Whether it is one of those that do lie there. */
-bool net_buffer_is_shared(const net *n, const buffer *b);
 /* Gives shared memory back that is only kept to be used again. */
 void net_trim_shared(net *n);
 /* The same, and what lies between pieces that are in use. */

@@ -46,7 +46,7 @@ static void take_queue(net_link *l)
             memcpy(o->bytes, bye.text, bye.n);
             *l->out_last = o;
             l->out_last = &o->next;
-            link_count_queued(l, (int64_t)bye.n);
+            atomic_fetch_add(&l->queued_bytes, bye.n);
         }
         strbuf_fini(&bye);
         l->reason = mem_strdup(text);
@@ -110,7 +110,7 @@ static void sent(net_link *l, size_t n)
         l->out->sent += n;
         total += n;
     }
-    link_count_queued(l, -(int64_t)total);
+    atomic_fetch_sub(&l->queued_bytes, total);
 }
 
 /* TSR_ERR_CANCELLED: the socket takes no more. */

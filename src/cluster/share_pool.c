@@ -54,7 +54,7 @@ static void count(share_pool *p, int64_t used_bytes, int64_t total_bytes)
     p->used_bytes += (size_t)used_bytes;
     p->total_bytes += (size_t)total_bytes;
     if (!p->account) return;
-    atomic_fetch_add(&p->account->used_bytes, (size_t)used_bytes);
+    mem_account_add(p->account, used_bytes);
     atomic_fetch_add(&p->account->idle_bytes, (size_t)(total_bytes - used_bytes));
 }
 
@@ -140,7 +140,7 @@ void share_pool_close(share_pool *p)
     p->closed = true;
     trim(p);
     if (p->account) {
-        atomic_fetch_sub(&p->account->used_bytes, p->used_bytes);
+        mem_account_add(p->account, -(int64_t)p->used_bytes);
         atomic_fetch_sub(&p->account->idle_bytes, p->total_bytes - p->used_bytes);
         p->account = NULL;
     }
@@ -263,7 +263,11 @@ tsr_status share_pool_buffer(share_pool *p, size_t size_bytes, buffer **out)
         return status;
     }
     status = buffer_wrap(g->base + e->index * g->piece_bytes, size_bytes, release, e, out);
-    if (status != TSR_OK) release(e);
+    if (status != TSR_OK) {
+        release(e);
+    } else {
+        buffer_claim_counted(*out); /* as long as it is there */
+    }
     return status;
 }
 

@@ -69,7 +69,7 @@ typedef struct worker_tasks_options {
     uint64_t worker; /* its number, as in Register */
     int n_threads;
     size_t memory_bytes;           /* results beyond half of this are spilled */
-    mem_account *memory_use;       /* where results are counted that are not in the net's shared memory; NULL: nowhere */
+    mem_account *memory_use;       /* where results are counted, the account of the net; NULL: nowhere */
     const char *scratch_dir;       /* copied, as the texts below */
     const tsr_task_runner *runner; /* may be NULL */
     const char *task_folders;

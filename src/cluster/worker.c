@@ -216,9 +216,9 @@ static void closed(void *context, net_link *l, const char *reason)
 /* Shared memory is kept to be used again, as long as the budget has room for it. */
 static void give_back_shared(tsr_worker *w)
 {
-    const mem_account *shared = engine_outside(w->session->engine);
-    const size_t idle = atomic_load(&shared->idle_bytes), used = atomic_load(&shared->used_bytes);
-    if (idle > 0 && pool_used_bytes(w->session->buffers) + used + idle > engine_budget_bytes(w->session->engine))
+    const mem_account *shared = engine_account(w->session->engine);
+    const size_t idle = atomic_load(&shared->idle_bytes), beside = atomic_load(&shared->beside_bytes);
+    if (idle > 0 && pool_used_bytes(w->session->buffers) + beside + idle > engine_budget_bytes(w->session->engine))
         net_trim_shared(w->net);
 }
 
@@ -234,7 +234,7 @@ static void trim_pools(work *what)
  * takes a while. */
 static void rest(tsr_worker *w, int64_t now)
 {
-    const mem_account *shared = engine_outside(w->session->engine);
+    const mem_account *shared = engine_account(w->session->engine);
     const size_t used = pool_used_bytes(w->session->buffers); /* of the shared one it shows in what is idle */
     const size_t idle = pool_idle_bytes(w->session->buffers) + atomic_load(&shared->idle_bytes);
     if (used != w->quiet_used_bytes || idle != w->quiet_idle_bytes) {
@@ -285,7 +285,7 @@ static tsr_status start_tasks(tsr_worker *w, const tsr_worker_options *o)
                                         .worker = w->id,
                                         .n_threads = w->n_threads,
                                         .memory_bytes = engine_budget_bytes(w->session->engine),
-                                        .memory_use = engine_outside(w->session->engine),
+                                        .memory_use = engine_account(w->session->engine),
                                         .scratch_dir = o->scratch_dir,
                                         .runner = o->runner,
                                         .task_folders = o->task_folders,
@@ -309,7 +309,7 @@ static tsr_status start_net(tsr_worker *w, const tsr_worker_options *o)
         .high_water_bytes = w->high_bytes,
         .low_water_bytes = w->high_bytes / 4,
         .max_shared_bytes = budget / 4,
-        .memory_use = engine_outside(w->session->engine),
+        .memory_use = engine_account(w->session->engine),
         .handlers =
             {.opened = opened, .place = place, .message = message, .abandoned = abandoned, .drained = drained, .closed = closed},
         .context = w,

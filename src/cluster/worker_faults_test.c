@@ -68,7 +68,7 @@ static uint64_t tasks_done(town *t)
 
 /* A town whose client takes nothing at first, and a worker with little memory. Small blocks: while the client stands still it
  * sends no signs of life either, so that must not last as long as it takes to be given up. */
-static void open_slow_town(town *t)
+static void open_slow_town(town *t, size_t memory_bytes)
 {
     town_open(t);
     net_close(t->client);
@@ -78,7 +78,7 @@ static void open_slow_town(town *t)
         .handlers = {.place = client_place, .message = client_message, .closed = client_closed, .abandoned = client_abandoned},
         .context = t};
     assert_int_equal(net_open(&o, &t->client), TSR_OK);
-    town_add_worker(t, &(tsr_worker_options){.memory_bytes = SLOW_BUDGET});
+    town_add_worker(t, &(tsr_worker_options){.memory_bytes = memory_bytes});
     t->holds = true;
 }
 
@@ -102,7 +102,7 @@ static void test_slow_client(void **state)
 {
     town t;
     test_job j;
-    open_slow_town(&t);
+    open_slow_town(&t, SLOW_BUDGET);
     tsr_array *x = tsr_full(t.session, tsr_float(1), TSR_F64, 2, (int64_t[]){32000, 500}, (int64_t[]){1000, 500});
     test_job_make(&t, &j, 25, 1, &x, NULL);
     const int64_t n = stage_n_blocks(&j.p->stages[0]);
@@ -125,7 +125,7 @@ static void test_slow_worker(void **state)
 {
     town t;
     test_job j;
-    open_slow_town(&t);
+    open_slow_town(&t, SLOW_BUDGET);
     tsr_array *x =
         tsr_cumsum(tsr_random_normal(t.session, 3, 0, 1, TSR_F64, 2, (int64_t[]){24000, 500}, (int64_t[]){1000, 500}), 0);
     test_job_make(&t, &j, 26, 1, &x, NULL);
@@ -144,6 +144,46 @@ static void test_slow_worker(void **state)
     assert_in_range(t.members[0].most_memory_bytes, 1,
                     SLOW_BUDGET + (12 << 20)); /* blocks of 4 MB that are being sent, and read for that */
     assert_int_equal(tasks_done(&t), done);    /* nothing was made twice */
+    link_unref(l);
+    test_job_free(&j);
+    town_close(&t);
+}
+
+/* What the worker says after it was told something. */
+static uint64_t next_memory(town *t)
+{
+    assert_true(town_wait(t, &t->members[0].n_reports, town_read(t, &t->members[0].n_reports) + 2));
+    pthread_mutex_lock(&t->lock);
+    const uint64_t bytes = t->members[0].memory_bytes;
+    pthread_mutex_unlock(&t->lock);
+    return bytes;
+}
+
+/* Blocks that are kept and queued for somebody count once; and as long as they are queued, when nobody keeps them any more. */
+static void test_queued_blocks(void **state)
+{
+    town t;
+    test_job j;
+    open_slow_town(&t, (size_t)1 << 30);
+    tsr_array *x = numbers(&t, 6000, 1000, 1000);
+    test_job_make(&t, &j, 27, 1, &x, NULL);
+    j.persists = true;
+    const int64_t n = stage_n_blocks(&j.p->stages[0]);
+    const uint64_t all_bytes = 6000 * 1000 * sizeof(double);
+    test_job_send(&j);
+    while (tasks_done(&t) < (uint64_t)n) usleep(10000);
+    const uint64_t kept = next_memory(&t);
+    assert_in_range(kept, all_bytes, all_bytes + all_bytes / 4);
+    net_link *l = town_dial(&t, 0);
+    const uint64_t all = town_fetch(&t, l, 27, 0, 0, 0, n);
+    assert_true(town_wait(&t, &t.n_held_up, 1));
+    assert_in_range(next_memory(&t), kept, kept + (1 << 20));
+    test_job_drop(&j);
+    const uint64_t queued = next_memory(&t);
+    assert_in_range(queued, all_bytes * 3 / 4, kept + (1 << 20)); /* a part has left */
+    take_all(&t);
+    assert_int_equal(town_wait_request(&t, all), 0);
+    while (next_memory(&t) > all_bytes / 8) continue;
     link_unref(l);
     test_job_free(&j);
     town_close(&t);
@@ -478,11 +518,11 @@ static void test_peer_refuses(void **state) { check_false_peer(PEER_REFUSES, 0);
 int main(void)
 {
     const struct CMUnitTest cases[] = {
-        cmocka_unit_test(test_unknown_job_waits),   cmocka_unit_test(test_too_many_wait), cmocka_unit_test(test_slow_client),
-        cmocka_unit_test(test_slow_worker),         cmocka_unit_test(test_bad_fetches),   cmocka_unit_test(test_bad_jobs),
-        cmocka_unit_test(test_failing_run),         cmocka_unit_test(test_lost_worker),   cmocka_unit_test(test_lost_scheduler),
-        cmocka_unit_test(test_clients_vanish),      cmocka_unit_test(test_peer_closes),   cmocka_unit_test(test_peer_lies),
-        cmocka_unit_test(test_peer_lies_at_length), cmocka_unit_test(test_peer_refuses),
+        cmocka_unit_test(test_unknown_job_waits), cmocka_unit_test(test_too_many_wait),       cmocka_unit_test(test_slow_client),
+        cmocka_unit_test(test_slow_worker),       cmocka_unit_test(test_queued_blocks),       cmocka_unit_test(test_bad_fetches),
+        cmocka_unit_test(test_bad_jobs),          cmocka_unit_test(test_failing_run),         cmocka_unit_test(test_lost_worker),
+        cmocka_unit_test(test_lost_scheduler),    cmocka_unit_test(test_clients_vanish),      cmocka_unit_test(test_peer_closes),
+        cmocka_unit_test(test_peer_lies),         cmocka_unit_test(test_peer_lies_at_length), cmocka_unit_test(test_peer_refuses),
     };
     return cmocka_run_group_tests(cases, NULL, NULL);
 }

@@ -50,8 +50,7 @@ void worker_result_let_go(worker_tasks *w, stored *s)
 {
     if (!s->buf) return;
     w->stored_bytes -= s->size;
-    if (s->counted) atomic_fetch_sub(&w->memory_use->used_bytes, s->counted);
-    s->counted = 0;
+    buffer_disclaim(s->buf, w->memory_use);
     buffer_unref(s->buf);
     s->buf = NULL;
     s->data = NULL;
@@ -141,7 +140,7 @@ stored *worker_result_keep(worker_tasks *w, tsr_key key, buffer *b, const char *
     s->data = data;
     s->size = size;
     w->stored_bytes += size;
-    if (w->memory_use && !net_buffer_is_shared(w->net, b)) atomic_fetch_add(&w->memory_use->used_bytes, s->counted = size);
+    buffer_claim(b, w->memory_use);
     give_arguments(w, s);
     worker_spill_used(w, s);
     return s;

@@ -47,7 +47,6 @@ typedef struct stored {
     const char *data;
     size_t size;
     int64_t spilled_at;  /* its place in the scratch file + 1; 0: it is not there */
-    size_t counted;      /* of its bytes, in `memory_use` */
     uint64_t holder;     /* of whom it was asked */
     bool asked, loading; /* it was asked for; it is being read from the scratch file */
     bool listed;         /* among the large results in memory */

@@ -22,7 +22,7 @@ typedef struct member {
     unsigned threads;
     net_link *link;
     int n_registered, n_reports;
-    uint64_t tasks_done, most_memory_bytes;
+    uint64_t tasks_done, memory_bytes, most_memory_bytes;
     size_t n_jobs; /* of its last registration */
 } member;
 
@@ -52,6 +52,7 @@ typedef struct town {
     int n_closed; /* of the client's links */
     char reason[600];
     bool holds;           /* the client takes nothing */
+    int n_held_up;        /* times that it did not, so far */
     tsr_session *session; /* where expected values come from */
     tsr_worker *workers[MOST_WORKERS];
     int n_workers;
@@ -103,6 +104,7 @@ static inline void head_message(void *context, net_link *l, const net_message *m
         pthread_mutex_lock(&t->lock);
         w->n_reports++;
         w->tasks_done = r->tasks_done;
+        w->memory_bytes = r->memory_used_bytes;
         if (r->memory_used_bytes > w->most_memory_bytes) w->most_memory_bytes = r->memory_used_bytes;
         town_changed(t);
         tessera__cluster__report__free_unpacked(r, NULL);
@@ -127,6 +129,8 @@ static inline char *client_place(void *context, net_link *l, const net_message *
     town *t = context;
     buffer *b;
     pthread_mutex_lock(&t->lock);
+    if (t->holds) t->n_held_up++;
+    pthread_cond_broadcast(&t->changed);
     while (t->holds) os_cond_wait_ns(&t->changed, &t->lock, 100000000);
     pthread_mutex_unlock(&t->lock);
     void *data = mem_alloc(m->payload_bytes);

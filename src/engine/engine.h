@@ -65,7 +65,7 @@ int engine_n_cancels(const engine *e);
 void engine_report_wait(engine *e, const tsr_progress *p);
 int engine_n_threads(const engine *e);
 size_t engine_budget_bytes(const engine *e);
-/* See keeper_outside; as long as the session. */
-mem_account *engine_outside(const engine *e);
+/* See keeper_account; as long as the session. */
+mem_account *engine_account(const engine *e);
 
 #endif

@@ -1,11 +1,12 @@
 /* The keeper. One lock guards all blocks, the cache and the counts; disk and compression happen outside it, with the block
  * pinned.
  *
- * Memory is counted in three sums: what is held between tasks (blocks in memory and cached source blocks), what running tasks
- * have been admitted with, and what others of the process use (`outside`, which changes without the lock, so nobody waits for
- * it). Their sum stays within the budget: blocks that are read back are not part of what a task was admitted with, so others are
- * spilled for them. Where all others are in use, each running task can exceed it by the blocks it reads back. Memory counts as
- * what its size class takes. Idle pool memory is given back to the system when it would exceed the budget. */
+ * Memory is counted in two sums: what is kept (`kept`: blocks in memory and cached source blocks; and what others of the process
+ * keep, which changes without the lock, so nobody waits for it), and what running tasks have been admitted with. A buffer that
+ * several keep counts once (buffer_claim). Their sum stays within the budget: blocks that are read back are not part of what a
+ * task was admitted with, so others are spilled for them. Where all others are in use, each running task can exceed it by the
+ * blocks it reads back. Memory counts as what its size class takes. Idle pool memory is given back to the system when it would
+ * exceed the budget. */
 #include "engine/held.h"
 
 #include "base/mem.h"
@@ -25,10 +26,9 @@ struct keeper {
     pthread_cond_t changed;
     pool *buffers;
     size_t budget_bytes;
-    size_t held_bytes;     /* blocks in memory and the cache */
+    mem_account kept;
     size_t admitted_bytes; /* running tasks */
-    mem_account outside;
-    int n_spilling; /* threads that write a block to disk, and will free its memory */
+    int n_spilling;        /* threads that write a block to disk, and will free its memory */
     held_set *sets;
     VEC(cache_entry) cache;
     int *cache_table; /* open addressing; -1 empty */
@@ -78,10 +78,10 @@ void keeper_settle(keeper *k)
     if (k->disk) scratch_settle(k->disk);
 }
 
-mem_account *keeper_outside(keeper *k) { return &k->outside; }
+mem_account *keeper_account(keeper *k) { return &k->kept; }
 
 /* All that is counted. The lock is held. */
-static size_t counted_bytes(const keeper *k) { return k->held_bytes + k->admitted_bytes + atomic_load(&k->outside.used_bytes); }
+static size_t counted_bytes(const keeper *k) { return atomic_load(&k->kept.used_bytes) + k->admitted_bytes; }
 
 int64_t keeper_spilled_bytes(const keeper *k) { return atomic_load(&k->spilled_bytes); }
 
@@ -127,8 +127,12 @@ static tsr_status twin_new(buffer *buf, int64_t at, place *out)
 
 /* ---- Sets -------------------------------------------------------------------------------------------------------- */
 
-/* What a block counts as while it is in memory. */
-static size_t taken_bytes(const held_set *set, int64_t block) { return buffer_taken_bytes(held_block_bytes(set, block)); }
+/* The keeper's claim ends with its reference. */
+static void let_go_of(keeper *k, buffer *buf)
+{
+    buffer_disclaim(buf, &k->kept);
+    buffer_unref(buf);
+}
 
 /* Frees a block, wherever it lies. The lock is held. */
 static void free_block(held_set *set, int64_t block)
@@ -136,10 +140,7 @@ static void free_block(held_set *set, int64_t block)
     keeper *k = set->owner;
     place p = set->places[block];
     if (kind_of(p) == NOWHERE) return;
-    if (is_in_memory(p)) {
-        k->held_bytes -= taken_bytes(set, block);
-        buffer_unref(buffer_at(p));
-    }
+    if (is_in_memory(p)) let_go_of(k, buffer_at(p));
     if (spill_at(p) >= 0) scratch_release(k->disk, spill_at(p));
     if (kind_of(p) == IN_BOTH) mem_free(address_of(p));
     set->places[block] = NOWHERE;
@@ -234,7 +235,7 @@ void held_put(held_set *set, int64_t block, buffer *buf)
     pthread_mutex_lock(&k->lock);
     if (kind_of(set->places[block]) == NOWHERE) {
         set->places[block] = place_in_memory(buf);
-        k->held_bytes += taken_bytes(set, block);
+        buffer_claim(buf, &k->kept);
     } else { /* two processes made it: the values are the same */
         buffer_unref(buf);
     }
@@ -293,9 +294,8 @@ buffer *keeper_cache_find(keeper *k, const cache_key *key)
 void keeper_cache_add(keeper *k, const cache_key *key, buffer *buf)
 {
     uint64_t hash = key_hash(key);
-    size_t bytes = buffer_taken_bytes(buf->size_bytes);
     pthread_mutex_lock(&k->lock);
-    bool room = counted_bytes(k) + bytes <= k->budget_bytes - k->budget_bytes / 4;
+    bool room = counted_bytes(k) + buffer_taken_bytes(buf->size_bytes) <= k->budget_bytes - k->budget_bytes / 4;
     if (room && (k->cache.n + 1) * 2 > k->cache_table_size)
         room = cache_rehash(k, k->cache_table_size ? k->cache_table_size * 2 : 64);
     if (room) {
@@ -303,10 +303,10 @@ void keeper_cache_add(keeper *k, const cache_key *key, buffer *buf)
         int at = k->cache_table[slot];
         if (at < 0 && VEC_PUSH(&k->cache, (cache_entry){*key, hash, buffer_ref(buf)})) {
             k->cache_table[slot] = (int)k->cache.n - 1;
-            k->held_bytes += bytes;
+            buffer_claim(buf, &k->kept);
         } else if (at >= 0 && !k->cache.items[at].buf) {
             k->cache.items[at].buf = buffer_ref(buf);
-            k->held_bytes += bytes;
+            buffer_claim(buf, &k->kept);
         }
     }
     pthread_mutex_unlock(&k->lock);
@@ -317,8 +317,7 @@ static bool cache_drop_one(keeper *k)
     for (size_t i = k->cache.n; i-- > 0;) { /* the newest: the next pass begins with the oldest */
         cache_entry *e = &k->cache.items[i];
         if (!e->buf) continue;
-        k->held_bytes -= buffer_taken_bytes(e->buf->size_bytes);
-        buffer_unref(e->buf);
+        let_go_of(k, e->buf);
         e->buf = NULL;
         return true;
     }
@@ -328,12 +327,8 @@ static bool cache_drop_one(keeper *k)
 void keeper_cache_clear(keeper *k)
 {
     pthread_mutex_lock(&k->lock);
-    for (size_t i = 0; i < k->cache.n; i++) {
-        buffer *buf = k->cache.items[i].buf;
-        if (!buf) continue;
-        k->held_bytes -= buffer_taken_bytes(buf->size_bytes);
-        buffer_unref(buf);
-    }
+    for (size_t i = 0; i < k->cache.n; i++)
+        if (k->cache.items[i].buf) let_go_of(k, k->cache.items[i].buf);
     k->cache.n = 0;
     for (size_t i = 0; i < k->cache_table_size; i++) k->cache_table[i] = -1;
     pthread_mutex_unlock(&k->lock);
@@ -344,8 +339,7 @@ static void forget(held_set *set, int64_t block)
 {
     twin *t = address_of(set->places[block]);
     set->places[block] = place_on_disk(t->spill_at);
-    set->owner->held_bytes -= taken_bytes(set, block);
-    buffer_unref(t->buf);
+    let_go_of(set->owner, t->buf);
     mem_free(t);
 }
 
@@ -387,14 +381,6 @@ bool held_is_empty(const held_set *set, int64_t block) { return kind_of(place_of
 
 bool held_is_ready(const held_set *set, int64_t block) { return is_in_memory(place_of(set, block)); }
 
-size_t keeper_held_bytes(keeper *k)
-{
-    pthread_mutex_lock(&k->lock);
-    size_t bytes = k->held_bytes;
-    pthread_mutex_unlock(&k->lock);
-    return bytes;
-}
-
 bool keeper_is_over(keeper *k)
 {
     pthread_mutex_lock(&k->lock);
@@ -416,15 +402,22 @@ bool held_drop(held_set *set, int64_t block)
 
 /* ---- The budget -------------------------------------------------------------------------------------------------- */
 
-/* A block in memory that nobody uses. Persisted sets are searched from their end (a next pass begins at the start), others from
- * their start (what was made first waits longest). */
+static bool can_be_spilled(const held_set *set, int64_t block)
+{
+    return is_in_memory(set->places[block]) && set->interests[block].pins == 0 &&
+           !buffer_is_claimed_twice(buffer_at(set->places[block]));
+}
+
+/* A block in memory that nobody uses: not what is on its way to others either, as its memory stays until it has left. Persisted
+ * sets are searched from their end (a next pass begins at the start), others from their start (what was made first waits
+ * longest). */
 static bool find_victim(keeper *k, held_set **set_out, int64_t *block_out)
 {
     for (held_set *set = k->sets; set; set = set->next) {
         for (int64_t i = 0; i < set->n_blocks; i++) {
             int64_t at = (set->cursor + i) % set->n_blocks;
             int64_t block = set->persistent ? set->n_blocks - 1 - at : at;
-            if (!is_in_memory(set->places[block]) || set->interests[block].pins > 0) continue;
+            if (!can_be_spilled(set, block)) continue;
             set->cursor = at + 1 < set->n_blocks ? at : 0;
             *set_out = set;
             *block_out = block;
@@ -483,17 +476,12 @@ static tsr_status spill(keeper *k, held_set *set, int64_t block)
     return status;
 }
 
-void keeper_hold(keeper *k, size_t bytes)
-{
-    pthread_mutex_lock(&k->lock);
-    k->held_bytes += bytes;
-    pthread_mutex_unlock(&k->lock);
-}
+void keeper_hold(keeper *k, size_t bytes) { atomic_fetch_add(&k->kept.used_bytes, bytes); }
 
 void keeper_let_go(keeper *k, size_t bytes)
 {
     pthread_mutex_lock(&k->lock);
-    k->held_bytes -= bytes;
+    atomic_fetch_sub(&k->kept.used_bytes, bytes);
     pthread_cond_broadcast(&k->changed);
     pthread_mutex_unlock(&k->lock);
 }
@@ -510,7 +498,7 @@ void keeper_set_budget(keeper *k, size_t bytes)
 /* Memory that is kept for reuse, but of sizes that nobody asks for any more, goes back to the system. */
 static void trim_idle(keeper *k)
 {
-    const size_t used = pool_used_bytes(k->buffers) + atomic_load(&k->outside.used_bytes) + atomic_load(&k->outside.idle_bytes);
+    const size_t used = pool_used_bytes(k->buffers) + atomic_load(&k->kept.beside_bytes) + atomic_load(&k->kept.idle_bytes);
     const size_t wanted = k->budget_bytes > used ? k->budget_bytes - used : 0;
     if (pool_idle_bytes(k->buffers) > wanted) pool_trim(k->buffers, wanted);
 }
@@ -587,14 +575,14 @@ void keeper_wake(keeper *k)
 
 /* ---- Reading blocks -------------------------------------------------------------------------------------------------- */
 
-/* Counts `bytes` as held before they are read back, and makes room for them. Called with the lock, which is given up meanwhile.
+/* Counts `bytes` as kept before they are read back, and makes room for them. Called with the lock, which is given up meanwhile.
  */
 static tsr_status take_room(keeper *k, size_t bytes)
 {
     bool did;
-    k->held_bytes += bytes;
+    keeper_hold(k, bytes);
     tsr_status status = make_room(k, &did);
-    if (status != TSR_OK) k->held_bytes -= bytes;
+    if (status != TSR_OK) atomic_fetch_sub(&k->kept.used_bytes, bytes);
     return status;
 }
 
@@ -611,7 +599,10 @@ static tsr_status read_spilled(held_set *set, int64_t block, size_t first, size_
     trim_idle(k);
     status = buffer_new(k->buffers, n_bytes, out);
     if (status == TSR_OK) status = scratch_read(k->disk, at, held_block_bytes(set, block), first, n_bytes, (*out)->data);
-    if (status == TSR_OK) return TSR_OK;
+    if (status == TSR_OK) {
+        buffer_claim_counted(*out);
+        return TSR_OK;
+    }
     keeper_let_go(k, buffer_taken_bytes(n_bytes));
     buffer_unref(*out);
     *out = NULL;
@@ -620,9 +611,9 @@ static tsr_status read_spilled(held_set *set, int64_t block, size_t first, size_
 
 void held_part_done(held_set *set, buffer *part)
 {
-    size_t bytes = buffer_taken_bytes(part->size_bytes);
-    buffer_unref(part);
-    keeper_let_go(set->owner, bytes);
+    keeper *k = set->owner;
+    let_go_of(k, part);
+    keeper_wake(k);
 }
 
 /* Two tasks may read a block back at once: the second to come finds a buffer. */

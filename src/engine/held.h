@@ -73,11 +73,11 @@ void held_count_use(held_set *set, int64_t block);
 /* One of the reads to come is done; with the last the block is freed. */
 void held_used(held_set *set, int64_t block);
 
-/* Counts memory that is held without being a block; never waits. */
+/* Counts memory that is kept without being a block; never waits. */
 void keeper_hold(keeper *k, size_t bytes);
 void keeper_let_go(keeper *k, size_t bytes);
-/* Where others write down what they use of the same budget; as long as the keeper. */
-mem_account *keeper_outside(keeper *k);
+/* Where all that is kept is counted, by the keeper and by others of the same budget; as long as the keeper. */
+mem_account *keeper_account(keeper *k);
 
 /* Admission: waits until `bytes` more fit the budget, dropping and spilling as needed; release gives them back. A task that needs
  * more than the whole budget is refused with TSR_ERR_MEMORY. `stop` ends the wait early. */
@@ -100,7 +100,6 @@ void keeper_cache_add(keeper *k, const cache_key *key, buffer *buf);
 void keeper_cache_clear(keeper *k);
 
 int64_t keeper_spilled_bytes(const keeper *k);
-size_t keeper_held_bytes(keeper *k);
 bool keeper_is_over(keeper *k); /* more is counted than the budget */
 
 #endif

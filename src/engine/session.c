@@ -96,7 +96,7 @@ bool engine_is_cancelled(const engine *e)
 int engine_progress_interval_ms(const engine *e) { return atomic_load(&e->progress_interval_ms); }
 int engine_n_threads(const engine *e) { return e->n_threads; }
 size_t engine_budget_bytes(const engine *e) { return keeper_budget_bytes(e->keeper); }
-mem_account *engine_outside(const engine *e) { return keeper_outside(e->keeper); }
+mem_account *engine_account(const engine *e) { return keeper_account(e->keeper); }
 
 void engine_begin(engine *e, int n_cancels)
 {

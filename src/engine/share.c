@@ -633,8 +633,8 @@ engine_counts engine_count(engine *e)
     bool waits = false;
     int64_t asked_bytes = 0;
     const bool is_idle = !e->server || server_is_idle(e->server, &waits, &asked_bytes);
-    const size_t held = keeper_held_bytes(e->keeper), asked = asked_bytes > 0 ? (size_t)asked_bytes : 0;
-    return (engine_counts){.used_bytes = (held > asked ? held - asked : 0) + atomic_load(&keeper_outside(e->keeper)->used_bytes),
+    const size_t kept = atomic_load(&keeper_account(e->keeper)->used_bytes), asked = asked_bytes > 0 ? (size_t)asked_bytes : 0;
+    return (engine_counts){.used_bytes = kept > asked ? kept - asked : 0,
                            .budget_bytes = keeper_budget_bytes(e->keeper),
                            .spilled_bytes = keeper_spilled_bytes(e->keeper),
                            .is_idle = is_idle,

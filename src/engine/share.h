@@ -127,7 +127,7 @@ typedef struct run_counts {
 run_counts run_count(const run *r);
 int64_t run_count_stage(const run *r, int number);
 typedef struct engine_counts {
-    size_t used_bytes; /* of the budget: blocks, and what others write down with keeper_outside; not what was only asked for */
+    size_t used_bytes; /* of the budget: all in keeper_account; not what was only asked for */
     size_t budget_bytes;
     int64_t spilled_bytes;
     bool is_idle; /* no task of a shared run runs, or waits for something that others were asked for */

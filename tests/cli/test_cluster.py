@@ -664,9 +664,9 @@ def test_memory_is_kept(cluster, long_answer, stands_still):
 
     said, grown = watch_memory(c, client, disturb)
     finish(client, out, long_answer)
-    # A thread may read two blocks of 2 MB back beyond the budget. To each of two others who stand still, as everybody does on a busy machine, an
-    # eighth of it is on its way.
-    allowed = (53 << 20) + (12 << 20)
+    # A thread may read two blocks of 2 MB back beyond the budget; an eighth of it is copied to memory that others see, before something else gives way.
+    # What is queued for them counts once with what is kept.
+    allowed = (53 << 20) + (6 << 20)
     assert said <= allowed
     assert "TESSERA_SANITIZED" in os.environ or grown <= allowed + BESIDE
     c.stop()
