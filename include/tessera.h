@@ -1421,7 +1421,7 @@ typedef struct tsr_task_options {
     int priority;          /* larger is sooner; equal ones in the order of submission */
     int retries;           /* how often a task that fails is tried again */
     const char *resources; /* what each task takes while it runs, "GPU=1 license=0.5"; only workers that have it run it */
-    int n_workers;         /* > 0: only these may run it, by name or address */
+    int n_workers;         /* > 0: only these may run it, by name, address or host */
     const char *const *workers;
     bool others_too; /* others may, if none of these is there */
     bool at_once;    /* it does not wait for a free thread of its worker */

@@ -534,7 +534,7 @@ bool tasks_ran(tasks *ts, task_worker *w, tsr_key key, uint64_t size, double sec
     if (seconds >= 0) {
         w->n_done++;
         w->last_done_ns = ts->ops.now_ns(ts->ops.context);
-        w->recalled = false;
+        w->recalled = w->blocked = false;
     }
     if (!t || t->state == TASK_RELEASED || t->state == TASK_ERROR || t->state == TASK_CANCELLED) return false;
     if (t->batch) learn(t->batch->function, seconds);
@@ -559,6 +559,7 @@ void tasks_failed(tasks *ts, task_worker *w, tsr_key key, tsr_status status, con
 {
     task *t = tasks_find(ts, key);
     w->last_done_ns = ts->ops.now_ns(ts->ops.context);
+    w->blocked = false;
     if (!t || tasks_runner(ts, t) != w) return;
     drop_claim(ts, t, false);
     if (t->state != TASK_RUNNING) return;
@@ -582,6 +583,10 @@ void tasks_returned(tasks *ts, task_worker *w, tsr_key key)
     if (!t || tasks_runner(ts, t) != w) return;
     drop_claim(ts, t, false);
     if (t->state != TASK_RUNNING) return;
+    if (w->n_assigned <= (size_t)w->n_threads) {
+        w->blocked = true;
+        w->blocked_ns = w->last_done_ns;
+    }
     deactivate(ts, t, false);
     to_work(ts, t);
     settle(ts);

@@ -200,8 +200,9 @@ struct task_worker {
     double queued_seconds;
     uint64_t stored_bytes, memory_bytes;
     uint64_t n_done;
-    int64_t last_done_ns;
+    int64_t last_done_ns, blocked_ns;
     bool retiring, recalled;
+    bool blocked; /* since blocked_ns, by functions that it was told to let go, which run on: by the books its threads are free */
     VEC(double) resources, free_resources; /* by number of the resource */
     task_queue near;                       /* tasks whose arguments are here */
 };

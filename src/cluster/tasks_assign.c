@@ -12,7 +12,7 @@
 #define LONG_SECONDS 0.2         /* such tasks are given to free threads only */
 #define BYTES_PER_SECOND 1e9     /* between workers, and */
 #define SECONDS_PER_MESSAGE 1e-3 /* what it takes however few they are */
-enum { MAX_CANDIDATES = 8, MANY_BYTES = 64 << 10, STUCK_MS = 50 };
+enum { MAX_CANDIDATES = 8, MANY_BYTES = 64 << 10, STUCK_MS = 50, BLOCKED_MS = 1000 };
 
 static double seconds_of(const task *t)
 {
@@ -20,7 +20,7 @@ static double seconds_of(const task *t)
     return known >= 0 ? known : GUESSED_SECONDS;
 }
 
-static bool is_free(const task_worker *w) { return w->n_assigned < (size_t)w->n_threads; }
+static bool is_free(const task_worker *w) { return !w->blocked && w->n_assigned < (size_t)w->n_threads; }
 
 /* Is it busy for long enough, whatever task comes? */
 static bool is_full(const task_worker *w)
@@ -231,13 +231,16 @@ void tasks_assign(tasks *ts)
 
 size_t tasks_recall(tasks *ts, task_worker *w)
 {
-    if (ts->n_ready || w->recalled || w->n_assigned <= (size_t)w->n_threads) return 0;
-    if (ts->ops.now_ns(ts->ops.context) - w->last_done_ns < (int64_t)STUCK_MS * 1000000) return 0;
+    const int64_t now = ts->ops.now_ns(ts->ops.context);
+    if (w->blocked && now - w->blocked_ns >= (int64_t)BLOCKED_MS * 1000000) w->blocked = false; /* who knows */
+    if (ts->n_ready || w->recalled || w->blocked || w->n_assigned == 0) return 0;
+    if (now - w->last_done_ns < (int64_t)STUCK_MS * 1000000) return 0;
     bool idle = false;
     for (size_t i = 0; i < ts->hungry.n && !idle; i++) idle = is_free(ts->hungry.items[i]);
     if (!idle) return 0;
     w->recalled = true;
-    return w->n_assigned - (size_t)w->n_threads;
+    /* No more than its threads can run: it gives back what they have not begun, if functions that were let go hold them. */
+    return w->n_assigned > (size_t)w->n_threads ? w->n_assigned - (size_t)w->n_threads : w->n_assigned;
 }
 
 void tasks_retire(tasks *ts, task_worker *w)

@@ -158,10 +158,23 @@ void tasks_rule_unref(tasks *ts, task_rule *r)
     rule_free(r);
 }
 
+/* Is this the host of the address? "node1" of "tcp://node1:4000", "[::1]" and "::1" of "tcp://[::1]:4000". */
+static bool is_host_of(const char *host, const char *address)
+{
+    const char *begin = strstr(address, "://"), *end = strrchr(address, ':');
+    if (!begin || end <= begin || strncmp(address, "unix", 4) == 0) return false;
+    begin += 3;
+    const size_t n = strlen(host);
+    if (n == (size_t)(end - begin) && memcmp(host, begin, n) == 0) return true;
+    return *begin == '[' && n + 2 == (size_t)(end - begin) && memcmp(host, begin + 1, n) == 0;
+}
+
 static bool is_named(const task_rule *r, const task_worker *w)
 {
-    for (size_t i = 0; i < r->workers.n; i++)
-        if (strcmp(r->workers.items[i], w->address) == 0 || strcmp(r->workers.items[i], w->name) == 0) return true;
+    for (size_t i = 0; i < r->workers.n; i++) {
+        const char *name = r->workers.items[i];
+        if (strcmp(name, w->address) == 0 || strcmp(name, w->name) == 0 || is_host_of(name, w->address)) return true;
+    }
     return false;
 }
 

@@ -508,8 +508,8 @@ static void test_an_argument_that_cannot_be_had(void **state)
 static void test_rules(void **state)
 {
     bench b;
-    char *names[] = {"w1"}, *nobody[] = {"w9"};
-    task_rule *gpu, *named, *python, *soft, *hard, *again;
+    char *names[] = {"w1"}, *nobody[] = {"w9"}, *hosts[] = {"10.0.0.2"};
+    task_rule *host, *gpu, *named, *python, *soft, *hard, *again;
     bench_init(&b, 2);
     add_worker(&b, 2, 4, "python3.11", 0);
     add_worker(&b, 3, 4, NULL, 2);
@@ -518,6 +518,7 @@ static void test_rules(void **state)
     assert_int_equal(tasks_rule_get(&b.ts, NULL, 1, names, false, 0, NULL, &named), TSR_OK);
     assert_int_equal(tasks_rule_get(&b.ts, NULL, 1, names, false, 0, NULL, &again), TSR_OK);
     assert_ptr_equal(named, again);
+    assert_int_equal(tasks_rule_get(&b.ts, NULL, 1, hosts, false, 0, NULL, &host), TSR_OK);
     assert_int_equal(tasks_rule_get(&b.ts, "python3.11", 0, NULL, false, 0, NULL, &python), TSR_OK);
     assert_int_equal(tasks_rule_get(&b.ts, NULL, 1, nobody, true, 0, NULL, &soft), TSR_OK);
     assert_int_equal(tasks_rule_get(&b.ts, NULL, 1, nobody, false, 0, NULL, &hard), TSR_OK);
@@ -537,9 +538,20 @@ static void test_rules(void **state)
     assert_int_equal(try_submit(&b, &(order){.rule = hard}, 13, 0, NULL), TSR_OK);
     run_all(&b);
     assert_int_equal(state_of(&b, 13), TASK_READY);
+    assert_int_equal(try_submit(&b, &(order){.rule = host}, 14, 0, NULL), TSR_OK);
+    assert_ptr_equal(run_next(&b, 1).w, b.workers[2]);
+    char *texts[] = {"[::1]", "tls://[::1]:4", "::1", "tls://[::1]:4", "node1", "tcp://node1:4",
+                     "node",  "tcp://node1:4", "/a",  "unix:///a:4"};
+    for (size_t i = 0; i < 10; i += 2) {
+        task_worker w = *b.workers[0];
+        w.address = texts[i + 1];
+        assert_int_equal(tasks_rule_get(&b.ts, NULL, 1, &texts[i], false, 0, NULL, &again), TSR_OK);
+        assert_int_equal(tasks_rule_allows(&b.ts, again, &w), i < 6);
+        tasks_rule_unref(&b.ts, again);
+    }
+    tasks_rule_unref(&b.ts, host);
     tasks_rule_unref(&b.ts, gpu);
-    tasks_rule_unref(&b.ts, named);
-    tasks_rule_unref(&b.ts, again);
+    for (int i = 0; i < 2; i++) tasks_rule_unref(&b.ts, named);
     tasks_rule_unref(&b.ts, python);
     tasks_rule_unref(&b.ts, soft);
     tasks_rule_unref(&b.ts, hard);
@@ -585,6 +597,36 @@ static void test_tasks_behind_a_slow_one_are_recalled(void **state)
     run_all(&b);
     assert_true(tasks_ran(&b.ts, slow, b.runs[0].key, 1, 60));
     for (uint64_t i = 0; i < 200; i++) assert_int_equal(state_of(&b, i), TASK_FINISHED);
+    bench_fini(&b);
+}
+
+/* A function that was cancelled runs on, as nobody can stop it: its worker has no thread free, whatever the books say. */
+static void test_tasks_behind_one_that_was_let_go(void **state)
+{
+    bench b;
+    bench_init(&b, 2);
+    b.f->seconds = 1;
+    submit(&b, 0, 0, NULL);
+    tasks_assign(&b.ts);
+    task_worker *held = b.runs[0].w;
+    tasks_cancel(&b.ts, &b.clients[0], key_of(0), false);
+    b.done = 1;
+    for (uint64_t i = 1; i < 3; i++) submit(&b, i, 0, NULL);
+    tasks_assign(&b.ts); /* one to each */
+    assert_int_equal(b.n_runs, 3);
+    const int behind = b.runs[1].w == held ? 1 : 2;
+    const event *other = &b.runs[3 - behind];
+    const tsr_key key = b.runs[behind].key;
+    assert_true(b.runs[behind].w == held && other->w != held);
+    b.now += 100 * 1000000;
+    assert_true(tasks_ran(&b.ts, other->w, other->key, 1, 1));
+    assert_int_equal(tasks_recall(&b.ts, held), 1);
+    tasks_returned(&b.ts, held, key);
+    tasks_assign(&b.ts);
+    assert_int_equal(b.n_runs, 4);
+    assert_true(b.runs[3].w != held && memcmp(&b.runs[3].key, &key, sizeof key) == 0);
+    b.done = 3;
+    run_all(&b);
     bench_fini(&b);
 }
 
@@ -644,6 +686,9 @@ static void test_random_events(void **state)
             }
             tasks_assign(&b.ts);
         }
+        b.now += 2000000000; /* workers that gave tasks back are tried again */
+        for (int k = 0; k < 4; k++) (void)tasks_recall(&b.ts, b.workers[k]);
+        tasks_assign(&b.ts);
         while (b.done < b.n_runs) {
             const event e = b.runs[b.done++];
             if (e.w) (void)tasks_ran(&b.ts, e.w, e.key, 1, 1e-4);
@@ -744,6 +789,7 @@ int main(void)
         cmocka_unit_test(test_rules),
         cmocka_unit_test(test_at_once),
         cmocka_unit_test(test_tasks_behind_a_slow_one_are_recalled),
+        cmocka_unit_test(test_tasks_behind_one_that_was_let_go),
         cmocka_unit_test(test_nothing_depends_on_itself),
         cmocka_unit_test(test_random_events),
         cmocka_unit_test(test_very_many_tasks),

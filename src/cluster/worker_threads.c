@@ -61,13 +61,21 @@ static work_task *take_at(worker_tasks *w, size_t i)
     return t;
 }
 
+/* In the order in which they came. */
+static work_task *take_at_once(worker_tasks *w, size_t i)
+{
+    work_task *t = w->at_once.items[i];
+    memmove(&w->at_once.items[i], &w->at_once.items[i + 1], (--w->at_once.n - i) * sizeof t);
+    return t;
+}
+
 work_task *worker_threads_take_last(worker_tasks *w) { return w->ready.n ? take_at(w, w->ready.n - 1) : NULL; }
 
 bool worker_threads_remove(worker_tasks *w, work_task *t)
 {
     for (size_t i = 0; i < w->at_once.n; i++) {
         if (w->at_once.items[i] != t) continue;
-        w->at_once.items[i] = w->at_once.items[--w->at_once.n];
+        (void)take_at_once(w, i);
         return true;
     }
     for (size_t i = 0; i < w->ready.n; i++) {
@@ -164,7 +172,7 @@ static size_t take(worker_tasks *w, work_task **taken, bool *at_once)
 {
     *at_once = w->at_once.n > 0;
     if (*at_once) {
-        taken[0] = w->at_once.items[--w->at_once.n];
+        taken[0] = take_at_once(w, 0);
         taken[0]->running = true;
         return 1;
     }
