@@ -16,6 +16,7 @@ from ._base import CancelledError, check, failure, ffi, hold, let_go, lib, secon
 STATES = {lib.TSR_FUTURE_PENDING: "pending", lib.TSR_FUTURE_FINISHED: "finished", lib.TSR_FUTURE_ERROR: "error",
           lib.TSR_FUTURE_CANCELLED: "cancelled", lib.TSR_FUTURE_LOST: "lost"}
 MOST_TEXT = 600  # bytes of a traceback that are told; the library's own words come before them
+MOST_CHAINED = 20  # exceptions that came of each other
 REMOTE = "Traceback in the worker:"
 SLICE = 0.2  # seconds between looks at signals, while the main thread waits
 
@@ -269,29 +270,58 @@ def describe(error: BaseException, skip: int = 0) -> str:
 
 
 def dump_exception(error: BaseException, skip: int) -> bytes:
-    """An exception and where it was raised, without the first calls, which are ours."""
+    """An exception, those that it came of, and where each was raised; of the first without the first calls, which are ours."""
     import traceback
 
-    calls = [(c.filename, c.lineno, c.name) for c in traceback.extract_tb(error.__traceback__)[skip:]]
-    bare = error.with_traceback(None)
-    try:
-        data = _pickling.cloudpickle().dumps((bare, calls), 5)
-        pickle.loads(data)  # some can be pickled, but not read again
-        return data
-    except Exception:
-        name = type(error).__name__
-        return pickle.dumps((RuntimeError(f"{name}: {error} (the exception itself cannot be pickled)"), calls), 5)
+    chain: list[tuple[bytes, list, bool]] = []
+    one: BaseException | None = error
+    while one is not None and len(chain) < MOST_CHAINED:
+        calls = [(c.filename, c.lineno, c.name) for c in traceback.extract_tb(one.__traceback__)[0 if chain else skip:]]
+        chain.append((_dump_bare(one), calls, one.__cause__ is not None))
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+    return pickle.dumps(chain, 5)
+
+
+def _dump_bare(error: BaseException) -> bytes:
+    """An exception by itself. Reading a pickled one calls its class with `args`, which is not what every class takes: those go in parts."""
+    dumps = _pickling.cloudpickle().dumps
+    for form in (error, (type(error), error.args, error.__dict__)):
+        try:
+            data = dumps(form, 5)
+            _load_bare(data)
+            return data
+        except Exception:
+            pass
+    return pickle.dumps(RuntimeError(f"{type(error).__name__}: {error} (the exception itself cannot be pickled)"), 5)
+
+
+def _load_bare(data: bytes) -> BaseException:
+    form = pickle.loads(data)
+    if isinstance(form, tuple):
+        kind, args, state = form
+        form = kind.__new__(kind, *args)
+        form.args = args
+        form.__dict__.update(state)
+    return form
 
 
 def load_exception(memory, said: str) -> BaseException:
-    """The exception again, with a traceback that names the lines where it was raised."""
+    """The exception again, with a traceback that names the lines where it was raised, and what it came of."""
     if memory is None:
         return KilledWorker(said) if "killed" in said or "lost" in said else RuntimeError(said)
-    try:
-        error, calls = pickle.loads(memory)
-    except Exception as why:
-        return RuntimeError(f"{said} (what was raised cannot be read here: {type(why).__name__}: {why})")
-    return error.with_traceback(make_traceback(calls))
+    first: BaseException | None = None
+    for data, calls, is_cause in reversed(pickle.loads(memory)):
+        try:
+            error = _load_bare(data)
+        except Exception as why:
+            error = RuntimeError(f"{said} (what was raised cannot be read here: {type(why).__name__}: {why})")
+        if is_cause:
+            error.__cause__ = first
+        else:
+            error.__context__ = first
+        first = error.with_traceback(make_traceback(calls))
+    assert first is not None
+    return first
 
 
 class KilledWorker(RuntimeError):

@@ -174,26 +174,6 @@ def test_exceptions(client):
         later.result(30)
 
 
-class Odd(Exception):
-    def __init__(self, one, two):
-        super().__init__(f"{one} and {two}")
-
-
-def test_exceptions_that_cannot_be_pickled(client):
-    def fails():
-        raise Odd(1, 2)
-
-    with pytest.raises(RuntimeError, match="Odd: 1 and 2"):
-        client.submit(fails).result(30)
-    with pytest.raises(TypeError, match="pickle"):
-        client.submit(lambda: threading.Lock()).result(30)
-    with pytest.raises(TypeError, match="pickle"):
-        client.submit(inc, threading.Lock())
-    with pytest.raises(RuntimeError, match="end the process"):
-        client.submit(sys.exit, 3).result(30)
-    assert client.submit(inc, 1).result(30) == 2
-
-
 def test_timeouts(client):
     future = client.submit(slow_inc, 1, 1.0)
     with pytest.raises(TimeoutError):
@@ -337,6 +317,12 @@ def test_fire_and_forget(client, tmp_path):
 
 
 # ---- Where tasks run ----------------------------------------------------------------------------------------------------------------
+
+
+def test_workers_by_their_host(client):
+    assert client.submit(inc, 1, workers="127.0.0.1", pure=False).result(30) == 2
+    with pytest.raises(TimeoutError):
+        client.submit(inc, 1, workers="127.0.0", pure=False).result(0.2)
 
 
 def test_workers(client):
@@ -535,29 +521,6 @@ def test_event(client):
     assert waiting.result(30) is True and event.is_set()
     event.clear()
     assert not event.is_set()
-
-
-class Counter:
-    def __init__(self, start=0):
-        self.n = start
-
-    def increment(self, by=1):
-        self.n += by
-        return self.n
-
-    def fails(self):
-        raise KeyError("no")
-
-
-def test_actors(client):
-    counter = client.submit(Counter, 10, actor=True).result(30)
-    assert counter.increment().result(30) == 11
-    futures = [counter.increment(2) for _ in range(10)]
-    assert sorted(f.result(30) for f in futures) == list(range(13, 33, 2)) and counter.n == 31
-    with pytest.raises(KeyError, match="no"):
-        counter.fails().result(30)
-    assert client.submit(lambda c: c.increment().result(30), counter).result(30) == 32
-    assert "Counter" in repr(counter)
 
 
 def test_executor(client):
