@@ -249,6 +249,23 @@ def test_the_scheduler_comes_again_on_another_host(tessera, tmp_path, hosts, mov
     moving.stop()
 
 
+def test_an_address_that_swallows_everything(tessera, tmp_path, hosts):
+    """The first address of a list is one that no packet comes back from: a machine that is off, behind a neighbour entry that stays. Others are
+    asked beside it, before the system, which takes two minutes to give up a connection, says anything."""
+    dead, secret = f"{SUBNET}.66", tmp_path / "secret"
+    run("ip", "-n", hosts.head, "neigh", "replace", dead, "lladdr", "02:00:00:00:00:66", "dev", "cable", "nud", "permanent")
+    tried = subprocess.run(["ip", "netns", "exec", hosts.head, sys.executable, "-c",
+                            f"import socket; socket.create_connection(('{dead}', 8786), timeout=1)"], stderr=subprocess.PIPE, text=True)
+    assert "timed out" in tried.stderr  # neither refused nor unreachable
+    secret.write_text("known to both hosts\n")
+    secret.chmod(0o600)
+    with Cluster(tessera.path, tmp_path / "cluster", n_workers=2, listen=f"tcp://{SUBNET}.1:8786", hosts=[hosts.head] * 3,
+                 options=["--secret-file", secret], several=f"tcp://{dead}:8786,tcp://{SUBNET}.1:8786") as c:
+        assert f"the scheduler at tcp://{dead}:8786 has not answered yet; the next one is tried, too" in c.workers[0].log()
+        assert c.evaluate("arange(9)") == threads_answer(tessera.path, tmp_path, "arange(9)")
+        c.stop()
+
+
 @pytest.mark.skipif(not PACKAGE.exists(), reason="the Python package is not built")
 def test_what_is_kept_is_there_after_the_scheduler_came_to_another_host(tmp_path, hosts, moving):
     """A persisted array of a client that lives, a published one, and results that only a variable and a queue hold: nothing is computed again."""
