@@ -276,7 +276,8 @@ class TaskMethods(PluginMethods):
 
     def compute(self, collections, sync=False, priority=0, **options) -> Any:
         """Has the workers compute an array, or several: futures of their values; with sync=True the values themselves. Of a larger `priority`
-        is sooner: those of a smaller one get what these leave of the workers' threads.
+        is sooner: those of a smaller one get what these leave of the workers' threads. Arrays that were made before there was a client go
+        to the workers, too.
 
         Blocks of arrays go where the bytes are that they read: rules for tasks (`workers`, `resources`, `retries`) are refused.
         """
@@ -286,7 +287,7 @@ class TaskMethods(PluginMethods):
 
         check_array_options("compute", options)
         one = not isinstance(collections, (list, tuple))
-        items = [collections] if one else list(collections)
+        items = [self._brought(item) for item in ([collections] if one else collections)]
         if sync:
             from ._functions import compute
 

@@ -243,8 +243,16 @@ class Client(TaskMethods, InspectionMethods, MeasuringMethods, TopicMethods, Ses
         from ._functions import persist
 
         check_array_options("persist", options)
+        collections = self._brought(collections)
         with _session.priority(priority):
-            return persist(collections)[0] if isinstance(collections, Node) else list(persist(*collections))
+            return list(persist(*collections)) if isinstance(collections, (list, tuple, set)) else persist(collections)[0]
+
+    def _brought(self, collections) -> Any:
+        """The same, its arrays for these workers also where they were made for the threads of this process."""
+        from ._functions import replaced
+        from ._packing import brought
+
+        return replaced(collections, lambda array: brought(array, self))
 
     def normalize_collection(self, collection) -> Any:
         """The array itself: expressions find what is persisted by themselves."""
@@ -269,7 +277,7 @@ class Client(TaskMethods, InspectionMethods, MeasuringMethods, TopicMethods, Ses
             self.unpublish_dataset(key)
         for key, value in named.items():
             if isinstance(value, (Node, np.ndarray)):
-                array = asnode(value, self)
+                array = self._brought(asnode(value, self))
                 if lib.tsr_cluster_publish(self.handle(), key.encode(), array._p) != lib.TSR_OK:  # it is not persisted yet
                     lib.tsr_error_clear()
                     array = array.persist()

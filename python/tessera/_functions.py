@@ -46,6 +46,12 @@ def _with_results(value, results, traverse: bool, wrap=lambda variable, result: 
     return value
 
 
+def replaced(value, make_other):
+    """A value with each of the arrays in it replaced by another."""
+    results = iter([make_other(array) for array in _lazy_in(value, True)])
+    return _with_results(value, results, True, Variable._like)
+
+
 def compute(*arrays, traverse=True):
     """Computes several arrays together, sharing the work they have in common; what is no array of ours is passed through.
 

@@ -89,6 +89,41 @@ def rows(seed, n=100):
     return ts.map_blocks(slow, ts.random.default_rng(seed).normal(size=(n, 50), chunks=(1, 50)), dtype=float)
 
 
+def test_arrays_of_before(cluster, tmp_path):
+    """Arrays that were made before there was a client go to the workers when the client is asked: what they are made from, and by what."""
+    values = np.arange(60.0).reshape(6, 10)
+    np.save(tmp_path / "values.npy", values)
+    before = {"generated": ts.arange(60, chunks=7).reshape(6, 10) + 0.0, "of a file": ts.open_array(tmp_path / "values.npy", chunks=(2, 10)),
+              "of memory": ts.from_array(values, chunks=4), "persisted": ts.from_array(values, chunks=3).persist(),
+              "of a function": ts.map_blocks(lambda block: block + 1, ts.from_array(values - 1, chunks=4), dtype=float),
+              "read through an object": ts.from_array(ReadBySlices(values), chunks=(3, 5))}
+    where = ts.map_blocks(lambda block: np.full(block.shape, os.getpid()), ts.ones(4, chunks=1), dtype=int)
+    with ts.Client(cluster) as client:
+        for what, x in before.items():
+            assert not x.session.is_remote
+            y = client.persist(x)
+            assert y.session is client and y.chunks == x.chunks, what
+            for result in (y.compute(), client.compute(x).result(60), client.compute(x * 2, sync=True) / 2, client.compute([x])[0].result(60)):
+                np.testing.assert_array_equal(result, values, err_msg=what)
+            np.testing.assert_array_equal(x.compute(), values)  # as before
+        assert os.getpid() not in client.compute(where).result(60)
+        both = client.persist({"one": [before["generated"]]})
+        assert both["one"][0].session is client
+        client.publish_dataset(before=before["generated"])
+        np.testing.assert_array_equal(client.get_dataset("before").compute(), values)
+        client.unpublish_dataset("before")
+
+
+class ReadBySlices:
+    """What only exists in this process."""
+
+    def __init__(self, values):
+        self.values, self.shape, self.dtype = values, values.shape, values.dtype
+
+    def __getitem__(self, place):
+        return self.values[place]
+
+
 def test_what_is_more_important_is_done_first(client):
     low = client.persist(rows(1))
     until(lambda: any(job["held"] and job["tasks_done"] > 3 for job in client.status()["jobs"]), what="something is done")

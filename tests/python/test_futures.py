@@ -349,14 +349,23 @@ def test_resources(client):
     assert client.submit(busy, pure=False).result(30) in client.nthreads()
 
 
-def test_priorities(client):
-    address = sorted(client.nthreads())[0]
-    block = client.map(slow_inc, range(2), [0.5] * 2, workers=[address], pure=False)
+def test_priorities(client, tmp_path):
+    address, other = sorted(client.nthreads())
+    block = client.submit(holds_until, tmp_path / "go on", workers=[address], pure=False, priority=10)
     low = client.map(begins, ["low"] * 12, workers=[address], priority=-5, pure=False)
     high = client.map(begins, ["high"] * 12, workers=[address], priority=5, pure=False)
+    client.submit(inc, 1, workers=[other], pure=False).result(60)  # the scheduler has all of them
+    (tmp_path / "go on").touch()
     client.gather(block)
     order = [label for _, label in sorted(client.gather(low + high))]
     assert order.index("low", 6) >= 12 and order[-6:] == ["low"] * 6  # a few may be on their way to the worker already
+
+
+def holds_until(path):
+    """Holds the thread until there is this file."""
+    until = time.monotonic() + 120
+    while not path.exists() and time.monotonic() < until:
+        time.sleep(0.01)
 
 
 def begins(label):

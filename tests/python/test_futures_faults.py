@@ -1,6 +1,7 @@
 """Functions on workers that fail in odd ways, or do not end."""
 import sys
 import threading
+import time
 import traceback
 
 import pytest
@@ -81,14 +82,23 @@ def test_exceptions_that_cannot_be_pickled(client):
     assert client.submit(inc, 1).result(30) == 2
 
 
-def test_tasks_behind_a_cancelled_one():
+def holds_its_thread(folder):
+    """Until there is a file; an Event would let others have the thread meanwhile."""
+    (folder / "begun").touch()
+    until = time.monotonic() + 120
+    while not (folder / "go on").exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    (folder / "ended").touch()
+
+
+def test_tasks_behind_a_cancelled_one(tmp_path):
     """Python functions cannot be stopped. What comes after one that was cancelled runs on the other worker."""
     with ts.LocalCluster(n_workers=2, threads_per_worker=1) as cluster, ts.Client(cluster) as client:
-        go = Event("go on")
-        futures = [client.submit(lambda: Event("begun").set() or Event("go on").wait(timeout=120), pure=False)]
-        assert Event("begun").wait(timeout=60)
-        futures[0].cancel()
+        future = client.submit(holds_its_thread, tmp_path, pure=False)
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.01)
+        future.cancel()
         for i in range(10):
             assert client.submit(inc, i, pure=False).result(60) == i + 1
-        assert not go.is_set()
-        go.set()
+        assert not (tmp_path / "ended").exists()
+        (tmp_path / "go on").touch()
