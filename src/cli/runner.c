@@ -24,10 +24,23 @@ static void on_progress(void *context, const tsr_progress *p)
     if (p->fraction >= 1) progress_clear(bar);
 }
 
+/* Who computes on a cluster without workers waits for one: with a word about it. */
+static tsr_status say_if_alone(runner *r, tsr_session *session)
+{
+    const double begun_together = 0.15; /* seconds that workers may come later than this */
+    tsr_status status = tsr_cluster_wait_for_workers(session, 1, begun_together);
+    if (status != TSR_ERR_TIMEOUT) return status;
+    tsr_error_clear();
+    if (!option_given(r->call, "quiet"))
+        fprintf(stderr, "tessera %s: there is no worker at %s yet; waiting for one\n", r->call->command->name, r->e.address);
+    return TSR_OK;
+}
+
 static tsr_status on_session(void *context, tsr_session *session)
 {
     runner *r = context;
     interrupt_attach(session);
+    if (r->e.address) TRY(say_if_alone(r, session));
     TRY(tsr_set_progress(session, on_progress, r, 100));
     return r->trace ? tsr_trace_to(session, r->trace) : TSR_OK;
 }

@@ -59,7 +59,7 @@ static void test_patterns(void **state)
     snprintf(pattern, sizeof pattern, "%s/v*.png", folder);
     assert_int_equal(paths_find(&list, 2, both), TSR_ERR_IO);
     assert_non_null(strstr(tsr_error_message(), "no file matches"));
-    assert_int_equal(paths_find(&list, 0, NULL), TSR_ERR_VALUE);
+    assert_int_equal(paths_find(&list, 0, NULL), TSR_ERR_IO);
     for (int i = 0; i < 4; i++) {
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
         unlink(path);

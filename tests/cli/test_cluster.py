@@ -219,6 +219,16 @@ def test_a_worker_may_come_before_its_scheduler(tessera, cluster):
     c.stop()
 
 
+def test_a_computation_waits_for_a_worker_and_says_so(tessera, cluster):
+    c = cluster(n_workers=0)
+    client = c.client("alone", "arange(11).sum()")
+    wait_until(lambda: f"tessera eval: there is no worker at {c.address} yet; waiting for one" in client.log(), 60, "a word")
+    c.start_worker(0)
+    assert client.wait() == 0 and client.first_line() == "55"
+    assert tessera("eval", "--cluster", c.address, "arange(11).sum()").stderr == ""
+    c.stop()
+
+
 def test_a_scheduler_file(tessera, cluster, tmp_path):
     """The address goes by a file that workers wait for; it is there whole, and goes with its scheduler."""
     path = tmp_path / "scheduler.json"
