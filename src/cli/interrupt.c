@@ -25,6 +25,7 @@ void interrupt_install(void)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
+    signal(SIGXFSZ, SIG_IGN); /* a file that would get too large is an error of writing, after which what is half written goes */
 }
 
 void interrupt_attach(tsr_session *session)

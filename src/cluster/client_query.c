@@ -316,14 +316,20 @@ typedef struct waiting {
     int64_t started_ns, report_ns;
 } waiting;
 
+/* Why its blocks will not come, if that is known. The lock is held. */
+static tsr_status failure_of(const remote_set *set)
+{
+    return set->of->status == TSR_OK ? TSR_OK
+                                     : error_set(set->of->status, "%s", set->of->message ? set->of->message : "out of memory");
+}
+
 /* Each once; the first that has failed already is the answer. */
 static tsr_status list_jobs(waiting *w, size_t n, block_set *const *sets)
 {
     for (size_t i = 0; i < n; i++) {
         const remote_set *set = remote_set_from(sets[i]);
         bool is_known = !set;
-        if (set && set->of->status != TSR_OK)
-            return error_set(set->of->status, "%s", set->of->message ? set->of->message : "out of memory");
+        if (set) TRY(failure_of(set));
         for (size_t k = 0; k < w->jobs.n && !is_known; k++) is_known = w->jobs.items[k] == set->of;
         if (!is_known && !VEC_PUSH(&w->jobs, set->of)) return TSR_ERR_MEMORY;
     }
@@ -589,11 +595,12 @@ tsr_status tsr_cluster_publish(tsr_session *session, const char *name, tsr_array
     client *c = client_of(session);
     Tessera__Cluster__Name m = TESSERA__CLUSTER__NAME__INIT;
     query q;
+    const remote_set *s = NULL;
     if (!c) return tsr_error_code();
     if (!name || !*name) return error_set(TSR_ERR_VALUE, "publish: the name is empty");
     m.name = (char *)(uintptr_t)name;
     if (array) {
-        const remote_set *s = array->session == session ? remote_set_of(array) : NULL;
+        s = array->session == session ? remote_set_of(array) : NULL;
         if (!s) return error_set(TSR_ERR_VALUE, "publish: '%s' is not a persisted array of this session; persist it first", name);
         m.job = s->of->number;
         m.root = s->root;
@@ -604,6 +611,12 @@ tsr_status tsr_cluster_publish(tsr_session *session, const char *name, tsr_array
     tsr_status status = send_name(c, &m, TESSERA__CLUSTER__MESSAGE_TYPE__PUBLISH, TESSERA__CLUSTER__MESSAGE_TYPE__DONE, &q);
     mem_free(m.array.data);
     mem_free(q.answer);
+    if (status != TSR_OK && s) { /* the scheduler forgets at once what reads something that failed */
+        pthread_mutex_lock(&c->lock);
+        tsr_status failed = failure_of(s);
+        pthread_mutex_unlock(&c->lock);
+        if (failed != TSR_OK) return failed;
+    }
     return status;
 }
 
