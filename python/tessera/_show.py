@@ -1,6 +1,7 @@
 """How arrays look: one line, a table with a picture of the chunks, the expression or plan as a drawing, and explanations."""
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -91,8 +92,15 @@ def _write(arrays, path: str, kind: str, what: str, svg: str) -> None:
         if not shutil.which("dot"):
             raise RuntimeError("visualize: PNG needs graphviz's program 'dot', which is not installed; write SVG instead")
         data = subprocess.run(["dot", "-Tpng"], input=data, stdout=subprocess.PIPE, check=True).stdout
-    with open(path, "wb") as file:
-        file.write(data)
+    whole = f"{path}.{os.getpid()}.part"  # nobody sees half a drawing, and what was there before stays until it is whole
+    try:
+        with open(whole, "wb") as file:
+            file.write(data)
+        os.replace(whole, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(whole)
+        raise
 
 
 # ---- The notebook's view ----------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import io
 import os
 import pickle
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import xml.etree.ElementTree
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import tessera as ts
 
@@ -232,6 +234,18 @@ def test_pictures_of_chunks(shape):
     assert str(x.dtype) in page and str(shape) in page
     if shape:
         xml.etree.ElementTree.fromstring(x.to_svg())
+
+
+@pytest.mark.skipif(not shutil.which("dot"), reason="graphviz is not installed")
+@pytest.mark.parametrize("what", ["expression", "plan"])
+def test_visualize_as_png(tmp_path, what):
+    x = ts.ones((4, 4), chunks=2)
+    ((x - x.mean(axis=0)) / x.std(axis=0)).visualize(tmp_path / "x.png", what=what)
+    with Image.open(tmp_path / "x.png") as image:
+        assert image.width > 100 and image.height > 100 and len(set(image.convert("RGB").getdata())) > 2
+    assert os.listdir(tmp_path) == ["x.png"]
+    with pytest.raises(OSError):
+        x.visualize(tmp_path / "nowhere/x.png", what=what)
 
 
 def test_explain_and_visualize(tmp_path):
