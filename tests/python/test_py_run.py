@@ -242,7 +242,7 @@ def test_visualize_as_png(tmp_path, what):
     x = ts.ones((4, 4), chunks=2)
     ((x - x.mean(axis=0)) / x.std(axis=0)).visualize(tmp_path / "x.png", what=what)
     with Image.open(tmp_path / "x.png") as image:
-        assert image.width > 100 and image.height > 100 and len(set(image.convert("RGB").getdata())) > 2
+        assert image.width > 100 and image.height > 100 and len(image.convert("RGB").getcolors(1 << 20)) > 2
     assert os.listdir(tmp_path) == ["x.png"]
     with pytest.raises(OSError):
         x.visualize(tmp_path / "nowhere/x.png", what=what)
