@@ -249,10 +249,10 @@ class Client(TaskMethods, InspectionMethods, MeasuringMethods, TopicMethods, Ses
 
     def _brought(self, collections) -> Any:
         """The same, its arrays for these workers also where they were made for the threads of this process."""
-        from ._functions import replaced
+        from ._functions import _replaced
         from ._packing import brought
 
-        return replaced(collections, lambda array: brought(array, self))
+        return _replaced(collections, lambda array: brought(array, self))
 
     def normalize_collection(self, collection) -> Any:
         """The array itself: expressions find what is persisted by themselves."""

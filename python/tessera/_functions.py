@@ -46,7 +46,7 @@ def _with_results(value, results, traverse: bool, wrap=lambda variable, result: 
     return value
 
 
-def replaced(value, make_other):
+def _replaced(value, make_other):
     """A value with each of the arrays in it replaced by another."""
     results = iter([make_other(array) for array in _lazy_in(value, True)])
     return _with_results(value, results, True, Variable._like)

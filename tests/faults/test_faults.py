@@ -128,7 +128,7 @@ def test_output_on_a_disk_that_others_fill(tessera, tmp_path, extension):
         run = Running(tessera, "eval", "x = random.normal(0, 1, size=(4000, 8000))", "-o", disk / f"x.{extension}")
         run.wait_until(lambda: run.open_bytes(disk) > MiB)
         run.process.send_signal(signal.SIGSTOP)
-        with open(disk / "other", "wb") as other, contextlib.suppress(OSError):
+        with open(disk / "other", "wb", buffering=0) as other, contextlib.suppress(OSError):
             while True:
                 other.write(bytes(MiB))
         run.process.send_signal(signal.SIGCONT)
