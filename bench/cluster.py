@@ -22,6 +22,7 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RUNS = {}  # workload -> (function(engine, scale) that prepares and returns the function to be timed, budget of a worker, whether traffic counts)
 N_WORKERS = 2
+SETTLED = 2.5  # seconds after which new workers have done what they do once, about a second after their start
 REPORTS = 1.5  # seconds after which all workers have reported what came to them
 
 
@@ -245,6 +246,7 @@ def main():
     else:
         make, memory, counts = RUNS[options.workload]
         engine = ENGINES[options.engine](memory)
+        time.sleep(SETTLED)
         try:
             run = make(engine, options.scale)
             run()
