@@ -7,7 +7,6 @@ import traceback
 import pytest
 
 import tessera as ts
-from tessera.distributed import Event
 
 pytest.importorskip("cloudpickle")
 
