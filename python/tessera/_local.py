@@ -305,6 +305,12 @@ class LocalCluster:
         for end in pipe or ():
             os.close(end)
 
+    def _leave_to_parent(self) -> None:
+        pipe, self._pipe, self._lock, self._is_closed = self._pipe, None, threading.RLock(), True
+        self._scheduler, self._children, self._threads, self._client, self._adaptive = ffi.NULL, [], [], None, None
+        for end in pipe or ():
+            os.close(end)
+
     def __enter__(self) -> "LocalCluster":
         return self
 
@@ -323,6 +329,17 @@ class LocalCluster:
 
     def _repr_html_(self) -> str:
         return f"<code>{escape(repr(self))}</code>"
+
+
+def _forked() -> None:
+    """In a process that was forked: the clusters belong to the other one. Workers are to end with that, so nobody else holds their pipes."""
+    clusters = list(_open)
+    _open.clear()
+    for cluster in clusters:
+        cluster._leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 def _stop_later(worker, kept, waits: bool) -> None:

@@ -7,6 +7,7 @@ import gc
 import os
 import threading
 import time
+import weakref
 from _thread import get_ident
 from functools import partial
 
@@ -22,6 +23,7 @@ _entered: contextvars.ContextVar["Session | None"] = contextvars.ContextVar("tes
 _default: "Session | None" = None
 _default_lock = threading.Lock()
 clients: "list[Session]" = []  # open ones that are everybody's current session, the last one first
+_sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
 
 
 class Session:
@@ -65,6 +67,7 @@ class Session:
         del kept
         if not self._p:
             raise failure()
+        _sessions.add(self)
 
     def close(self) -> None:
         """Ends the session and gives its memory back; arrays made in it can no longer be used. NumPy results stay valid."""
@@ -171,6 +174,21 @@ def current() -> Session:
     otherwise the default one, opened when first needed."""
     session = _entered.get() or (clients[-1] if clients else _default)
     return session if session is not None and session._p else _open_default()
+
+
+def _forked() -> None:
+    """In a process that was forked: only this thread is there. Sessions on clusters belong to the other process, as the library says to whoever
+    uses them; new arrays are computed here, until a client is opened."""
+    global _default_lock, MAIN_THREAD
+    _default_lock, MAIN_THREAD = threading.Lock(), get_ident()
+    clients.clear()
+    if _entered.get() is not None and _entered.get().is_remote:
+        _entered.set(None)
+    for session in list(_sessions):
+        session._busy.clear()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 def configure_default() -> None:

@@ -27,6 +27,7 @@ _running: dict[int, tuple[int, int]] = {}  # keys of tasks by the thread that ru
 _done: deque = deque(maxlen=MOST_DONE)  # (key, thread, begin, end, whether it went well)
 _lock = threading.Lock()
 worker: "Worker | None" = None  # of this process
+_n_forks = 0  # how often this process is a fork of the worker
 
 
 class Worker:
@@ -77,6 +78,17 @@ class Worker:
 
     def __repr__(self) -> str:
         return f"<Worker {self.name!r} {self.address!r}>"
+
+
+def _forked() -> None:
+    """In a process that a function has forked: what it asks the cluster goes over a connection of its own."""
+    global _n_forks, _lock
+    _n_forks, _lock = _n_forks + 1, threading.Lock()
+    if worker is not None:
+        worker._lock, worker._client = threading.Lock(), None
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 def get_worker() -> Worker:
@@ -237,20 +249,41 @@ def _put(value, result) -> None:
         memory[at:at + len(part)] = part
 
 
+def _end_child(error: BaseException | None) -> None:
+    """Ends the process: a function has forked, and returned in the child, too. Its parent goes on with the task."""
+    code = 0
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    elif error is not None:
+        import traceback
+
+        traceback.print_exception(error)
+        code = 1
+    for file in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            file.flush()
+    os._exit(code)
+
+
 def run(context, function, size, n_args, args, result) -> int:
     """Runs a task: tsr_task_runner.call."""
     thread, current = threading.get_ident(), lib.tsr_task_current()
     key = _running[thread] = current.high, current.low
-    began, good, code = time.time(), False, b""
+    began, good, code, forks = time.time(), False, b"", _n_forks
     try:
         code = ffi.buffer(function, size)[:]
         if n_args == 1:  # what is read of it is copied by unpickling
             memories = [memoryview(ffi.buffer(args[0].data, args[0].size))]
         else:
             memories = [_view(args + i) for i in range(n_args)]
-        _put(_called(code, memories), result)
+        value = _called(code, memories)
+        if _n_forks != forks:
+            _end_child(None)
+        _put(value, result)
         good = True
     except BaseException as error:
+        if _n_forks != forks:
+            _end_child(error)
         if isinstance(error, SystemExit):
             error = RuntimeError(f"the function wanted to end the process (SystemExit: {error})").with_traceback(error.__traceback__)
         text = describe(error, OUR_CALLS).encode(errors="replace")

@@ -208,6 +208,55 @@ class _Signals:
         self.came, self.count = number, self.count + 1
 
 
+class _Children:
+    """What functions fork: ordinary processes, which end with this one.
+
+    The handlers of this worker's signals only note them, so a pool of `multiprocessing` could not end its processes. Nor would these ever find
+    out that they are alone, as each of them holds both ends of the pipes that they wait for; so the end of this process kills them: the system
+    sends what is asked for (F_SETSIG) when nobody can write to a pipe any more, and the other end of that is here only."""
+
+    SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+    def __init__(self) -> None:
+        self._reads, self._writes = os.pipe()
+        self._before = threading.local()  # the signals that a thread took before it forked
+        os.register_at_fork(before=self._hold_signals, after_in_parent=self._take_signals, after_in_child=self._begin)
+
+    def _hold_signals(self) -> None:
+        self._before.mask = signal.pthread_sigmask(signal.SIG_BLOCK, self.SIGNALS)  # one that comes at once must not be lost
+
+    def _take_signals(self) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._before.mask)
+
+    def _begin(self) -> None:
+        try:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            self._end_with_parent()
+        finally:
+            self._take_signals()
+
+    def _end_with_parent(self) -> None:
+        import fcntl
+
+        self.end()
+        # Opened anew, as each process has to ask for itself.
+        inherited, self._reads = self._reads, os.open(f"/proc/self/fd/{self._reads}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        os.close(inherited)
+        fcntl.fcntl(self._reads, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(self._reads, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(self._reads, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._reads, 1)
+            os._exit(1)  # it has ended meanwhile
+
+    def end(self) -> None:
+        """Ends them."""
+        writes, self._writes = self._writes, -1
+        if writes >= 0:
+            os.close(writes)
+
+
 def _fail() -> int:
     print(f"tessera: {ffi.string(lib.tsr_error_message()).decode(errors='replace')}", file=sys.stderr)
     return 1
@@ -236,7 +285,7 @@ def _leave(log: Log, signals: _Signals, leave, wait, seconds: int) -> None:
         log.write(2, "not everything that this worker has was taken over by others")
 
 
-def _serve(name: str, log: Log, signals: _Signals, wait, stop, address: str, quiet: bool, leave=None, grace: int = 0) -> None:
+def _serve(name: str, log: Log, signals: _Signals, wait, stop, address: str, quiet: bool, leave=None, grace: int = 0, children=None) -> None:
     if not quiet:
         print(address, flush=True)
     log.write(1, f"listening on {address}")
@@ -250,6 +299,8 @@ def _serve(name: str, log: Log, signals: _Signals, wait, stop, address: str, qui
     stopping = threading.Thread(target=_end, args=(stop,), daemon=True)
     stopping.start()
     stopping.join(PATIENCE_SECONDS)
+    if children is not None:
+        children.end()  # or Python would wait for them
     if stopping.is_alive():  # a function does not end
         tasks = sys.modules.get("tessera._tasks")
         if tasks is not None and tasks.worker is not None:
@@ -303,6 +354,7 @@ def _find_scheduler(options, signals: _Signals) -> bool:
 def _worker(options, log: Log, signals: _Signals) -> int:
     if not _find_scheduler(options, signals):
         return 128 + signals.came
+    children = _Children()
     # The thread that runs C callbacks first has to be known to Python before anything of the package is looked at.
     made = start_worker(options.scheduler, threads=options.threads, memory=_bytes(options.memory), listen=options.listen, name=options.name,
                         scratch=options.scratch, isa=options.isa, resources=options.resources, libraries=options.libraries, security=_security(options), log=log)
@@ -318,7 +370,7 @@ def _worker(options, log: Log, signals: _Signals) -> int:
         ahead.daemon = True
         ahead.start()
     _serve("worker", log, signals, lambda s: lib.tsr_worker_wait(worker, s), lambda: lib.tsr_worker_stop(worker), address, options.quiet,
-           lambda: lib.glue_worker_leave(worker), options.grace)
+           lambda: lib.glue_worker_leave(worker), options.grace, children)
     return 0
 
 

@@ -660,7 +660,7 @@ tsr_status client_attach(tsr_session *s, const char *scheduler, const tsr_option
 client *client_of(const tsr_session *s)
 {
     remote_engine *r = s ? engine_remote(s->engine) : NULL;
-    if (r) return (client *)r;
+    if (r) return session_check_here(s) == TSR_OK ? (client *)r : NULL;
     (void)error_set(TSR_ERR_UNSUPPORTED, "this session has no cluster; open one with the address of a scheduler");
     return NULL;
 }

@@ -224,6 +224,7 @@ static tsr_status move(client_tasks *c, const char *what, int n, tsr_future *con
     Tessera__Futures__Ask q = TESSERA__FUTURES__ASK__INIT;
     tasks_column keys = {0};
     asked a = {0};
+    TRY(session_check_here(c->session));
     tsr_status status = n > 0 ? tsr_futures_wait(n, futures, TSR_WAIT_ALL, -1) : TSR_OK;
     if (status == TSR_OK) status = keys_of(c, n, futures, &keys);
     q.what = (char *)(uintptr_t)what;

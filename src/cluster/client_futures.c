@@ -146,6 +146,7 @@ tsr_status tsr_futures_wait(int n, tsr_future *const *futures, tsr_wait_for what
 {
     client_tasks *c = session_of(n, futures);
     if (!c) return TSR_OK;
+    TRY(session_check_here(c->session));
     if (seconds != 0) tsr_task_secede();
     pthread_mutex_lock(&c->lock);
     const tsr_status status = wait_for(c, n, futures, what, client_until(seconds));
@@ -216,6 +217,7 @@ tsr_status tsr_future_result(tsr_future *f, double seconds, tsr_bytes *out)
 {
     client_tasks *c = f->c;
     *out = (tsr_bytes){0};
+    TRY(session_check_here(c->session));
     if (seconds != 0) tsr_task_secede();
     pthread_mutex_lock(&c->lock);
     f->n_readers++;
@@ -252,6 +254,7 @@ tsr_status tsr_gather(int n, tsr_future *const *futures, bool skip_errors, doubl
     client_tasks *c = session_of(n, futures);
     for (int i = 0; i < n; i++) results[i] = (tsr_bytes){0};
     if (!c) return TSR_OK;
+    TRY(session_check_here(c->session));
     if (seconds != 0) tsr_task_secede();
     pthread_mutex_lock(&c->lock);
     for (int i = 0; i < n; i++)
@@ -267,12 +270,15 @@ tsr_status tsr_gather(int n, tsr_future *const *futures, bool skip_errors, doubl
 
 /* ---- Looking ---- */
 
+static bool is_here(const tsr_future *f) { return session_is_here(f->c->session); }
+
 tsr_key tsr_future_key(const tsr_future *f) { return f->key; }
 
 tsr_session *tsr_future_session(const tsr_future *f) { return f->c->session; }
 
 tsr_future_status tsr_future_state(const tsr_future *f)
 {
+    if (!is_here(f)) return TSR_FUTURE_LOST;
     pthread_mutex_lock(&f->c->lock);
     const tsr_future_status s = f->status;
     pthread_mutex_unlock(&f->c->lock);
@@ -281,6 +287,7 @@ tsr_future_status tsr_future_state(const tsr_future *f)
 
 int64_t tsr_future_size(const tsr_future *f)
 {
+    if (!is_here(f)) return -1;
     pthread_mutex_lock(&f->c->lock);
     const int64_t n = f->status == TSR_FUTURE_FINISHED ? (int64_t)f->size : -1;
     pthread_mutex_unlock(&f->c->lock);
@@ -289,10 +296,12 @@ int64_t tsr_future_size(const tsr_future *f)
 
 tsr_status tsr_future_error(tsr_future *f, const char **text, tsr_bytes *details)
 {
+    if (text) *text = "";
+    if (details) *details = (tsr_bytes){0};
+    TRY(session_check_here(f->c->session));
     pthread_mutex_lock(&f->c->lock);
     const bool failed = f->status == TSR_FUTURE_ERROR;
-    if (text) *text = failed && f->text ? f->text : "";
-    if (details) *details = (tsr_bytes){0};
+    if (text && failed && f->text) *text = f->text;
     if (details && failed && f->details)
         *details = (tsr_bytes){.data = f->details_data, .size = f->details_bytes, .owner = buffer_ref(f->details)};
     const tsr_status status = failed ? f->error : TSR_OK;
@@ -304,6 +313,7 @@ tsr_status tsr_future_error(tsr_future *f, const char **text, tsr_bytes *details
 
 tsr_future *tsr_future_retain(tsr_future *f)
 {
+    if (!is_here(f)) return f;
     pthread_mutex_lock(&f->c->lock);
     f->refs++;
     pthread_mutex_unlock(&f->c->lock);
@@ -312,7 +322,7 @@ tsr_future *tsr_future_retain(tsr_future *f)
 
 void tsr_future_release(tsr_future *f)
 {
-    if (!f) return;
+    if (!f || !is_here(f)) return;
     client_tasks *c = f->c;
     pthread_mutex_lock(&c->lock);
     release(c, f);
@@ -342,6 +352,7 @@ static tsr_status send_each(int n, tsr_future *const *futures, uint32_t type, bo
     tasks_column keys = {0};
     tsr_status status = TSR_OK;
     if (!c) return TSR_OK;
+    TRY(session_check_here(c->session));
     pthread_mutex_lock(&c->lock);
     for (int i = 0; i < n; i++)
         if (futures[i] && !tasks_column_key(&keys, futures[i]->key)) status = TSR_ERR_MEMORY;
@@ -404,6 +415,7 @@ tsr_status tsr_future_on_done(tsr_future *f, void (*callback)(void *context, tsr
 {
     client_tasks *c = f->c;
     tsr_status status = TSR_OK;
+    TRY(session_check_here(c->session));
     pthread_mutex_lock(&c->lock);
     const bool now = f->status != TSR_FUTURE_PENDING;
     if (!now && !c->has_caller) {

@@ -15,6 +15,7 @@ static void set_unref(block_set *base)
 {
     remote_set *s = (remote_set *)base;
     client *c = s->of->c;
+    if (!session_is_here(c->session)) return;
     pthread_mutex_lock(&c->lock);
     bool is_last = atomic_fetch_sub(&base->refs, 1) == 1; /* with the lock: who looks for a set finds one that lives */
     if (is_last) {

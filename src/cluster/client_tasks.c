@@ -23,7 +23,7 @@ tsr_key tsr_key_of(const void *data, size_t size)
 tsr_status client_tasks_get(tsr_session *session, client_tasks **out)
 {
     *out = session ? client_tasks_of(session) : NULL;
-    return *out ? TSR_OK : error_set(TSR_ERR_UNSUPPORTED, "futures need a session on a cluster");
+    return *out ? session_check_here(session) : error_set(TSR_ERR_UNSUPPORTED, "futures need a session on a cluster");
 }
 
 /* ---- Futures by key ---- */

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "cluster/tasks_hooks.h"
 #include "cluster/tasks_wire.h"
+#include "engine/engine.h"
 
 #include <pthread.h>
 

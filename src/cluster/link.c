@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "cluster/link.h"
 
+#include "base/forks.h"
 #include "base/mem.h"
 #include "base/os.h"
 #include "cluster/share.h"
@@ -662,6 +663,7 @@ static void set_socket_options(int fd)
 tsr_status link_attach(net_link *l, int fd)
 {
     l->fd = fd;
+    forks_withhold(fd);
     l->poll = mem_calloc(1, sizeof *l->poll);
     if (!l->poll) return TSR_ERR_MEMORY;
     int error = uv_poll_init(&l->n->loop, l->poll, fd);

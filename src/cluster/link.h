@@ -58,6 +58,7 @@ struct net {
     tls_context *tls;
     handshake_self self;
     share_pool *pool; /* NULL: none */
+    unsigned forks;   /* forks_count() of the process that opened it */
     pthread_t thread;
     uv_loop_t loop;
     uv_async_t wake;

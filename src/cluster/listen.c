@@ -1,6 +1,7 @@
 /* Listening: the rules for what may be reached from where, and accepting. Every process that listens on TCP listens on an
  * abstract Unix socket too, whose name is in its Hello, for peers on the same host. */
 #define _GNU_SOURCE
+#include "base/forks.h"
 #include "base/mem.h"
 #include "base/os.h"
 #include "cluster/link.h"
@@ -182,6 +183,7 @@ static tsr_status listener_add(net *n, int fd, address_scheme scheme, const char
     if (s) {
         s->n = n;
         s->fd = fd;
+        forks_withhold(fd);
         s->scheme = scheme;
         snprintf(s->path, sizeof s->path, "%s", path);
         status = net_post(n, listener_begin, s);

@@ -4,6 +4,7 @@
  * into lists under the net's lock and wake the loop; it looks at the lists before it sleeps, so that what a handler sends leaves
  * in one piece when it is done. */
 #define _GNU_SOURCE
+#include "base/forks.h"
 #include "base/mem.h"
 #include "base/os.h"
 #include "cluster/link.h"
@@ -288,7 +289,7 @@ static void net_free(net *n)
 
 void net_close(net *n)
 {
-    if (!n) return;
+    if (!n || n->forks != forks_count()) return;
     /* Closing must not fail for want of memory: the net brings its own. */
     posted *p = &n->last_words;
     p->f = close_all;
@@ -392,6 +393,7 @@ static tsr_status start_loop(net *n)
 {
     int error = uv_loop_init(&n->loop);
     if (error) return error_set(TSR_ERR_IO, "cannot start the network: %s", uv_strerror(error));
+    forks_withhold(uv_backend_fd(&n->loop));
     error = uv_async_init(&n->loop, &n->wake, on_wake);
     if (!error) error = uv_prepare_init(&n->loop, &n->prepare);
     if (!error) error = uv_timer_init(&n->loop, &n->tick);
@@ -415,6 +417,7 @@ tsr_status net_open(const net_options *o, net **out)
     net *n = mem_calloc(1, sizeof *n);
     if (!n) return TSR_ERR_MEMORY;
     pthread_mutex_init(&n->lock, NULL);
+    n->forks = forks_count();
     n->last_post = &n->first_post;
     n->last_dirty = &n->first_dirty;
     tsr_status status = set_options(n, o);
@@ -433,7 +436,8 @@ tsr_status net_buffer_new(net *n, size_t size_bytes, buffer **out)
 {
     void *data = NULL;
     *out = NULL;
-    if (n->pool) TRY(share_pool_buffer(n->pool, size_bytes, out));
+    /* In a process that was forked the memory is still its parent's. */
+    if (n->pool && n->forks == forks_count()) TRY(share_pool_buffer(n->pool, size_bytes, out));
     if (*out) return TSR_OK;
     if (mem_fault_now() || posix_memalign(&data, 64, size_bytes ? size_bytes : 1) != 0) return error_memory(size_bytes);
     tsr_status status = buffer_wrap(data, size_bytes, free, data, out);

@@ -4,6 +4,7 @@
  * else, and post them back. The journal is read before the first peer is let in. */
 #include "cluster/scheduler.h"
 
+#include "base/forks.h"
 #include "base/os.h"
 #include "cluster/address.h"
 #include "cluster/tasks_hooks.h"
@@ -19,6 +20,7 @@ enum { LOOK_MS = 5, MOST_LOOKS = 40 };
 #define JOURNAL_GROWTH_BYTES ((size_t)32 << 20)
 
 struct tsr_scheduler {
+    unsigned forks; /* forks_count() of the process that started it */
     net *n;
     scheduler *core;
     scheduler_tasks *tasks;
@@ -406,6 +408,7 @@ tsr_status tsr_scheduler_start(const tsr_scheduler_options *options, tsr_schedul
     tsr_scheduler *s = mem_calloc(1, sizeof *s);
     *out = NULL;
     if (!s) return TSR_ERR_MEMORY;
+    s->forks = forks_count();
     s->last = &s->first;
     s->log = o->log;
     s->log_context = o->log_context;
@@ -439,7 +442,7 @@ bool tsr_scheduler_wait(tsr_scheduler *s, double seconds)
 /* Planners first, which post to the net; then the net, whose last calls still find the state. */
 void tsr_scheduler_stop(tsr_scheduler *s)
 {
-    if (!s) return;
+    if (!s || s->forks != forks_count()) return;
     stop_planners(s);
     if (s->timer) net_timer_stop(s->timer);
     net_close(s->n);

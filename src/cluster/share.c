@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include "cluster/share.h"
 
+#include "base/forks.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -335,6 +336,7 @@ tsr_status share_take_pool(share *s, const uint8_t *head, size_t head_bytes, int
 static void give_back(void *context)
 {
     received *r = context;
+    if (r->l->n->forks != forks_count()) return; /* the parent gives it back */
     Tessera__Wire__Release m = TESSERA__WIRE__RELEASE__INIT;
     m.n_tickets = 1;
     m.tickets = &r->ticket;

@@ -6,6 +6,7 @@
  * A piece that a lost peer may still read is tainted: it is never handed out again, nor is anything of its segment, which goes
  * when its other pieces are free. What the peer has mapped stays as it was. */
 #define _GNU_SOURCE
+#include "base/forks.h"
 #include "base/mem.h"
 #include "cluster/share.h"
 
@@ -30,6 +31,7 @@ typedef struct segment {
 
 struct share_pool {
     atomic_int refs;
+    unsigned forks;       /* forks_count() of the process whose memory it is */
     pthread_mutex_t lock; /* guards what follows, and the segments */
     segment *segments;
     size_t max_bytes, total_bytes, used_bytes;
@@ -64,6 +66,7 @@ tsr_status share_pool_new(size_t max_bytes, mem_account *account, share_pool **o
     if (!p) return TSR_ERR_MEMORY;
     pthread_mutex_init(&p->lock, NULL);
     atomic_store(&p->refs, 1);
+    p->forks = forks_count();
     p->max_bytes = max_bytes;
     p->account = account;
     p->segment_bytes = max_bytes / 4 / PAGE * PAGE;
@@ -172,6 +175,7 @@ static tsr_status segment_new(size_t bytes, segment **out)
         mem_free(g);
         return status;
     }
+    forks_withhold(g->fd);
     *out = g;
     return TSR_OK;
 }
@@ -224,6 +228,7 @@ static tsr_status find_segment(share_pool *p, size_t size, segment **out)
 static void release(void *context)
 {
     piece *e = context;
+    if (e->pool->forks != forks_count()) return; /* the parent's */
     share_pool *p = e->pool;
     segment *g = e->home;
     pthread_mutex_lock(&p->lock);

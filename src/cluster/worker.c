@@ -6,6 +6,7 @@
 #include "cluster/worker.h"
 
 #include "array/session.h"
+#include "base/forks.h"
 #include "base/mem.h"
 #include "base/os.h"
 #include "cluster/leave.h"
@@ -387,6 +388,7 @@ tsr_status tsr_worker_start(const tsr_worker_options *options, tsr_worker **out)
     *out = NULL;
     tsr_worker *w = mem_calloc(1, sizeof *w);
     if (!w) return TSR_ERR_MEMORY;
+    w->forks = forks_count();
     pthread_mutex_init(&w->told_lock, NULL);
     pthread_mutex_init(&w->news_lock, NULL);
     pthread_mutex_init(&w->end_lock, NULL);
@@ -471,7 +473,7 @@ static void free_tables(tsr_worker *w)
 
 void tsr_worker_stop(tsr_worker *w)
 {
-    if (!w) return;
+    if (!w || w->forks != forks_count()) return;
     if (w->net) wait_until_quiet(w);
     worker_tasks_end(w->tasks);
     lane_free(w->serving);

@@ -169,6 +169,7 @@ struct ask {
 };
 
 struct tsr_worker {
+    unsigned forks; /* forks_count() of the process that started it */
     uint64_t id;
     double bandwidth; /* bytes a second at which payloads came lately from other hosts; 0: not known. The I/O thread's */
     tsr_session *session;

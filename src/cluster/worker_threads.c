@@ -5,6 +5,7 @@
  * nothing left to run, when a batch is large or old, and before a task that may be long.
  *
  * The lock of the worker guards the queues; functions run without it. */
+#include "base/forks.h"
 #include "base/os.h"
 #include "cluster/worker_tasks.h"
 
@@ -16,7 +17,8 @@ enum { MAX_THREADS = 1024, MAX_TAKEN = 32, SHORT_MICROS = 50, LONG_MICROS = 1000
 static _Thread_local struct {
     worker_tasks *w;
     work_task *t;
-    int seceded; /* how often, minus rejoined */
+    unsigned forks; /* forks_count() when it began */
+    int seceded;    /* how often, minus rejoined */
     work_task **taken;
     size_t at, n; /* of those it took: which it runs, how many there are */
 } current;
@@ -151,9 +153,11 @@ static uint32_t run_one(worker_tasks *w, work_task *t, tsr_task_result *r, tsr_s
     *r = (tsr_task_result){.w = w, .t = t};
     current.w = w;
     current.t = t;
+    current.forks = forks_count();
     tsr_error_clear();
     *status = atomic_load(&t->cancelled) ? error_set(TSR_ERR_CANCELLED, "the task was cancelled")
                                          : work_function_call(w, t->function, t, r);
+    forks_end_child(current.forks);
     while (current.seceded > 0) tsr_task_rejoin();
     current.t = NULL;
     current.w = NULL;
@@ -260,7 +264,7 @@ tsr_key tsr_task_current(void) { return current.t ? current.t->key : (tsr_key){0
 void tsr_task_secede(void)
 {
     worker_tasks *w = current.w;
-    if (!w || current.t->at_once) return;
+    if (!w || current.t->at_once || current.forks != forks_count()) return; /* what it forked has no other threads */
     if (current.seceded++ > 0) return;
     pthread_mutex_lock(&w->lock);
     if (!current.t->seceded) worker_tasks_seceded(w, current.t);
@@ -278,7 +282,7 @@ void tsr_task_secede(void)
 void tsr_task_rejoin(void)
 {
     worker_tasks *w = current.w;
-    if (!w || current.seceded == 0 || --current.seceded > 0) return;
+    if (!w || current.seceded == 0 || current.forks != forks_count() || --current.seceded > 0) return;
     pthread_mutex_lock(&w->lock);
     w->n_busy++; /* for a while there may be one too many */
     pthread_mutex_unlock(&w->lock);

@@ -54,6 +54,7 @@ static tsr_status run_roots(int n, tsr_array *const *arrays, const plan_hint *hi
     const int n_cancels = engine_n_cancels(e);
     if (session_is_inside(e->session))
         return error_set(TSR_ERR_UNSUPPORTED, "a function cannot compute arrays of the session that calls it");
+    TRY(session_check_here(e->session));
     if (e->remote && !is_in_memory(n, arrays, sinks)) return e->remote->run(e->remote, n, arrays, hints, sinks);
     TRY(plan_build(n, arrays, hints, &p));
     engine_begin(e, n_cancels);
@@ -129,6 +130,7 @@ tsr_status tsr_wait(int n, tsr_array *const *arrays, double seconds)
     engine *e = arrays[0]->session->engine;
     if (session_is_inside(e->session))
         return error_set(TSR_ERR_UNSUPPORTED, "a function cannot wait for arrays of the session that calls it");
+    TRY(session_check_here(e->session));
     tsr_status status = expression_sets(n, arrays, &sets, &n_sets);
     if (status == TSR_OK && n_sets == 0)
         status = error_set(TSR_ERR_VALUE, "wait: none of the %d arrays is persisted, or reads one that is; persist it first", n);

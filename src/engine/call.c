@@ -2,6 +2,7 @@
  *
  * Runs on any worker. Functions that want to be alone hold the session's serial lock while they run; nothing else of the engine
  * is locked then. */
+#include "base/forks.h"
 #include "engine/run.h"
 
 #include "array/session.h"
@@ -63,10 +64,12 @@ tsr_status call_function(worker *w, const tsr_array *node, const int64_t *coords
     describe(result, out, node->dtype, filled, spec->result, node->shape, coords, numbers);
     if (alone) pthread_mutex_lock(alone);
     tsr_error_clear();
+    const unsigned forks = forks_count();
     const tsr_session *before = session_enter(node->session);
     tsr_status status = engine_is_cancelled(w->run->engine)
                             ? TSR_ERR_CANCELLED
                             : spec->function.call(spec->function.context, spec->n_inputs, blocks, result);
+    forks_end_child(forks);
     session_leave(before);
     if (alone) pthread_mutex_unlock(alone);
     if (status == TSR_OK) return TSR_OK;

@@ -47,6 +47,13 @@ void engine_attach(engine *e, remote_engine *r);
 /* The session's remote, or NULL. */
 remote_engine *engine_remote(const engine *e);
 
+/* Does the session belong to this process? Not one on a cluster that a fork has brought here: its threads and connections stayed
+ * with the other process. Nor one that computed when the process was forked, which would never end here. Others do from now on.
+ */
+bool session_is_here(const tsr_session *s);
+/* An error if it does not. */
+tsr_status session_check_here(const tsr_session *s) MUST_CHECK;
+
 /* Around a computation: waits for its turn. n_cancels: what engine_n_cancels said when the computation was asked for; a
  * tsr_cancel while its plan was made, or since, ends it. end: what the computation did. */
 void engine_begin(engine *e, int n_cancels);

@@ -279,6 +279,7 @@ struct engine {
     size_t predicted_bytes;     /* what its peak was predicted to be */
     trace *trace;
     remote_engine *remote; /* computes instead of the threads; or NULL */
+    atomic_uint forks;     /* forks_count() of the process that it belongs to */
 };
 
 #endif

@@ -1,4 +1,5 @@
 /* Opening and closing sessions, and their settings. */
+#include "base/forks.h"
 #include "base/mem.h"
 #include "base/os.h"
 #include "engine/run.h"
@@ -6,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static void engine_free(engine *e)
 {
@@ -38,6 +40,7 @@ static tsr_status engine_new(tsr_session *s, const tsr_options *options)
     engine *e = mem_calloc(1, sizeof *e);
     if (!e) return TSR_ERR_MEMORY;
     e->session = s;
+    atomic_store(&e->forks, forks_count());
     e->n_threads = options->n_threads > 0 ? options->n_threads : os_n_cpus();
     if (e->n_threads > 1024) e->n_threads = 1024;
     pthread_mutex_init(&e->run_lock, NULL);
@@ -70,7 +73,7 @@ tsr_session *session_open_local(const tsr_options *options)
 
 void tsr_session_close(tsr_session *s)
 {
-    if (!s) return;
+    if (!s || (s->engine && !session_is_here(s))) return; /* its memory is the other process's, too */
     if (s->engine) keeper_hurry(s->engine->keeper);
     session_objects_fini(s);
     session_nodes_fini(s);
@@ -89,6 +92,36 @@ void tsr_free(void *text) { mem_free(text); }
 
 void engine_attach(engine *e, remote_engine *r) { e->remote = r; }
 remote_engine *engine_remote(const engine *e) { return e->remote; }
+
+bool session_is_here(const tsr_session *s)
+{
+    engine *e = s->engine;
+    enum { TRIES = 20, TRY_NS = 1000000 };
+    const unsigned now = forks_count();
+    for (int i = 0; i < TRIES; i++) {
+        if (atomic_load(&e->forks) == now) return true;
+        if (e->remote) return false;
+        if (pthread_mutex_trylock(&e->run_lock) == 0) {
+            atomic_store(&e->forks, now);
+            pthread_mutex_unlock(&e->run_lock);
+            return true;
+        }
+        /* Held since the fork, for ever; or another thread is just here. */
+        nanosleep(&(struct timespec){.tv_nsec = TRY_NS}, NULL);
+    }
+    return atomic_load(&e->forks) == now;
+}
+
+tsr_status session_check_here(const tsr_session *s)
+{
+    if (session_is_here(s)) return TSR_OK;
+    if (s->engine->remote)
+        return error_set(TSR_ERR_IO,
+                         "this session was opened before this process was forked, and its connections to the cluster stayed "
+                         "with the other process: open a session here");
+    return error_set(TSR_ERR_UNSUPPORTED, "this session was computing when this process was forked: open a session here");
+}
+
 bool engine_is_cancelled(const engine *e)
 {
     return atomic_load(&e->running) && atomic_load(&e->n_cancels) != atomic_load(&e->n_cancels_before);
@@ -153,6 +186,7 @@ static tsr_status lock_settings(engine *e)
 {
     if (session_is_inside(e->session))
         return error_set(TSR_ERR_UNSUPPORTED, "a function cannot change the settings of the session that calls it");
+    TRY(session_check_here(e->session));
     pthread_mutex_lock(&e->run_lock);
     return TSR_OK;
 }
@@ -183,6 +217,7 @@ tsr_status tsr_set_progress(tsr_session *session, void (*callback)(void *context
 tsr_status tsr_run_stats(tsr_session *session, tsr_stats *out)
 {
     engine *e = session->engine;
+    TRY(session_check_here(e->session));
     pthread_mutex_lock(&e->stats_lock);
     *out = e->stats;
     pthread_mutex_unlock(&e->stats_lock);

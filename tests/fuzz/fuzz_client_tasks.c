@@ -271,16 +271,16 @@ static void check_books(const client_tasks *c)
     if (n != c->n_futures || n_calls != c->n_calls) abort();
 }
 
-static tsr_session *made_up_session(client_tasks *c)
+static client remote; /* of the session; nothing but its tasks is used */
+
+static tsr_session *made_up_session(void)
 {
     static tsr_session *session;
-    static client remote; /* of which nothing but its tasks is used */
     if (!session) {
         session = tsr_session_open(NULL, &(tsr_options){.n_threads = 1});
         if (!session) abort();
         engine_attach(session->engine, &remote.base);
     }
-    remote.tasks = c;
     return session;
 }
 
@@ -288,8 +288,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     input in = {data, data + size};
     state s = {0};
-    if (client_tasks_new(NULL, made_up_net(), &s.c) != TSR_OK) abort();
-    s.session = made_up_session(s.c);
+    s.session = made_up_session();
+    if (client_tasks_new(s.session, made_up_net(), &s.c) != TSR_OK) abort();
+    remote.tasks = s.c;
     s.c->has_caller = true; /* so none is started; make_calls stands for it */
     s.r = (receiver){s.c, place, message, abandoned};
     for (int i = 0; i < N_LINKS; i++) s.links[i] = made_up_link();
