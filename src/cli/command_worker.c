@@ -38,7 +38,8 @@ static tsr_status become_python(const invocation *call, const char *scheduler)
     size_t budget = 0;
     int n = 0;
     TRY(option_memory(call, &budget));
-    if (!python[0]) python = "python3";
+    if (!python[0]) python = getenv("TESSERA_PYTHON");
+    if (!python || !python[0]) python = "python3";
     words[n++] = python;
     words[n++] = "-m";
     words[n++] = "tessera";

@@ -15,7 +15,8 @@ const char exit_code_text[] =
 
 const char environment_text[] =
     "TESSERA_ISA forces an instruction set (x86-64-v2, x86-64-v3, x86-64-v4, generic); TMPDIR is where blocks are spilled "
-    "unless --scratch says otherwise; TESSERA_SECRET_FILE is the --secret-file of a cluster; TESSERA_OPTIMIZE=0 computes "
+    "unless --scratch says otherwise; TESSERA_SECRET_FILE is the --secret-file of a cluster; TESSERA_PYTHON is the Python of "
+    "workers with --python; TESSERA_OPTIMIZE=0 computes "
     "expressions as they are written, without rewriting them.";
 
 const command *command_find(const char *name)

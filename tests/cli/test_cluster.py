@@ -158,6 +158,7 @@ def test_python_workers_get_the_same_options(tessera, tmp_path):
     assert text.splitlines() == ["-m", "tessera", "worker", "tcp://head:8786", "--threads=3", f"--memory={3 << 29}", "--name=a b", "--resources=GPU=1",
                                  "--log-format=json"]
     assert "no_such_python" in tessera.fails("worker", "tcp://head:8786", "--python=no_such_python")
+    assert "no_such_default" in tessera("worker", "tcp://head:8786", "--python", env={"TESSERA_PYTHON": "no_such_default"}).stderr
     assert "is needed" in tessera.fails("worker") and "one address" in tessera.fails("worker", "tcp://a:1", "tcp://b:1")
 
 
