@@ -468,6 +468,14 @@ TSR_API tsr_array *tsr_nan_to_num(tsr_array *a);
 TSR_API tsr_array *tsr_nan_to_num_with(tsr_array *a, double nan, double posinf, double neginf);
 /* |a - b| <= atol + rtol * |b| (NumPy's defaults: rtol 1e-5, atol 1e-8). */
 TSR_API tsr_array *tsr_isclose(tsr_array *a, tsr_array *b, double rtol, double atol, bool equal_nan);
+/* Is that so of all elements? One bool. */
+TSR_API tsr_array *tsr_allclose(tsr_array *a, tsr_array *b, double rtol, double atol, bool equal_nan);
+/* Have both the same shape and elements? And the same, once they are broadcast together? One bool. equal_nan: NaN equals NaN. */
+TSR_API tsr_array *tsr_array_equal(tsr_array *a, tsr_array *b, bool equal_nan);
+TSR_API tsr_array *tsr_array_equiv(tsr_array *a, tsr_array *b);
+/* Is the element NaN (of complex numbers: either part)? Of integers and bool none is. And the reverse. */
+TSR_API tsr_array *tsr_isnull(tsr_array *a);
+TSR_API tsr_array *tsr_notnull(tsr_array *a);
 /* NumPy's functions of two results. On failure neither is made. */
 TSR_API tsr_status tsr_divmod(tsr_array *a, tsr_array *b, tsr_array **quotient, tsr_array **remainder);
 TSR_API tsr_status tsr_modf(tsr_array *a, tsr_array **fraction, tsr_array **integer);
@@ -510,13 +518,26 @@ TSR_API tsr_array *tsr_slice(tsr_array *a, int n_items, const tsr_index *items);
 TSR_API tsr_array *tsr_transpose(tsr_array *a, const int *axes);
 TSR_API tsr_array *tsr_swapaxes(tsr_array *a, int axis1, int axis2);
 TSR_API tsr_array *tsr_moveaxis(tsr_array *a, int n_axes, const int *source, const int *destination);
+/* An axis moved to before the one at `start`, which may be ndim: to the end. */
+TSR_API tsr_array *tsr_rollaxis(tsr_array *a, int axis, int start);
+/* The last two axes exchanged. */
+TSR_API tsr_array *tsr_matrix_transpose(tsr_array *a);
 TSR_API tsr_array *tsr_broadcast_to(tsr_array *a, int ndim, const int64_t *shape);
+/* Each of n arrays in the shape that they have together, into results[0 .. n - 1]. On failure none is made. */
+TSR_API tsr_status tsr_broadcast_arrays(int n, tsr_array *const *arrays, tsr_array **results);
 /* New axes of length 1 at these places of the result. */
 TSR_API tsr_array *tsr_expand_dims(tsr_array *a, int n_axes, const int *axes);
+/* At least so many dimensions: new ones come first, but for three a vector comes into the middle, and a matrix in front. */
+TSR_API tsr_array *tsr_atleast_1d(tsr_array *a);
+TSR_API tsr_array *tsr_atleast_2d(tsr_array *a);
+TSR_API tsr_array *tsr_atleast_3d(tsr_array *a);
 /* Without these axes, which have length 1; axes NULL: all such. */
 TSR_API tsr_array *tsr_squeeze(tsr_array *a, int n_axes, const int *axes);
 /* Reversed along these axes; axes NULL: all. */
 TSR_API tsr_array *tsr_flip(tsr_array *a, int n_axes, const int *axes);
+/* Along axis 0; along axis 1. */
+TSR_API tsr_array *tsr_flipud(tsr_array *a);
+TSR_API tsr_array *tsr_fliplr(tsr_array *a);
 /* Turned k times by 90 degrees, from axis1 towards axis2. */
 TSR_API tsr_array *tsr_rot90(tsr_array *a, int k, int axis1, int axis2);
 /* The same bytes as another dtype; if it is longer or shorter, the last axis becomes shorter or longer. */
@@ -549,6 +570,18 @@ TSR_API tsr_array *tsr_stack(int n, tsr_array *const *arrays, int axis);
 TSR_API tsr_array *tsr_vstack(int n, tsr_array *const *arrays);
 TSR_API tsr_array *tsr_hstack(int n, tsr_array *const *arrays);
 TSR_API tsr_array *tsr_dstack(int n, tsr_array *const *arrays);
+/* Vectors as columns, matrices beside each other. */
+TSR_API tsr_array *tsr_column_stack(int n, tsr_array *const *arrays);
+/* Cut along an axis: indices NULL: into n parts as equal as possible, results[0 .. n - 1]; otherwise before each of n indices,
+ * which are a slice's ends: results[0 .. n]. On failure none is made. */
+TSR_API tsr_status tsr_array_split(tsr_array *a, int64_t n, const int64_t *indices, int axis, tsr_array **results);
+/* The same, but n has to divide the axis; along axis 0, 1 (0 of vectors), and 2. */
+TSR_API tsr_status tsr_split(tsr_array *a, int64_t n, const int64_t *indices, int axis, tsr_array **results);
+TSR_API tsr_status tsr_vsplit(tsr_array *a, int64_t n, const int64_t *indices, tsr_array **results);
+TSR_API tsr_status tsr_hsplit(tsr_array *a, int64_t n, const int64_t *indices, tsr_array **results);
+TSR_API tsr_status tsr_dsplit(tsr_array *a, int64_t n, const int64_t *indices, tsr_array **results);
+/* The parts along an axis, without it: as many results as the axis is long. On failure none is made. */
+TSR_API tsr_status tsr_unstack(tsr_array *a, int axis, tsr_array **results);
 /* widths: how much is put before and after each axis (2 * ndim numbers). mode: "constant", "edge", "reflect", "symmetric",
  * "wrap", "linear_ramp", "maximum", "mean", "median", "minimum", as NumPy has them. value: the constant, or the end of the ramp.
  */
@@ -927,6 +960,9 @@ TSR_API tsr_array *tsr_bincount(tsr_array *x, tsr_array *weights, int64_t minlen
 /* Counts (or sums of weights, which may be NULL) over n dimensions, as float64 of shape (bins[0].n, bins[1].n, ...): samples[d]
  * is the 1-d array of coordinates along dimension d. */
 TSR_API tsr_array *tsr_histogramdd(int n, tsr_array *const *samples, const tsr_bins *bins, tsr_array *weights, bool density);
+/* The same of two. */
+TSR_API tsr_array *tsr_histogram2d(tsr_array *x, tsr_array *y, const tsr_bins *x_bins, const tsr_bins *y_bins, tsr_array *weights,
+                                   bool density);
 /* Covariances of variables in rows (rowvar) or columns; y (may be NULL) holds more of them. The divisor is n - ddof; NumPy's
  * default is ddof 1, and 0 with bias. fweights: how often an observation occurs; aweights: how much it counts (either may be
  * NULL). */
@@ -955,6 +991,12 @@ TSR_API tsr_array *tsr_correlate(tsr_array *a, tsr_array *v, const char *mode);
 
 /* n rows, m columns (m = -1: n), ones on and below the k-th diagonal. */
 TSR_API tsr_array *tsr_tri(tsr_session *session, int64_t n, int64_t m, int64_t k, tsr_dtype dtype, const int64_t *chunks);
+/* Where such a matrix has its ones, and where it has zeros and its k-th diagonal (int64): rows into results[0], columns into
+ * results[1]. On failure none is made. */
+TSR_API tsr_status tsr_tril_indices(tsr_session *session, int64_t n, int64_t k, int64_t m, tsr_array **results);
+TSR_API tsr_status tsr_triu_indices(tsr_session *session, int64_t n, int64_t k, int64_t m, tsr_array **results);
+/* The main diagonal of an array of ndim dimensions, each n long (int64): the index along each, results[0 .. ndim - 1]. */
+TSR_API tsr_status tsr_diag_indices(tsr_session *session, int64_t n, int ndim, tsr_array **results);
 /* A vector becomes the k-th diagonal of a square, of a matrix that diagonal is taken. */
 TSR_API tsr_array *tsr_diag(tsr_array *v, int64_t k);
 /* The flattened array as the k-th diagonal of a square. */

@@ -105,7 +105,7 @@ _tessera()
         '--scheduler-file[as for '\''tessera scheduler'\'']:FILE:_files' \
         '--resources[what functions can ask of each worker, such as '\''GPU=1 license=2'\'']:LIST: ' \
         '--libraries[as for '\''tessera worker'\'']:DIRS: ' \
-        '--python[workers run Python functions too, with PYTHON (default\: python3)]' \
+        '--python[workers run Python functions too, with PYTHON (default\: TESSERA_PYTHON, or python3)]' \
         '--secret-file[a secret that both sides of every connection prove to know (default\: TESSERA_SECRET_FILE)]:FILE:_files' \
         '--ca[for tls\:// addresses\: the authority'\''s certificate; '\''tessera cert'\'' makes one]:FILE:_files' \
         '--cert[for tls\:// addresses\: the certificate of this process]:FILE:_files' \
@@ -137,7 +137,7 @@ _tessera()
         '--listen[where clients and other workers reach it (default\: any port of the side facing the scheduler)]:ADDR: ' \
         '--resources[what functions can ask for, such as '\''GPU=1 license=2'\'']:LIST: ' \
         '--libraries[run functions of shared libraries in these folders, with '\''\:'\'' between (default\: none)]:DIRS: ' \
-        '--python[run Python functions too\: as PYTHON -m tessera worker (default\: python3)]' \
+        '--python[run Python functions too\: as PYTHON -m tessera worker (default\: TESSERA_PYTHON, or python3)]' \
         '--grace[after a signal, others have so long to take over what it holds (default\: 30)]:SECONDS: ' \
         '--secret-file[a secret that both sides of every connection prove to know (default\: TESSERA_SECRET_FILE)]:FILE:_files' \
         '--ca[for tls\:// addresses\: the authority'\''s certificate; '\''tessera cert'\'' makes one]:FILE:_files' \

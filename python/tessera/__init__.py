@@ -7,7 +7,7 @@
 """
 from numpy import (complex64, complex128, e, euler_gamma, float32, float64, inf, int8, int16, int32, int64, nan, newaxis, pi, uint8, uint16, uint32,
                    uint64)
-from numpy import (broadcast_shapes, can_cast, diag_indices, isdtype, isscalar, issubdtype, ix_, min_scalar_type,  # of types and shapes
+from numpy import (broadcast_shapes, can_cast, isdtype, isscalar, issubdtype, ix_, min_scalar_type,  # of types and shapes
                    promote_types)
 
 from ._array import Array

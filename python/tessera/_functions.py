@@ -193,11 +193,16 @@ def isclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
     >>> ts.isclose([1.0, 1.1], 1.0).compute()
     array([ True, False])
     """
-    try:
-        a, b = common((a, b))
-    except OverflowError:  # a number that is not of the array's dtype may still be compared
-        a, b = strong((a, b))
+    a, b = _compared(a, b)
     return make(lib.tsr_isclose(a._p, b._p, rtol, atol, equal_nan), a._s)
+
+
+def _compared(a, b):
+    """Both sides of a comparison within a tolerance."""
+    try:
+        return common((a, b))
+    except OverflowError:  # a number that is not of the array's dtype may still be compared
+        return strong((a, b))
 
 
 def allclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
@@ -207,7 +212,8 @@ def allclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
     >>> bool(ts.allclose([1.0, 2.0], [1.0, 2.0 + 1e-12]))
     True
     """
-    return all(isclose(a, b, rtol, atol, equal_nan))
+    a, b = _compared(a, b)
+    return make(lib.tsr_allclose(a._p, b._p, rtol, atol, equal_nan), a._s)
 
 
 def copy(a, order="K", subok=False):
@@ -289,13 +295,8 @@ def array_equal(a1, a2, equal_nan=False):
     >>> ts.array_equal(ts.arange(3), [0, 1, 2])
     True
     """
-    a1, a2 = asnode(a1), asnode(a2)
-    if a1.shape != a2.shape:
-        return False
-    same = a1 == a2
-    if equal_nan and a1.dtype.kind in "fc" and a2.dtype.kind in "fc":
-        same = same | ((a1 != a1) & (a2 != a2))
-    return bool(all(same))
+    a1, a2 = strong((a1, a2))
+    return bool(make(lib.tsr_array_equal(a1._p, a2._p, equal_nan), a1._s))
 
 
 def array_equiv(a1, a2):
@@ -305,12 +306,8 @@ def array_equiv(a1, a2):
     >>> ts.array_equiv([1, 2], [[1, 2], [1, 2]])
     True
     """
-    a1, a2 = asnode(a1), asnode(a2)
-    try:
-        np.broadcast_shapes(a1.shape, a2.shape)
-    except ValueError:
-        return False
-    return bool(all(a1 == a2))
+    a1, a2 = strong((a1, a2))
+    return bool(make(lib.tsr_array_equiv(a1._p, a2._p), a1._s))
 
 
 _HELPERS = {"Node", "asnode", "common", "make", "strong", "deliver"}

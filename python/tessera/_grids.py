@@ -13,7 +13,7 @@ from ._manipulation import ravel, reshape, stack
 from ._session import current
 
 
-__all__ = ["indices", "meshgrid", "mgrid", "ogrid", "diag", "diagflat", "tri", "logspace", "geomspace", "bartlett", "blackman", "hamming", "hanning", "kaiser", "vander", "tril_indices", "triu_indices", "tril_indices_from", "triu_indices_from"]
+__all__ = ["indices", "meshgrid", "mgrid", "ogrid", "diag", "diagflat", "tri", "logspace", "geomspace", "bartlett", "blackman", "hamming", "hanning", "kaiser", "vander", "tril_indices", "triu_indices", "tril_indices_from", "triu_indices_from", "diag_indices"]
 
 
 def _thin(vector, axis: int, ndim: int):
@@ -241,6 +241,15 @@ def vander(x, N=None, increasing=False):
     return make(lib.tsr_vander(x._p, -1 if N is None else N, increasing), x._s)
 
 
+def _known(n_results: int, function, *arguments) -> tuple:
+    """The indices that the library's function puts into its last argument, as NumPy arrays."""
+    from ._functions import compute
+
+    session, results = current(), ffi.new("tsr_array *[]", max(n_results, 1))
+    session.check(function(session.handle(), *arguments, results))
+    return compute(*(make(p, session) for p in ffi.unpack(results, n_results)))
+
+
 def tril_indices(n, k=0, m=None):
     """Indices of the lower triangle, as NumPy arrays.
 
@@ -248,7 +257,7 @@ def tril_indices(n, k=0, m=None):
     >>> [i.tolist() for i in ts.tril_indices(2)]
     [[0, 1, 1], [0, 0, 1]]
     """
-    return np.tril_indices(n, k, m)
+    return _known(2, lib.tsr_tril_indices, n, k, n if m is None else m)
 
 
 def triu_indices(n, k=0, m=None):
@@ -258,14 +267,43 @@ def triu_indices(n, k=0, m=None):
     >>> [i.tolist() for i in ts.triu_indices(2)]
     [[0, 0, 1], [0, 1, 1]]
     """
-    return np.triu_indices(n, k, m)
+    return _known(2, lib.tsr_triu_indices, n, k, n if m is None else m)
+
+
+def _lengths(arr) -> tuple[int, int]:
+    """Rows and columns of what must be a matrix."""
+    if np.ndim(arr) != 2:
+        raise ValueError("input array must be 2-d")
+    return np.shape(arr)
 
 
 def tril_indices_from(arr, k=0):
-    """Indices of the lower triangle of a matrix, as NumPy arrays."""
-    return np.tril_indices(arr.shape[-2], k, arr.shape[-1])
+    """Indices of the lower triangle of a matrix, as NumPy arrays.
+
+    >>> import tessera as ts
+    >>> [i.tolist() for i in ts.tril_indices_from(ts.ones((2, 2)), -1)]
+    [[1], [0]]
+    """
+    n, m = _lengths(arr)
+    return tril_indices(n, k, m)
 
 
 def triu_indices_from(arr, k=0):
-    """Indices of the upper triangle of a matrix, as NumPy arrays."""
-    return np.triu_indices(arr.shape[-2], k, arr.shape[-1])
+    """Indices of the upper triangle of a matrix, as NumPy arrays.
+
+    >>> import tessera as ts
+    >>> [i.tolist() for i in ts.triu_indices_from(ts.ones((2, 2)), 1)]
+    [[0], [1]]
+    """
+    n, m = _lengths(arr)
+    return triu_indices(n, k, m)
+
+
+def diag_indices(n, ndim=2):
+    """Indices of the main diagonal of an array whose axes are all n long, as NumPy arrays.
+
+    >>> import tessera as ts
+    >>> [i.tolist() for i in ts.diag_indices(2)]
+    [[0, 1], [0, 1]]
+    """
+    return _known(ndim, lib.tsr_diag_indices, n, ndim)

@@ -92,9 +92,7 @@ def matrix_transpose(x, /):
     (2, 4, 3)
     """
     x = asnode(x)
-    if x.ndim < 2:
-        raise ValueError(f"Input array must be at least 2-dimensional, but it is {x.ndim}")
-    return swapaxes(x, -1, -2)
+    return make(lib.tsr_matrix_transpose(x._p), x._s)
 
 
 def swapaxes(a, axis1, axis2):
@@ -129,10 +127,7 @@ def rollaxis(a, axis, start=0):
     (4, 2, 3)
     """
     a = asnode(a)
-    axis, start = _axis(a, axis), start + a.ndim * (start < 0)
-    if not 0 <= start <= a.ndim:
-        raise np.exceptions.AxisError(f"'start' arg requires {-a.ndim} <= start < {a.ndim + 1}, but {start} was passed in")
-    return moveaxis(a, axis, start - (axis < start))
+    return make(lib.tsr_rollaxis(a._p, axis, start), a._s)
 
 
 def _axis(a: Node, axis: int) -> int:
@@ -187,9 +182,8 @@ def broadcast_arrays(*args, subok=False):
     >>> [a.shape for a in ts.broadcast_arrays([1, 2], [[3], [4]])]
     [(2, 2), (2, 2)]
     """
-    nodes = [asnode(a) for a in args]
-    shape = np.broadcast_shapes(*(node.shape for node in nodes))
-    return tuple(broadcast_to(node, shape) for node in nodes)
+    nodes, pointers = _pointers(strong(args))
+    return tuple(_several(len(nodes), nodes[0]._s, lib.tsr_broadcast_arrays, len(nodes), pointers)) if nodes else ()
 
 
 def flip(m, axis=None):
@@ -211,7 +205,8 @@ def flipud(m):
     array([[2],
            [1]])
     """
-    return flip(m, 0)
+    m = asnode(m)
+    return make(lib.tsr_flipud(m._p), m._s)
 
 
 def fliplr(m):
@@ -221,7 +216,8 @@ def fliplr(m):
     >>> ts.fliplr([[1, 2]]).compute()
     array([[2, 1]])
     """
-    return flip(m, 1)
+    m = asnode(m)
+    return make(lib.tsr_fliplr(m._p), m._s)
 
 
 def rot90(m, k=1, axes=(0, 1)):
@@ -252,17 +248,10 @@ def diagonal(a, offset=0, axis1=0, axis2=1):
 
 
 def _at_least(ndim: int):
-    def function(*arrays):
-        # As NumPy: three dimensions put a vector into the middle and a matrix in front.
-        def one(a):
-            a = asnode(a)
-            if a.ndim == 0:
-                return a.reshape((1,) * ndim)
-            if ndim == 3:
-                return a[None, :, None] if a.ndim == 1 else a[:, :, None] if a.ndim == 2 else a
-            return a[None, :] if a.ndim < ndim else a
+    in_c = getattr(lib, f"tsr_atleast_{ndim}d")
 
-        made = tuple(map(one, arrays))
+    def function(*arrays):
+        made = tuple(make(in_c(a._p), a._s) for a in map(asnode, arrays))
         return made[0] if len(made) == 1 else made
 
     function.__name__ = f"atleast_{ndim}d"
@@ -345,7 +334,10 @@ def column_stack(tup):
     array([[1, 3],
            [2, 4]])
     """
-    return concatenate([a[:, None] if a.ndim == 1 else atleast_2d(a) for a in map(asnode, tup)], 1)
+    nodes, pointers = _pointers(strong(tup))
+    if not nodes:
+        raise ValueError("need at least one array to concatenate")
+    return make(lib.tsr_column_stack(len(nodes), pointers), nodes[0]._s)
 
 
 def block(arrays):
@@ -387,19 +379,25 @@ def array_split(ary, indices_or_sections, axis=0):
     >>> [len(part) for part in ts.array_split(ts.arange(5), 3)]
     [2, 2, 1]
     """
-    ary = asnode(ary)
-    axis = _axis(ary, axis)
-    length = ary.shape[axis]
+    return _parts(lib.tsr_array_split, asnode(ary), indices_or_sections, operator.index(axis))
+
+
+def _parts(function, a: Node, indices_or_sections, *axis) -> list:
+    """What the library's function cuts the array into."""
     if np.ndim(indices_or_sections):
-        cuts = [0, *map(int, indices_or_sections), length]
-    else:
-        sections = operator.index(indices_or_sections)
-        if sections <= 0:
-            raise ValueError("number sections must be larger than 0.")
-        each, more = divmod(length, sections)
-        cuts = [i * each + min(i, more) for i in range(sections + 1)]
-    whole = (slice(None),) * axis
-    return [ary[(*whole, slice(start, stop))] for start, stop in zip(cuts, cuts[1:])]
+        cuts = _ints(indices_or_sections)
+        return _several(len(cuts) + 1, a._s, function, a._p, len(cuts), cuts or ffi.new("int64_t[1]"), *axis)
+    sections = operator.index(indices_or_sections)
+    if sections <= 0:
+        raise ValueError("number sections must be larger than 0.")
+    return _several(sections, a._s, function, a._p, sections, ffi.NULL, *axis)
+
+
+def _several(n: int, session, function, *arguments) -> list:
+    """The n arrays that the function puts into its last argument."""
+    results = ffi.new("tsr_array *[]", max(n, 1))
+    session.check(function(*arguments, results))
+    return [make(p, session) for p in ffi.unpack(results, n)]
 
 
 def split(ary, indices_or_sections, axis=0):
@@ -409,10 +407,7 @@ def split(ary, indices_or_sections, axis=0):
     >>> [part.compute().tolist() for part in ts.split(ts.arange(4), 2)]
     [[0, 1], [2, 3]]
     """
-    ary = asnode(ary)
-    if not np.ndim(indices_or_sections) and ary.shape[_axis(ary, axis)] % indices_or_sections:
-        raise ValueError("array split does not result in an equal division")
-    return array_split(ary, indices_or_sections, axis)
+    return _parts(lib.tsr_split, asnode(ary), indices_or_sections, operator.index(axis))
 
 
 def vsplit(ary, indices_or_sections):
@@ -422,9 +417,7 @@ def vsplit(ary, indices_or_sections):
     >>> len(ts.vsplit(ts.zeros((4, 2)), 2))
     2
     """
-    if asnode(ary).ndim < 2:
-        raise ValueError("vsplit only works on arrays of 2 or more dimensions")
-    return split(ary, indices_or_sections, 0)
+    return _parts(lib.tsr_vsplit, asnode(ary), indices_or_sections)
 
 
 def hsplit(ary, indices_or_sections):
@@ -434,10 +427,7 @@ def hsplit(ary, indices_or_sections):
     >>> len(ts.hsplit(ts.zeros((4, 2)), 2))
     2
     """
-    ndim = asnode(ary).ndim
-    if ndim == 0:
-        raise ValueError("hsplit only works on arrays of 1 or more dimensions")
-    return split(ary, indices_or_sections, 1 if ndim > 1 else 0)
+    return _parts(lib.tsr_hsplit, asnode(ary), indices_or_sections)
 
 
 def dsplit(ary, indices_or_sections):
@@ -447,9 +437,7 @@ def dsplit(ary, indices_or_sections):
     >>> len(ts.dsplit(ts.zeros((1, 2, 4)), 2))
     2
     """
-    if asnode(ary).ndim < 3:
-        raise ValueError("dsplit only works on arrays of 3 or more dimensions")
-    return split(ary, indices_or_sections, 2)
+    return _parts(lib.tsr_dsplit, asnode(ary), indices_or_sections)
 
 
 def unstack(x, /, *, axis=0):
@@ -460,8 +448,7 @@ def unstack(x, /, *, axis=0):
     [(3,), (3,)]
     """
     x = asnode(x)
-    whole = (slice(None),) * _axis(x, axis)
-    return tuple(x[(*whole, i)] for i in range(x.shape[axis]))
+    return tuple(_several(x.shape[_axis(x, axis)], x._s, lib.tsr_unstack, x._p, axis))
 
 
 def append(arr, values, axis=None):
@@ -471,7 +458,12 @@ def append(arr, values, axis=None):
     >>> ts.append([1, 2], [[3], [4]]).compute()
     array([1, 2, 3, 4])
     """
-    return concatenate(strong((arr, values)), axis)
+    arr, values = strong((arr, values))
+    if axis is None:
+        arr, values, axis = ravel(arr), ravel(values), 0
+    if arr.ndim == 0:
+        raise ValueError("zero-dimensional arrays cannot be concatenated")
+    return make(lib.tsr_append(arr._p, values._p, axis), arr._s)
 
 
 # ---- Elements to other places ---------------------------------------------------------------------------------------------

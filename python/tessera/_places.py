@@ -12,6 +12,7 @@ import numpy as np
 from ._core import Node, asnode, common, make
 from ._creation import shape_of
 from ._elementwise import replace
+from ._grids import diag_indices
 from ._lib import ffi, lib
 from ._manipulation import expand_dims, ravel, take
 from ._reductions import axes_of
@@ -116,7 +117,7 @@ def diag_indices_from(arr):
         raise ValueError("input array must be at least 2-d")
     if len(set(arr.shape)) != 1:
         raise ValueError("All dimensions of input must be of equal length")
-    return np.diag_indices(arr.shape[0], arr.ndim)
+    return diag_indices(arr.shape[0], arr.ndim)
 
 
 def resize(a, new_shape):

@@ -681,17 +681,24 @@ def histogramdd(sample, bins=10, range=None, density=None, weights=None):
         raise ValueError("The dimension of bins must be equal to the dimension of the sample x.")
     if range is not None and len(range) != n:
         raise ValueError("range argument must have one entry per dimension")
-    parts = [_bins(s, b, r) for s, b, r in zip(samples, bins, [None] * n if range is None else range)]
-    structs = ffi.new("tsr_bins[]", n)
-    edges = []
-    for d, (made, _) in enumerate(parts):
-        structs[d] = made[0]
-        edges.append(np.empty(made.n + 1))
-        lib.tsr_histogram_edges(made, ffi.from_buffer("double[]", edges[-1]))
+    structs, edges = _axes_of_bins(samples, bins, [None] * n if range is None else range)
     session = samples[0]._s
     weights = None if weights is None else asnode(weights, session)
     counts = make(lib.tsr_histogramdd(n, [s._p for s in samples], structs, ffi.NULL if weights is None else weights._p, bool(density)), session)
     return counts, tuple(edges)
+
+
+def _axes_of_bins(samples, bins, ranges):
+    """tsr_bins for each of the samples, and their edges as NumPy arrays, which some of them point to."""
+    parts = [_bins(*one) for one in zip(samples, bins, ranges)]
+    structs, edges = ffi.new("tsr_bins[]", len(parts)), []
+    for d, (made, kept) in enumerate(parts):
+        edges.append(np.empty(made.n + 1))
+        lib.tsr_histogram_edges(made, ffi.from_buffer("double[]", edges[-1]))
+        structs[d] = made[0]
+        if kept is not None:
+            structs[d].edges = ffi.from_buffer("double[]", edges[-1])
+    return structs, edges
 
 
 def histogram2d(x, y, bins=10, range=None, density=None, weights=None):
@@ -702,7 +709,14 @@ def histogram2d(x, y, bins=10, range=None, density=None, weights=None):
     >>> counts.compute().tolist()
     [[1.0, 0.0], [1.0, 1.0]]
     """
-    if hasattr(bins, "__len__") and len(bins) not in (1, 2):  # the edges of both
+    x, y = asnode(x), asnode(y)
+    if hasattr(bins, "__len__") and len(bins) == 1:
+        raise ValueError("The dimension of bins must be equal to the dimension of the sample x.")
+    if not hasattr(bins, "__len__") or len(bins) != 2:  # of both
         bins = [bins, bins]
-    counts, edges = histogramdd((x, y), bins, range, density, weights)
+    if range is not None and len(range) != 2:
+        raise ValueError("range argument must have one entry per dimension")
+    structs, edges = _axes_of_bins((x, y), bins, (None, None) if range is None else range)
+    weights = None if weights is None else asnode(weights, x._s)
+    counts = make(lib.tsr_histogram2d(x._p, y._p, structs, structs + 1, ffi.NULL if weights is None else weights._p, bool(density)), x._s)
     return counts, *edges

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from ._core import Node, asnode, common, make, strong
-from ._elementwise import UFUNCS, deliver
+from ._elementwise import deliver
 from ._indexing import index_items
 from ._lib import ffi, lib
 from ._manipulation import _axis, ravel
@@ -168,7 +168,7 @@ def isnull(a):
     array([False,  True])
     """
     a = asnode(a)
-    return UFUNCS["isnan"](a) if a.dtype.kind in "fc" else UFUNCS["not_equal"](a, a)
+    return make(lib.tsr_isnull(a._p), a._s)
 
 
 def notnull(a):
@@ -178,4 +178,5 @@ def notnull(a):
     >>> ts.notnull([1.0, float("nan")]).compute()
     array([ True, False])
     """
-    return ~isnull(a)
+    a = asnode(a)
+    return make(lib.tsr_notnull(a._p), a._s)

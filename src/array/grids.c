@@ -35,6 +35,36 @@ tsr_array *tsr_tri(tsr_session *session, int64_t n, int64_t m, int64_t k, tsr_dt
     return array_using(tsr_astype(inside, dtype), inside);
 }
 
+/* Where the condition, which is consumed, holds. */
+static tsr_status indices_where(tsr_array *condition, tsr_array **results)
+{
+    tsr_status status = condition ? tsr_nonzero(condition, results) : tsr_error_code();
+    node_unref(condition);
+    return status;
+}
+
+tsr_status tsr_tril_indices(tsr_session *session, int64_t n, int64_t k, int64_t m, tsr_array **results)
+{
+    return indices_where(tsr_tri(session, n, m, k, TSR_BOOL, NULL), results);
+}
+
+tsr_status tsr_triu_indices(tsr_session *session, int64_t n, int64_t k, int64_t m, tsr_array **results)
+{
+    tsr_array *below = tsr_tri(session, n, m, k - 1, TSR_BOOL, NULL);
+    return indices_where(array_using(below ? tsr_logical_not(below) : NULL, below), results);
+}
+
+tsr_status tsr_diag_indices(tsr_session *session, int64_t n, int ndim, tsr_array **results)
+{
+    if (ndim < 0 || ndim > TSR_MAX_NDIM)
+        return error_set(TSR_ERR_VALUE, "diag_indices: %d dimensions, at most %d are possible", ndim, TSR_MAX_NDIM);
+    tsr_array *line = tsr_arange_int(session, 0, n, 1, TSR_I64, NULL);
+    if (!line) return tsr_error_code();
+    for (int d = 0; d < ndim; d++) results[d] = node_ref(line);
+    node_unref(line);
+    return TSR_OK;
+}
+
 /* A square with the vector on its k-th diagonal: everywhere the element of the row's place in the vector, kept on the diagonal.
  */
 static tsr_array *diagonal_square(tsr_array *v, int64_t k)

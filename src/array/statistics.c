@@ -278,3 +278,9 @@ tsr_array *tsr_histogramdd(int n, tsr_array *const *samples, const tsr_bins *bin
     for (int d = 0; d < n; d++) node_unref(edges[d]);
     return result;
 }
+
+tsr_array *tsr_histogram2d(tsr_array *x, tsr_array *y, const tsr_bins *x_bins, const tsr_bins *y_bins, tsr_array *weights,
+                           bool density)
+{
+    return tsr_histogramdd(2, (tsr_array *[]){x, y}, (tsr_bins[]){*x_bins, *y_bins}, weights, density);
+}

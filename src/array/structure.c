@@ -211,6 +211,13 @@ static tsr_array *at_least(tsr_array *a, int least)
     return tsr_expand_dims(a, least - a->ndim, axes);
 }
 
+/* at_least, with vectors as columns. */
+static tsr_array *as_columns(tsr_array *a, int least) { return a->ndim == 1 ? expanded(a, 1) : at_least(a, least); }
+
+tsr_array *tsr_atleast_1d(tsr_array *a) { return array_ready(a) ? at_least(a, 1) : NULL; }
+tsr_array *tsr_atleast_2d(tsr_array *a) { return array_ready(a) ? at_least(a, 2) : NULL; }
+tsr_array *tsr_atleast_3d(tsr_array *a) { return array_ready(a) ? at_least(a, 3) : NULL; }
+
 tsr_array *tsr_vstack(int n, tsr_array *const *arrays)
 {
     return all_there("vstack", n, arrays) ? join_views(n, arrays, at_least, 2, 0) : NULL;
@@ -222,6 +229,10 @@ tsr_array *tsr_dstack(int n, tsr_array *const *arrays)
 tsr_array *tsr_hstack(int n, tsr_array *const *arrays)
 {
     return all_there("hstack", n, arrays) ? join_views(n, arrays, at_least, 1, arrays[0]->ndim > 1 ? 1 : 0) : NULL;
+}
+tsr_array *tsr_column_stack(int n, tsr_array *const *arrays)
+{
+    return all_there("column_stack", n, arrays) ? join_views(n, arrays, as_columns, 2, 1) : NULL;
 }
 
 tsr_array *array_part(tsr_array *a, int axis, int64_t start, int64_t stop)

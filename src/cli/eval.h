@@ -157,7 +157,7 @@ struct function {
 
 /* Tables by subject, each ended by a NULL name. */
 extern const function create_functions[], random_functions[], shape_functions[], reduce_functions[], select_functions[],
-    math_functions[], numeric_functions[], place_functions[];
+    math_functions[], numeric_functions[], place_functions[], part_functions[];
 /* What all functions of the user's own source share. */
 extern const function udf_function;
 /* The function of that name; NULL. Elementwise functions of the library share one entry. */

@@ -236,49 +236,56 @@ static tsr_status find_range(fn_call *c, tsr_array *a, tsr_bins *bins)
     return TSR_OK;
 }
 
-static tsr_status read_range(fn_call *c, tsr_array *a, tsr_bins *bins)
+/* A list of numbers, or the elements of a vector, which are computed. */
+static tsr_status read_numbers(fn_call *c, const value *v, int64_t *n, double **out)
 {
-    int64_t n;
-    double *ends;
-    if (!arg_given(c, 2)) return find_range(c, a, bins);
-    TRY(arg_doubles(c, 2, &n, &ends));
-    if (n != 2) return fail_here(c->e, arg_place(c, 2), error_set(TSR_ERR_VALUE, "range needs two numbers, (low, high)"));
-    bins->low = ends[0];
-    bins->high = ends[1];
+    bool is_list = v->kind == VALUE_LIST;
+    tsr_array *a = is_list ? NULL : tsr_astype(tsr_variable_array(v->variable), TSR_F64);
+    if (!is_list && !a) return tsr_error_code();
+    if (!is_list && tsr_ndim(a) != 1) return error_set(TSR_ERR_VALUE, "bins must be a number or a one-dimensional list of edges");
+    if (!is_list && !c->e->may_compute) return error_set(TSR_ERR_UNSUPPORTED, "bins must be given as numbers here");
+    *n = is_list ? v->n_items : tsr_size(a);
+    if (!(*out = ARENA_ARRAY(&c->e->memory, double, *n ? *n : 1))) return TSR_ERR_MEMORY;
+    if (!is_list) return tsr_compute_into(a, *out, (size_t)*n * sizeof **out);
+    for (int64_t k = 0; k < *n; k++) TRY(value_to_double(c->e, &v->items[k], &(*out)[k]));
     return TSR_OK;
 }
 
-static tsr_status read_bins(fn_call *c, tsr_array *a, tsr_bins *bins)
+/* What says the bins of one histogram, or of one dimension: the array, a number, edges or a name, and maybe (low, high). */
+static tsr_status read_bins(fn_call *c, tsr_array *a, const value *v, const value *range, tsr_bins *bins)
 {
-    value v = value_number(tsr_int(10));
-    if (arg_given(c, 1)) TRY(arg_value(c, 1, &v));
-    if (v.kind == VALUE_LIST || v.kind == VALUE_VARIABLE) {
-        double *edges;
-        int64_t n;
-        if (v.kind == VALUE_VARIABLE) {
-            tsr_array *array = tsr_astype(tsr_variable_array(v.variable), TSR_F64);
-            if (!array) return tsr_error_code();
-            if (tsr_ndim(array) != 1) return error_set(TSR_ERR_VALUE, "bins must be a number or a one-dimensional list of edges");
-            if (!c->e->may_compute) return error_set(TSR_ERR_UNSUPPORTED, "bins must be given as numbers here");
-            n = tsr_size(array);
-            if (!(edges = ARENA_ARRAY(&c->e->memory, double, n ? n : 1))) return TSR_ERR_MEMORY;
-            TRY(tsr_compute_into(array, edges, (size_t)n * sizeof *edges));
-        } else {
-            TRY(arg_doubles(c, 1, &n, &edges));
-        }
+    if (v->kind == VALUE_LIST || v->kind == VALUE_VARIABLE) {
+        double *edges = NULL;
+        int64_t n = 0;
+        TRY(read_numbers(c, v, &n, &edges));
         *bins = (tsr_bins){.n = n - 1, .edges = edges};
         return TSR_OK;
     }
-    if (v.kind == VALUE_STRING) {
-        if (!c->e->may_compute) return error_set(TSR_ERR_UNSUPPORTED, "bins must be a number or edges here");
-        TRY(read_range(c, a, bins));
-        return fail_here(c->e, arg_place(c, 1), tsr_histogram_estimate(a, v.text, bins->low, bins->high, &bins->n));
+    bool is_name = v->kind == VALUE_STRING;
+    if (is_name && !c->e->may_compute) return error_set(TSR_ERR_UNSUPPORTED, "bins must be a number or edges here");
+    if (!is_name) TRY(value_to_int(c->e, v, &bins->n));
+    if (!is_name && (bins->n < 1 || bins->n > 10000000))
+        return error_set(TSR_ERR_VALUE, "bins must be between 1 and 10000000, found %lld", (long long)bins->n);
+    if (range->kind == VALUE_NONE) {
+        TRY(find_range(c, a, bins));
+    } else {
+        if (range->kind != VALUE_LIST || range->n_items != 2)
+            return error_set(TSR_ERR_VALUE, "range needs two numbers, (low, high)");
+        TRY(value_to_double(c->e, &range->items[0], &bins->low));
+        TRY(value_to_double(c->e, &range->items[1], &bins->high));
     }
-    TRY(fail_here(c->e, arg_place(c, 1), value_to_int(c->e, &v, &bins->n)));
-    if (bins->n < 1 || bins->n > 10000000)
-        return fail_here(c->e, arg_place(c, 1),
-                         error_set(TSR_ERR_VALUE, "bins must be between 1 and 10000000, found %lld", (long long)bins->n));
-    return read_range(c, a, bins);
+    return is_name ? tsr_histogram_estimate(a, v->text, bins->low, bins->high, &bins->n) : TSR_OK;
+}
+
+static tsr_status take_edges(fn_call *c, const tsr_bins *bins, value *out)
+{
+    int64_t n = bins->n + 1;
+    tsr_session *session;
+    double *edges = ARENA_ARRAY(&c->e->memory, double, n);
+    if (!edges) return TSR_ERR_MEMORY;
+    TRY(tsr_histogram_edges(bins, edges));
+    TRY(evaluator_session(c->e, &session));
+    return value_take_array(tsr_from_memory(session, edges, TSR_F64, 1, &n, NULL, NULL, NULL, NULL), out);
 }
 
 /* (counts, edges), as NumPy returns them. */
@@ -288,23 +295,47 @@ static tsr_status run_histogram(fn_call *c, value *out)
     tsr_array *weights = NULL, *a;
     tsr_bins bins = {0};
     bool density = false;
-    tsr_session *session;
+    value v = value_number(tsr_int(10)), range = {0};
     TRY(arg_variable(c, 0, &x));
     a = tsr_variable_array(x);
-    TRY(read_bins(c, a, &bins));
+    if (arg_given(c, 1)) TRY(arg_value(c, 1, &v));
+    if (arg_given(c, 2)) TRY(arg_value(c, 2, &range));
+    TRY(fail_here(c->e, arg_place(c, range.kind == VALUE_NONE ? 1 : 2), read_bins(c, a, &v, &range, &bins)));
     TRY(arg_bool(c, 3, &density));
     if (arg_given(c, 4)) TRY(arg_array(c, 4, &weights));
     tsr_array *counts = weights ? tsr_histogram_weighted(a, weights, &bins, density) : tsr_histogram(a, &bins, density);
     if (!counts) return tsr_error_code();
-    int64_t n_edges = bins.n + 1;
-    double *edges = ARENA_ARRAY(&c->e->memory, double, n_edges);
-    if (!edges) return TSR_ERR_MEMORY;
-    TRY(tsr_histogram_edges(&bins, edges));
-    TRY(evaluator_session(c->e, &session));
     *out = (value){.kind = VALUE_LIST, .is_tuple = true, .n_items = 2, .items = ARENA_ARRAY(&c->e->memory, value, 2)};
     if (!out->items) return TSR_ERR_MEMORY;
     TRY(value_take_array(counts, &out->items[0]));
-    return value_take_array(tsr_from_memory(session, edges, TSR_F64, 1, &n_edges, NULL, NULL, NULL, NULL), &out->items[1]);
+    return take_edges(c, &bins, &out->items[1]);
+}
+
+/* (counts, edges of x, edges of y); bins and range are of both, or a pair. */
+static tsr_status run_histogram2d(fn_call *c, value *out)
+{
+    tsr_array *samples[2], *weights = NULL;
+    tsr_bins bins[2] = {{0}};
+    bool density = false;
+    value v = value_number(tsr_int(10)), range = {0}, none = {0};
+    TRY(arg_array(c, 0, &samples[0]));
+    TRY(arg_array(c, 1, &samples[1]));
+    if (arg_given(c, 2)) TRY(arg_value(c, 2, &v));
+    if (arg_given(c, 3)) TRY(arg_value(c, 3, &range));
+    TRY(arg_bool(c, 4, &density));
+    if (arg_given(c, 5)) TRY(arg_array(c, 5, &weights));
+    if (range.kind != VALUE_NONE && (range.kind != VALUE_LIST || range.n_items != 2))
+        return fail_here(c->e, arg_place(c, 3), error_set(TSR_ERR_VALUE, "range needs two pairs, ((low, high), (low, high))"));
+    bool is_pair = v.kind == VALUE_LIST && v.n_items == 2;
+    for (int d = 0; d < 2; d++)
+        TRY(fail_here(
+            c->e, arg_place(c, 2),
+            read_bins(c, samples[d], is_pair ? &v.items[d] : &v, range.kind == VALUE_LIST ? &range.items[d] : &none, &bins[d])));
+    *out = (value){.kind = VALUE_LIST, .is_tuple = true, .n_items = 3, .items = ARENA_ARRAY(&c->e->memory, value, 3)};
+    if (!out->items) return TSR_ERR_MEMORY;
+    TRY(value_take_array(tsr_histogram2d(samples[0], samples[1], &bins[0], &bins[1], weights, density), &out->items[0]));
+    TRY(take_edges(c, &bins[0], &out->items[1]));
+    return take_edges(c, &bins[1], &out->items[2]);
 }
 
 #define AXES "x, axis|dim=None, keepdims=False"
@@ -351,6 +382,8 @@ const function reduce_functions[] = {
     {"corr", "x, y, axis|dim=None", "correlation of two arrays: corr(x, y, time)", run_together},
     {"histogram", "x, bins=10, range=None, density=False, weights=None", "counts and edges; bins may be \"auto\", \"fd\" ...",
      run_histogram},
+    {"histogram2d", "x, y, bins=10, range=None, density=False, weights=None",
+     "counts of points by two coordinates, and the edges of both; bins and range for both, or a pair", run_histogram2d},
     {"reduce", "x, operation, axis|dim=None, keepdims=False, initial=None, where=None",
      "NumPy's ufunc.reduce: reduce(x, \"bitwise_or\", time); subtract, divide ... along one dimension, in its order", run_fold},
     {"accumulate", "x, operation, axis|dim=None", "the same with all that there is on the way: accumulate(x, \"maximum\", time)",

@@ -186,6 +186,70 @@ static tsr_status run_flip(fn_call *c, value *out)
     return TSR_OK;
 }
 
+static tsr_status flip_one(fn_call *c, int axis, value *out)
+{
+    tsr_variable *x;
+    TRY(arg_variable(c, 0, &x));
+    if (tsr_variable_ndim(x) <= axis)
+        return error_set(TSR_ERR_VALUE, "%s: the array has %d dimensions, it must have %d or more", c->name, tsr_variable_ndim(x),
+                         axis + 1);
+    const char *dim = axis_text(c, axis);
+    return dim ? value_take(tsr_variable_slice(x, dim, NULL, NULL, -1), out) : TSR_ERR_MEMORY;
+}
+static tsr_status run_flipud(fn_call *c, value *out) { return flip_one(c, 0, out); }
+static tsr_status run_fliplr(fn_call *c, value *out) { return flip_one(c, 1, out); }
+
+static tsr_status run_matrix_transpose(fn_call *c, value *out)
+{
+    tsr_variable *x;
+    int axes[TSR_MAX_NDIM];
+    TRY(arg_variable(c, 0, &x));
+    int n = tsr_variable_ndim(x);
+    if (n < 2) return error_set(TSR_ERR_VALUE, "matrix_transpose: the array has %d dimensions, it must have 2 or more", n);
+    for (int d = 0; d < n; d++) axes[d] = d < n - 2 ? d : 2 * n - 3 - d;
+    return take_order(c, x, axes, out);
+}
+
+static tsr_status run_rollaxis(fn_call *c, value *out)
+{
+    tsr_variable *x;
+    dim_list dims;
+    int axes[TSR_MAX_NDIM], n;
+    int64_t start = 0;
+    TRY(arg_variable(c, 0, &x));
+    TRY(arg_dims(c, 1, x, &dims));
+    TRY(arg_int(c, 2, &start));
+    n = tsr_variable_ndim(x);
+    if (dims.n != 1) return error_set(TSR_ERR_VALUE, "rollaxis moves one dimension, %d are named", dims.n);
+    if (start < -n || start > n)
+        return fail_here(
+            c->e, arg_place(c, 2),
+            error_set(TSR_ERR_INDEX, "rollaxis: the start %lld is out of range for %d dimensions", (long long)start, n));
+    int to = (int)(start < 0 ? start + n : start);
+    to -= dims.axes[0] < to;
+    for (int d = 0, next = 0; d < n; d++) {
+        next += next == dims.axes[0];
+        axes[d] = d == to ? dims.axes[0] : next++;
+    }
+    return take_order(c, x, axes, out);
+}
+
+/* As NumPy puts them: a new dimension has no name. */
+static tsr_status run_atleast(fn_call *c, value *out)
+{
+    tsr_variable *x;
+    const char *dims[TSR_MAX_NDIM] = {NULL};
+    int least = c->f->name[8] - '0', n;
+    TRY(arg_variable(c, 0, &x));
+    tsr_array *a = tsr_variable_array(x);
+    if (!a) return tsr_error_code();
+    n = tsr_ndim(a);
+    int before = least == 3 && n > 0 ? n == 1 : least > n ? least - n : 0;
+    for (int d = 0; d < n; d++) dims[before + d] = tsr_variable_dim(x, d);
+    a = least == 1 ? tsr_atleast_1d(a) : least == 2 ? tsr_atleast_2d(a) : tsr_atleast_3d(a);
+    return value_take_dims(x, a, dims, out);
+}
+
 static tsr_status run_roll(fn_call *c, value *out)
 {
     tsr_variable *x;
@@ -391,6 +455,7 @@ static tsr_status run_stack_by_name(fn_call *c, value *out)
     TRY(read_arrays(c, &n, &first, &arrays));
     tsr_array *a = c->f->name[0] == 'v'   ? tsr_vstack(n, arrays)
                    : c->f->name[0] == 'h' ? tsr_hstack(n, arrays)
+                   : c->f->name[0] == 'c' ? tsr_column_stack(n, arrays)
                                           : tsr_dstack(n, arrays);
     return value_take_array(a, out);
 }
@@ -464,10 +529,17 @@ const function shape_functions[] = {
     {"transpose", "x, axes|dims=None", "dimensions in this order; reversed without one; also x.T", run_transpose},
     {"swapaxes", "x, axis1, axis2", "two dimensions exchanged", run_swapaxes},
     {"moveaxis", "x, source, destination", "dimensions moved to other places", run_moveaxis},
+    {"rollaxis", "x, axis|dim, start=0", "one dimension moved to before the one that is at start", run_rollaxis},
+    {"matrix_transpose", "x", "the last two dimensions exchanged", run_matrix_transpose},
     {"squeeze", "x, axis|dim=None", "without dimensions of length 1", run_squeeze},
     {"expand_dims", "x, axis=0, name|dim=None", "a new dimension of length 1; also x[newaxis]", run_expand_dims},
+    {"atleast_1d", "x", "with one dimension or more", run_atleast},
+    {"atleast_2d", "x", "with two dimensions or more, new ones in front", run_atleast},
+    {"atleast_3d", "x", "with three dimensions or more, as NumPy puts them", run_atleast},
     {"broadcast_to", "x, shape", "repeated to the shape without copying", run_broadcast_to},
     {"flip", "x, axis|dim=None", "reversed", run_flip},
+    {"flipud", "x", "reversed along the first dimension", run_flipud},
+    {"fliplr", "x", "reversed along the second dimension", run_fliplr},
     {"rot90", "x, k=1", "turned by k right angles", run_rot90},
     {"diagonal", "x, offset|k=0", "the diagonal of the first two dimensions", run_diagonal},
     {"roll", "x, shift, axis|dim=None", "shifted around", run_roll},
@@ -484,6 +556,7 @@ const function shape_functions[] = {
     {"vstack", "arrays", "joined as rows", run_stack_by_name},
     {"hstack", "arrays", "joined as columns", run_stack_by_name},
     {"dstack", "arrays", "joined in depth", run_stack_by_name},
+    {"column_stack", "arrays", "vectors as columns", run_stack_by_name},
     {"diff", "x, n=1, axis|dim=-1", "differences of neighbours, n times", run_diff},
     {"tril", "x, k=0", "zero above the k-th diagonal", run_triangle},
     {"triu", "x, k=0", "zero below the k-th diagonal", run_triangle},

@@ -28,8 +28,8 @@ static tsr_status run_map(fn_call *c, value *out)
 
 static const function map_function = {"elementwise", "x", "", run_map};
 
-static const function *const tables[] = {math_functions,  reduce_functions, numeric_functions, place_functions,
-                                         shape_functions, select_functions, create_functions,  random_functions};
+static const function *const tables[] = {math_functions, reduce_functions, numeric_functions, place_functions, shape_functions,
+                                         part_functions, select_functions, create_functions,  random_functions};
 enum { N_TABLES = sizeof tables / sizeof *tables };
 
 const function *function_find(const char *name)
@@ -63,6 +63,7 @@ void functions_help(strbuf *out, bool roff)
                                          "Products, searches, what runs along a dimension",
                                          "Masks and places",
                                          "Shapes and structure",
+                                         "Comparing, cutting, several results",
                                          "Names, labels and groups",
                                          "Making arrays",
                                          "Random numbers"};
