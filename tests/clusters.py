@@ -17,6 +17,12 @@ MARK = "TESSERA_TEST_MARK"  # in the environment of all that a test starts, so t
 PATIENCE = 180 if "TESSERA_SANITIZED" in os.environ else 60
 
 
+# Seconds of work, all of whose blocks travel: a mean over everything, a transposition, sums along the other axis.
+ROWS = 6000 if "TESSERA_SANITIZED" in os.environ else 16000
+LONG = f"x = random.normal(0, 1, size=({ROWS}, 4000), seed=5, chunks=(500, 500)); z = (x - x.mean(axis=0)) / x.std(axis=0); " \
+       "y = cumsum(exp(sin(z)) * arctan(cos(z) + z) + log1p(abs(tanh(z))), axis=0); w = cumsum(transpose(y), axis=0); w.mean(axis=1) + y.max(axis=0)"
+
+
 class Late(AssertionError):
     """Something did not happen in time."""
 
@@ -206,6 +212,28 @@ class Cluster:
         return self.start(name, "eval", "--cluster", self.known, *self.options, expression, *arguments,
                           host=host or (self.hosts and self.hosts[0]))
 
+    def start_long(self, host=None):
+        """LONG in its first half: (client, its file). The workers stand still until go_on(), so that what is done to anybody comes in time."""
+        out = self.folder / "long.npy"
+        for _ in range(10):  # where processors are few and busy, it may be over before it was looked at
+            client = self.client("long", LONG, "-o", out, "-q", host=host)
+            wait_until(lambda: any(j["tasks_done"] > 0 for j in self.status()["jobs"]) or not client.running(), what="work")
+            for worker in self.workers:
+                worker.send(signal.SIGSTOP)
+            if any(0 < j["tasks_done"] <= j["tasks_total"] / 2 for j in self.status()["jobs"]) and client.running():
+                return client, out
+            client.end(signal.SIGKILL)
+            self.go_on()
+            assert "error" not in client.log(), client.log()
+            out.unlink(missing_ok=True)
+            wait_until(lambda: self.status()["jobs"] == [], what="the end of the job")
+        raise AssertionError("over too soon, each time")
+
+    def go_on(self):
+        for worker in self.workers:
+            if worker.running():
+                worker.send(signal.SIGCONT)
+
     def evaluate(self, expression, *files, seconds=120, name="client"):
         """The bytes of the .npy that the cluster makes of an expression."""
         out = self.folder / f"{name}-{uuid.uuid4().hex[:8]}.npy"
@@ -266,6 +294,12 @@ class Cluster:
         assert {n for n in set(os.listdir("/dev/shm")) - self.shm_before if "tessera" in n} == set()
         assert list(self.scratch.iterdir()) == []
         assert not self.sockets & sockets_of_the_system()
+
+
+def finish_long(client, out, answer):
+    assert client.wait(180) == 0, client.log()
+    client.end()
+    assert out.read_bytes() == answer
 
 
 def threads_answer(program, folder, expression, *files, seconds=300):

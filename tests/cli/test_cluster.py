@@ -14,13 +14,10 @@ import time
 
 import pytest
 
-from clusters import MARK, PATIENCE, Cluster, Process, free_port, marked, sockets_of, sockets_of_the_system, threads_answer, wait_until
+from clusters import (LONG, MARK, PATIENCE, ROWS, Cluster, Process, finish_long, free_port, marked, sockets_of, sockets_of_the_system, threads_answer,
+                      wait_until)
 from test_process import on_terminal
 
-# Seconds of work, all of whose blocks travel: a mean over everything, a transposition, sums along the other axis.
-ROWS = 3000 if "TESSERA_SANITIZED" in os.environ else 16000
-LONG = f"x = random.normal(0, 1, size=({ROWS}, 4000), seed=5, chunks=(500, 500)); z = (x - x.mean(axis=0)) / x.std(axis=0); " \
-       "y = cumsum(exp(sin(z)) * arctan(cos(z) + z) + log1p(abs(tanh(z))), axis=0); w = cumsum(transpose(y), axis=0); w.mean(axis=1) + y.max(axis=0)"
 EXPRESSIONS = [
     "arange(10)",
     "ones((1000, 1000), chunks=(100, 100)).sum()",
@@ -201,12 +198,13 @@ def test_scheduler_and_worker_end_in_order(cluster):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_worker_leaves_in_the_middle(cluster, long_answer, number):
     c = cluster(n_workers=3)
-    client, out = start_long(c)
-    assert c.workers[1].end(number) == 0
+    client, out = c.start_long()
+    c.workers[1].send(number)
+    c.go_on()
+    assert c.workers[1].wait() == 0
     assert re.search(rf"leaving, by signal {number:d}: .*\n(.*\n)*.*others have what they need of this worker", c.workers[1].log())
-    assert client.running()
     assert c.names() == ["w0", "w2"]
-    finish(client, out, long_answer)
+    finish_long(client, out, long_answer)
     c.stop()
 
 
@@ -464,53 +462,37 @@ def test_certificates(tessera, tmp_path, cluster):
 # ---- Somebody dies --------------------------------------------------------------------------------------------------
 
 
-def start_long(c, name="long"):
-    """LONG in the middle of being computed."""
-    out = c.folder / f"{name}.npy"
-    client = c.client(name, LONG, "-o", out, "-q")
-    wait_until(lambda: any(0 < j["tasks_done"] < j["tasks_total"] for j in c.status()["jobs"]) or not client.running(), 30, "work")
-    assert client.running(), f"over too soon: {client.log()}"
-    return client, out
-
-
-def finish(client, out, answer):
-    assert client.wait(180) == 0, client.log()
-    client.end()
-    assert out.read_bytes() == answer
-
-
 def test_a_worker_is_killed(cluster, long_answer):
     c = cluster(n_workers=3)
-    client, out = start_long(c)
+    client, out = c.start_long()
     c.workers[1].end(signal.SIGKILL)
-    assert client.running()
-    finish(client, out, long_answer)
+    c.go_on()
+    finish_long(client, out, long_answer)
     assert c.names() == ["w0", "w2"]
     c.stop()
 
 
 def test_all_workers_are_killed_and_come_back(cluster, long_answer):
     c = cluster(n_workers=2)
-    client, out = start_long(c)
+    client, out = c.start_long()
     for i in range(2):
         c.workers[i].end(signal.SIGKILL)
     time.sleep(0.5)
     assert client.running()
     for i in range(2):
         c.start_worker(i)
-    finish(client, out, long_answer)
+    finish_long(client, out, long_answer)
     c.stop()
 
 
 def test_workers_join_in_the_middle(cluster, long_answer):
     c = cluster(n_workers=1)
-    client, out = start_long(c)
-    c.workers[0].send(signal.SIGSTOP)  # on a busy machine it would be done before the other has started
+    client, out = c.start_long()
     c.start_worker(1)
     c.wait_for_workers(2)
     before = {w["name"]: w["tasks_done"] for w in c.status()["workers"]}
-    c.workers[0].send(signal.SIGCONT)
-    finish(client, out, long_answer)
+    c.go_on()
+    finish_long(client, out, long_answer)
     done = {w["name"]: w["tasks_done"] for w in c.status()["workers"]}
     left = sum(done.values()) - before["w0"]
     # Half of it; but where the machine is busy, whoever is done first takes of the other's again.
@@ -548,12 +530,13 @@ def test_a_block_that_kills_its_workers(tessera, local):
 @pytest.mark.parametrize("journal", [True, False])
 def test_the_scheduler_is_killed(cluster, long_answer, journal):
     c = cluster(n_workers=2, listen=f"tcp://127.0.0.1:{free_port()}", journal=journal)
-    client, out = start_long(c)
+    client, out = c.start_long()
     c.scheduler.end(signal.SIGKILL)
+    c.go_on()
     time.sleep(1)
     assert client.running() or client.wait() == 0
     c.start_scheduler()
-    finish(client, out, long_answer)
+    finish_long(client, out, long_answer)
     c.wait_for_workers(2)
     assert c.evaluate("arange(9)")
     c.stop()
@@ -561,11 +544,11 @@ def test_the_scheduler_is_killed(cluster, long_answer, journal):
 
 def test_a_worker_stands_still(cluster, long_answer):
     c = cluster(n_workers=2)
-    client, out = start_long(c)
-    c.workers[0].send(signal.SIGSTOP)
+    client, out = c.start_long()
+    c.workers[1].send(signal.SIGCONT)
     time.sleep(4)
     c.workers[0].send(signal.SIGCONT)
-    finish(client, out, long_answer)
+    finish_long(client, out, long_answer)
     assert c.names() == ["w0", "w1"]
     c.stop()
 
@@ -607,27 +590,40 @@ def test_a_worker_is_slow(tessera, tmp_path, cluster):
 
 def test_the_scheduler_stands_still(cluster, long_answer):
     c = cluster(n_workers=2)
-    client, out = start_long(c)
+    client, out = c.start_long()
     c.scheduler.send(signal.SIGSTOP)
+    c.go_on()
     time.sleep(4)
     c.scheduler.send(signal.SIGCONT)
-    finish(client, out, long_answer)
+    finish_long(client, out, long_answer)
     c.stop()
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_client_goes(cluster, number, code):
     c = cluster(n_workers=2)
-    client, out = start_long(c)
+    client, out = c.start_long()
+
+    def tasks():
+        return sum(w["tasks_done"] for w in c.status()["workers"])
+
+    job, = c.status()["jobs"]
+    whole = tasks() + job["tasks_total"] - job["tasks_done"]
     client.send(number)
     assert client.wait() == code
+    c.go_on()
     assert not out.exists()
     wait_until(lambda: c.status()["jobs"] == [], 20, "no jobs")
     wait_until(lambda: sum(w["memory_used_bytes"] for w in c.status()["workers"]) < 1 << 20, 20, "memory that is given back")
-    time.sleep(1.5)  # reports of what was being done come every half second
-    tasks = sum(w["tasks_done"] for w in c.status()["workers"])
-    time.sleep(2.2)
-    assert sum(w["tasks_done"] for w in c.status()["workers"]) == tasks
+
+    def rest():
+        """What was in hand is done, and reports of it come every half second."""
+        before = tasks()
+        time.sleep(2.2)
+        return tasks() == before
+
+    wait_until(rest, what="workers that do nothing")
+    assert tasks() < whole, "what nobody waited for was computed to its end"
     c.stop()
 
 
@@ -665,7 +661,8 @@ BESIDE = 8 << 20
 def test_memory_is_kept(cluster, long_answer, stands_still):
     """0.4 GB with 48 MB in each worker, of which one stands still now and then: blocks are spilled, and the scratch folder is empty in the end."""
     c = cluster(n_workers=2, memory="48M")
-    client, out = start_long(c)
+    client, out = c.start_long()
+    c.go_on()
 
     def disturb():
         if stands_still:
@@ -674,7 +671,7 @@ def test_memory_is_kept(cluster, long_answer, stands_still):
             c.workers[0].send(signal.SIGCONT)
 
     said, grown = watch_memory(c, client, disturb)
-    finish(client, out, long_answer)
+    finish_long(client, out, long_answer)
     # A thread may read two blocks of 2 MB back beyond the budget; an eighth of it is copied to memory that others see, before something else gives way.
     # What is queued for them counts once with what is kept.
     allowed = (53 << 20) + (6 << 20)
@@ -695,7 +692,7 @@ def test_memory_is_kept_when_a_worker_dies(tessera, tmp_path, cluster):
     assert client.running()
     c.workers.pop(0).end(signal.SIGKILL)
     said, grown = watch_memory(c, client)
-    finish(client, out, answer)
+    finish_long(client, out, answer)
     assert said <= 69 << 20
     assert "TESSERA_SANITIZED" in os.environ or grown <= (69 << 20) + BESIDE
     c.stop()
@@ -713,7 +710,7 @@ def test_idle_workers_give_memory_back(tessera, tmp_path, cluster):
         while client.running():
             grown = max([grown, *(kept_bytes(pid) - n for pid, n in before.items())])
             time.sleep(0.01)
-        finish(client, out, answer)
+        finish_long(client, out, answer)
         if "TESSERA_SANITIZED" not in os.environ:
             assert grown > 64 << 20  # else there is nothing to give back
             wait_until(lambda: all(kept_bytes(pid) - n < (16 << 20) + BESIDE for pid, n in before.items()), 60, "memory that is given back")
@@ -733,7 +730,7 @@ def test_a_persisted_array_survives_the_scheduler(tessera, tmp_path, cluster):
         time.sleep(0.3)
         c.start_scheduler()
         time.sleep(0.7)
-    finish(client, out, answer)
+    finish_long(client, out, answer)
     wait_until(lambda: c.status()["jobs"] == [], 20, "no jobs")
     c.stop()
 

@@ -12,11 +12,9 @@ import time
 import numpy as np
 import pytest
 
-from clusters import MARK, PATIENCE, Cluster, Process, threads_answer, wait_until
+from clusters import LONG, MARK, PATIENCE, Cluster, Process, finish_long, threads_answer, wait_until
 
 SUBNET = "10.199.77"
-LONG = "x = random.normal(0, 1, size=(16000, 4000), seed=5, chunks=(500, 500)); z = (x - x.mean(axis=0)) / x.std(axis=0); " \
-       "y = cumsum(exp(sin(z)) * arctan(cos(z) + z) + log1p(abs(tanh(z))), axis=0); w = cumsum(transpose(y), axis=0); w.mean(axis=1) + y.max(axis=0)"
 
 
 def run(*words):
@@ -116,16 +114,12 @@ def test_a_host_without_the_secret_is_refused(tessera, tmp_path, cluster):
 @pytest.mark.parametrize("seconds", [3, 30])
 def test_the_cable_is_pulled(tessera, tmp_path, cluster, seconds):
     answer = threads_answer(tessera.path, tmp_path, LONG)
-    out = tmp_path / "long.npy"
-    client = cluster.client("long", LONG, "-o", out, "-q")
-    wait_until(lambda: any(0 < j["tasks_done"] < j["tasks_total"] for j in cluster.status()["jobs"]) or not client.running(), 30, "work")
-    assert client.running()
+    client, out = cluster.start_long()
     cluster.cables.plug(False)
+    cluster.go_on()
     time.sleep(seconds)
     cluster.cables.plug(True)
-    assert client.wait(180) == 0, client.log()
-    client.end()
-    assert out.read_bytes() == answer
+    finish_long(client, out, answer)
     wait_until(lambda: cluster.names() == ["w0", "w1"], 60, "both workers")
     cluster.stop()
 
@@ -133,13 +127,10 @@ def test_the_cable_is_pulled(tessera, tmp_path, cluster, seconds):
 def test_a_host_is_gone_for_good(tessera, tmp_path, cluster):
     """Longer than the half minute that a peer may be silent: the others take over."""
     answer = threads_answer(tessera.path, tmp_path, LONG)
-    out = tmp_path / "long.npy"
-    client = cluster.client("long", LONG, "-o", out, "-q")
-    wait_until(lambda: any(0 < j["tasks_done"] < j["tasks_total"] for j in cluster.status()["jobs"]) or not client.running(), 30, "work")
+    client, out = cluster.start_long()
     cluster.cables.plug(False)
-    assert client.wait(180) == 0, client.log()
-    client.end()
-    assert out.read_bytes() == answer
+    cluster.go_on()
+    finish_long(client, out, answer)
     assert cluster.names() == ["w0"]
     cluster.workers[1].end(signal.SIGKILL)
 
@@ -234,17 +225,13 @@ def test_the_scheduler_comes_again_on_another_host(tessera, tmp_path, hosts, mov
     """Killed on the head in the middle of a computation, started on the node with the journal, and back: everybody finds it, the computation
     goes on."""
     answer = threads_answer(tessera.path, tmp_path, LONG)
-    out = tmp_path / "long.npy"
-    client = moving.client("long", LONG, "-o", out, "-q", host=hosts.head)
-    wait_until(lambda: any(0 < j["tasks_done"] < j["tasks_total"] for j in moving.status()["jobs"]) or not client.running(), 30, "work")
-    assert client.running()
+    client, out = moving.start_long(hosts.head)
+    moving.go_on()
     move_scheduler(moving, hosts.node, 2)
     moving.wait_for_workers(2)
     assert moving.names() == ["w0", "w1"]
     move_scheduler(moving, hosts.head, 1)
-    assert client.wait(180) == 0, client.log()
-    client.end()
-    assert out.read_bytes() == answer
+    finish_long(client, out, answer)
     assert moving.evaluate("arange(9)") == threads_answer(tessera.path, tmp_path, "arange(9)")
     moving.stop()
 
