@@ -1,6 +1,10 @@
 /* The functions of cairo that are called: opened with the first picture (base/library.h). */
 #include "cli/plot.h"
 
+#include "base/libraries.h"
+#if defined LIBRARY_CAIRO && !defined LATE_LIBRARIES /* wheels: all others are linked */
+#define LATE_LIBRARIES 1
+#endif
 #include "base/library.h"
 
 /* clang-format off */
