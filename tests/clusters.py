@@ -18,7 +18,7 @@ PATIENCE = 180 if "TESSERA_SANITIZED" in os.environ else 60
 
 
 # Seconds of work, all of whose blocks travel: a mean over everything, a transposition, sums along the other axis.
-ROWS = 6000 if "TESSERA_SANITIZED" in os.environ else 16000
+ROWS = 3000 if "TESSERA_SANITIZED" in os.environ else 16000
 LONG = f"x = random.normal(0, 1, size=({ROWS}, 4000), seed=5, chunks=(500, 500)); z = (x - x.mean(axis=0)) / x.std(axis=0); " \
        "y = cumsum(exp(sin(z)) * arctan(cos(z) + z) + log1p(abs(tanh(z))), axis=0); w = cumsum(transpose(y), axis=0); w.mean(axis=1) + y.max(axis=0)"
 
