@@ -182,4 +182,4 @@ def create(client, cls, args: tuple, kwargs: dict, options) -> ActorOwner:
     name = f"{getattr(cls, '__name__', 'actor')}-{random.SystemRandom().getrandbits(64):016x}"
     future = client._submit(_make, [((name, cls, args, kwargs), {})], None, False, options)[0]
     handle, future._f = future._f, None
-    return ActorOwner(handle, client, name)
+    return ActorOwner(None, client, handle, name)

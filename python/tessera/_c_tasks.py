@@ -28,7 +28,8 @@ class CTask:
 
     def submit(self, client, calls: list, keys: list | None, pure: bool, options) -> list[Future]:
         """Futures of the calls, each a pair (args, kwargs)."""
-        from ._client_tasks import NO_KEY, user_key
+        from ._client_tasks import NO_KEY
+        from ._futures import user_key
 
         kept, rows, tasks = [], [], []
         for i, (args, kwargs) in enumerate(calls):
@@ -42,7 +43,7 @@ class CTask:
         handles = ffi.new("tsr_future *[]", len(calls))
         check(lib.tsr_submit(client.handle(), self.struct, len(calls), ffi.new("tsr_task[]", [(key, n, arguments + at) for key, n, at in tasks]),
                              options.struct, handles))
-        futures = [CFuture(handle, client, self.__name__) for handle in ffi.unpack(handles, len(calls))]
+        futures = [CFuture(None, client, handle, self.__name__) for handle in ffi.unpack(handles, len(calls))]
         for future, key in zip(futures, keys or ()):
             future._key = key
         for future in futures:
@@ -117,7 +118,7 @@ def _unpickled(function, parts: tuple, dtype) -> CFuture:
 
 def future_of_dtype(future: Future, dtype) -> CFuture:
     """The same result, as that of a C function with results of this dtype."""
-    made = CFuture(future._f, future.client, future._name, future._key)
+    made = CFuture(future._key, future.client, future._f, future._name)
     made.dtype = dtype
     future._f = ffi.NULL  # the handle is the other's
     return made

@@ -13,7 +13,7 @@ from _thread import get_ident
 from typing import Any
 
 from . import _pickling
-from ._futures import SLICE, Future, futures_of, on_done, reading_for, walk
+from ._futures import SLICE, Future, futures_of, on_done, reading_for, user_key, walk
 from ._plugins import PluginMethods
 from ._base import CancelledError, check, failure, ffi, lib, seconds_of, take_text
 
@@ -61,12 +61,6 @@ class _Options:
         self.struct = ffi.new("tsr_task_options *", {"priority": int(priority or 0), "retries": int(retries or 0), "resources": self._resources,
                                                      "n_workers": len(names), "workers": self._names, "others_too": bool(allow_other_workers),
                                                      "at_once": bool(at_once)})
-
-
-def user_key(key) -> tuple[int, int]:
-    text = repr(key).encode() if not isinstance(key, str) else key.encode()
-    made = lib.tsr_key_of(ffi.from_buffer(b"key:" + text), len(text) + 4)
-    return made.high, made.low
 
 
 class TaskMethods(PluginMethods):
@@ -150,7 +144,7 @@ class TaskMethods(PluginMethods):
         handles = ffi.new("tsr_future *[]", len(calls))
         check(lib.tsr_submit(self.handle(), made.struct, len(calls), ffi.new("tsr_task[]", tasks), options.struct, handles))
         del others
-        futures = [Future(handle, self, made.name) for handle in ffi.unpack(handles, len(calls))]
+        futures = [Future(None, self, handle, made.name) for handle in ffi.unpack(handles, len(calls))]
         for future, number, key in zip(futures, numbers, keys or ()):
             self._names[number] = future._key = key
         return futures
@@ -231,7 +225,7 @@ class TaskMethods(PluginMethods):
         check(lib.tsr_scatter(self.handle(), len(values), items, ffi.new("tsr_key[]", numbers) if numbers else ffi.NULL,
                               _Options(workers).struct, copies, handles))
         names = keys or [type(value).__name__ for value in values]
-        futures = [Future(handle, self, str(name)) for handle, name in zip(ffi.unpack(handles, len(values)), names)]
+        futures = [Future(None, self, handle, str(name)) for handle, name in zip(ffi.unpack(handles, len(values)), names)]
         for future, number, key in zip(futures, numbers or (), keys or ()):
             self._names[number] = future._key = str(key)
         if keys is not None:
@@ -242,7 +236,7 @@ class TaskMethods(PluginMethods):
 
     def gather(self, futures, errors="raise", direct=None, asynchronous=None) -> Any:
         """The results of futures, which may be anywhere in nested lists, tuples, sets and dicts; waits for them. With errors="skip",
-        those that failed are left out."""
+        those that failed are left out of a list, and None elsewhere, as in `distributed`."""
         if errors not in ("raise", "skip"):
             raise ValueError(f"Must specify errors= 'raise' or 'skip', not {errors!r}")
         if not isinstance(futures, (Future, list, tuple, set, frozenset, dict)):
@@ -253,9 +247,9 @@ class TaskMethods(PluginMethods):
         if not found:
             return futures
         results = dict(zip(found, self._gather(list(found.values()), errors == "skip")))
-        if errors == "raise":
-            return walk(futures, lambda f: results[id(f)])
-        return _without_skipped(walk(futures, lambda f: results[id(f)]))
+        if isinstance(futures, list):
+            futures = [f for f in futures if results.get(id(f)) is not _SKIPPED]
+        return walk(futures, lambda f: None if results[id(f)] is _SKIPPED else results[id(f)])
 
     def _gather(self, futures: list, skip: bool) -> list:
         if any(f.is_local for f in futures):
@@ -573,12 +567,3 @@ def _pure_key(function: _Function, data: bytes, buffers: list, futures: list) ->
     made_of = b"".join(parts)
     k = lib.tsr_key_of(ffi.from_buffer(made_of), len(made_of))
     return k.high, k.low
-
-
-def _without_skipped(value):
-    kind = type(value)
-    if kind in (list, tuple, set, frozenset):
-        return kind([_without_skipped(item) for item in value if item is not _SKIPPED])
-    if kind is dict:
-        return {key: _without_skipped(item) for key, item in value.items() if item is not _SKIPPED}
-    return None if value is _SKIPPED else value

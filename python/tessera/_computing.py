@@ -4,7 +4,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from ._base import CancelledError, seconds_of
+from ._base import CancelledError, ffi, seconds_of
 from ._futures import Future
 from ._session import priority as with_priority
 
@@ -16,7 +16,7 @@ class ArrayFuture(Future):
 
     def __init__(self, array, client, priority: int = 0) -> None:
         name = type(array).__name__.lower()
-        super().__init__(None, client, name, f"{name}-{id(self):x}")
+        super().__init__(f"{name}-{id(self):x}", client, ffi.NULL, name)
         self._priority = priority
         with with_priority(priority):
             self._array = array.persist()  # returns at once

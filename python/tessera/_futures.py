@@ -21,9 +21,13 @@ REMOTE = "Traceback in the worker:"
 SLICE = 0.2  # seconds between looks at signals, while the main thread waits
 
 
+_HEXADECIMAL = frozenset("0123456789abcdef")
+
+
 class Future:
     """The result of a function that runs on a worker, or will. Made by `Client.submit`, `map`, `scatter`.
 
+    `Future(key, client)` is another one of a key that some client has a future of (default: the client of this program).
     The result stays on the workers until it is asked for, and is forgotten when nobody has the future any more. Futures are arguments of other
     functions, also inside of lists, tuples and dicts: these get the results, which go from worker to worker.
 
@@ -40,8 +44,20 @@ class Future:
     __slots__ = ("_f", "client", "_name", "_key", "_state", "__weakref__")
     is_local = False  # whether this process makes the result, from what workers send
 
-    def __init__(self, handle, client, name: str, key: str | None = None) -> None:
+    def __init__(self, key: str | None, client=None, handle=None, name: str = "") -> None:
         self._f, self.client, self._name, self._key, self._state = handle, client, name, key, None
+        if handle is None:
+            self._find()
+
+    def _find(self) -> None:
+        """The handle of a key that somebody has the text of."""
+        if self.client is None:
+            from ._tasks import get_client
+
+            self.client = get_client()
+        high, low = user_key(self._key)
+        self._f, self._name = _handle_of(self.client, high, low), str(self._key)
+        self.client._names[high, low] = self._key
 
     def __del__(self, release=lib.tsr_future_release) -> None:
         handle = getattr(self, "_f", None)
@@ -208,6 +224,23 @@ def reading_for(client) -> Any:
         _pickling.local.client = before
 
 
+def user_key(key) -> tuple[int, int]:
+    """The number of a key. One that this package made says its own, so that the texts of all keys can be read again."""
+    if isinstance(key, str) and key[-33:-32] == "-" and _HEXADECIMAL.issuperset(key[-32:]):
+        high, low = int(key[-32:-16], 16), int(key[-16:], 16)
+        if high | low:
+            return high, low
+    text = b"key:" + (key if isinstance(key, str) else repr(key)).encode()
+    number = lib.tsr_key_of(ffi.from_buffer(text), len(text))
+    return number.high, number.low
+
+
+def _handle_of(client, high: int, low: int):
+    out = ffi.new("tsr_future **")
+    check(lib.tsr_future_of(client.handle(), ffi.new("tsr_key *", {"high": high, "low": low})[0], out))
+    return out[0]
+
+
 def future_of(high: int, low: int, name: str, text: str) -> Future:
     """The future of a key, in the client of whoever asks."""
     client = getattr(_pickling.local, "client", None)
@@ -215,19 +248,16 @@ def future_of(high: int, low: int, name: str, text: str) -> Future:
         from ._tasks import get_client
 
         client = get_client()
-    out = ffi.new("tsr_future **")
-    key = ffi.new("tsr_key *", {"high": high, "low": low})
-    check(lib.tsr_future_of(client.handle(), key[0], out))
-    return Future(out[0], client, name, text)
+    return Future(text, client, _handle_of(client, high, low), name)
 
 
 def future_about(handle, client, name: str, about: bytes) -> Future:
     """A future of somebody's who said this of it."""
     if not about:
-        return Future(handle, client, name)
+        return Future(None, client, handle, name)
     from ._c_tasks import future_of_dtype
 
-    return future_of_dtype(Future(handle, client, name), pickle.loads(about))
+    return future_of_dtype(Future(None, client, handle, name), pickle.loads(about))
 
 
 # ---- Bytes that the library lends -------------------------------------------------------------------------------------------
