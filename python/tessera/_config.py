@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 
-from ._lib import ffi
+from ._lib import failure, ffi, lib
 
 NAMES = ("threads", "memory", "scratch", "isa")
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
@@ -67,6 +67,7 @@ def set(**settings) -> "_Change":
         get(name)  # complains about unknown ones
     _threads(settings.get("threads"))  # nothing is set if a value is wrong
     parse_bytes(settings.get("memory") or 0)
+    _check_scratch(settings.get("scratch"))
     change = _Change({name: _set.get(name) for name in settings})
     _apply(settings)
     return change
@@ -111,6 +112,16 @@ def _threads(n) -> int:
     if threads < 0:
         raise ValueError(f"threads: {threads} is negative; 0 means one for each processor")
     return threads
+
+
+def _check_scratch(folder) -> None:
+    """The folder can hold spilled blocks, or the library's reason why not."""
+    if folder:
+        made, kept = options({"threads": 1, "memory": 0, "scratch": folder, "isa": None})
+        session = lib.tsr_session_open(ffi.NULL, made)
+        if not session:
+            raise failure()
+        lib.tsr_session_close(session)
 
 
 def options(settings: dict):

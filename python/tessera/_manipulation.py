@@ -6,9 +6,9 @@ import operator
 import numpy as np
 
 from . import _chunks
-from ._core import Node, asnode, common, make, strong, check_cast, stored
+from ._core import Node, asnode, check_cast, common, is_array_like, make, stored, strong
 from ._creation import created, shape_of
-from ._lib import MAX_NDIM, dtype_code, ffi, lib
+from ._lib import CODES, MAX_NDIM, dtype_code, ffi, lib
 from ._reductions import axes_of, cast
 
 
@@ -176,13 +176,18 @@ def broadcast_to(array, shape, subok=False, *, chunks=None):
 
 
 def broadcast_arrays(*args, subok=False):
-    """The arrays, each in the shape that they have together.
+    """The arrays, each in the shape that they have together. What is of no dtype of ours (texts, objects) stays NumPy's.
 
     >>> import tessera as ts
     >>> [a.shape for a in ts.broadcast_arrays([1, 2], [[3], [4]])]
     [(2, 2), (2, 2)]
     """
-    nodes, pointers = _pointers(strong(args))
+    args = [a if isinstance(a, Node) or is_array_like(a) else np.asarray(a) for a in args]
+    foreign = [isinstance(a, np.ndarray) and a.dtype.newbyteorder("=") not in CODES for a in args]
+    if any(foreign):  # matplotlib's bar: hatches beside heights
+        shape = np.broadcast_shapes(*(a.shape for a in args))
+        return tuple(np.broadcast_to(a, shape) if is_foreign else broadcast_to(a, shape) for a, is_foreign in zip(args, foreign))
+    nodes, pointers = _pointers(args)
     return tuple(_several(len(nodes), nodes[0]._s, lib.tsr_broadcast_arrays, len(nodes), pointers)) if nodes else ()
 
 

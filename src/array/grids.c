@@ -144,7 +144,8 @@ tsr_array *tsr_logspace(tsr_session *session, double start, double stop, int64_t
 static tsr_array *with_value(tsr_array *values, int64_t at, double value)
 {
     if (!values) return NULL;
-    tsr_array *index = index_along(values->session, 1, values->shape, 0, NULL);
+    tsr_array proto = {.op = NODE_INDEX, .dtype = TSR_I64, .ndim = 1, .shape = {values->shape[0]}, .grid = values->grid};
+    tsr_array *index = node_make(values->session, &proto); /* in the values' chunks */
     tsr_array *there = apply(OP_EQUAL, index, tsr_scalar_array(values->session, scalar_int(at)));
     tsr_array *exact = tsr_scalar_array(values->session, scalar_float(value)),
               *result = there && exact ? tsr_where(there, exact, values) : NULL;

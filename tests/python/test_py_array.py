@@ -255,6 +255,25 @@ def test_iteration_computes_each_block_once():
     assert [row.shape for row in rows] == [(4,)] * 3
 
 
+@pytest.mark.parametrize("draw", [lambda p, x, y: p.bar(x, y), lambda p, x, y: p.barh(x, y), lambda p, x, y: p.bar(x, y, width=y / 9, bottom=y, hatch="/")])
+def test_matplotlib_draws_bars(draw):
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    x, y = np.arange(5), np.arange(5.0) + 1
+    figure, (ours, theirs) = pyplot.subplots(1, 2)
+    got, want = draw(ours, ts.from_array(x, chunks=2), ts.from_array(y, chunks=3)), draw(theirs, x, y)
+    assert [r.get_bbox().bounds for r in got] == [r.get_bbox().bounds for r in want]
+    figure.canvas.draw()
+    pyplot.close(figure)
+
+
+def test_broadcast_arrays_leaves_texts_to_numpy():
+    x, words = ts.broadcast_arrays(ts.arange(3), np.array([["a"], ["b"]]))
+    assert isinstance(x, ts.Array) and x.shape == words.shape == (2, 3) and isinstance(words, np.ndarray) and words[1, 2] == "b"
+
+
 def test_matplotlib_asks_for_values_once():
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("Agg")

@@ -195,6 +195,15 @@ def test_scratch_that_may_not_be_written(tmp_path, monkeypatch):
         ts.Session(scratch="/proc")
 
 
+def test_settings_are_refused_when_they_are_set(tmp_path):
+    for folder, error in ((tmp_path / "nope", FileNotFoundError), (__file__, NotADirectoryError), ("/proc", OSError)):
+        with pytest.raises(error, match=str(folder)):
+            ts.config.set(scratch=folder, threads=7)
+    assert ts.config.get("scratch") is None and ts.config.get("threads") != 7
+    with ts.config.set(scratch=str(tmp_path)):
+        assert ts.config.get("scratch") == str(tmp_path)
+
+
 def test_text_is_a_number_where_it_can_be():
     x, y = ts.zeros(3), np.zeros(3)
     x[0] = y[0] = "2.5"

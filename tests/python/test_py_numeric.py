@@ -33,6 +33,14 @@ def test_as_numpy(name, chunk):
     np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["geomspace", "logspace", "linspace"])
+def test_ranges_have_the_chunks_asked_for(name):
+    for n, chunks, wanted in ((3_000_000, -1, (3_000_000,)), (3_000_000, 2_000_000, (2_000_000, 1_000_000)), (7, (3, 4), (3, 4)), (1, -1, (1,))):
+        x = getattr(ts, name)(1, 3, n, chunks=(chunks,) if isinstance(chunks, tuple) else chunks)
+        assert x.chunks == (wanted,)
+        np.testing.assert_allclose(x[[0, -1]].compute(), getattr(np, name)(1, 3, n)[[0, -1]])
+
+
 def test_numpys_own_functions_stay_lazy():
     x = ts.from_array(B, chunks=(3, 9))
     assert isinstance(np.cov(x), ts.Array) and isinstance(np.interp(x, np.sort(A), A), ts.Array)
