@@ -54,6 +54,7 @@ typedef struct received {
     net_link *l;
     mapping *map;
     uint64_t ticket;
+    unsigned forks; /* forks_count() of the process that received it; the net may be gone before it */
 } received;
 
 tsr_status share_new(net_link *l, share **out)
@@ -336,7 +337,7 @@ tsr_status share_take_pool(share *s, const uint8_t *head, size_t head_bytes, int
 static void give_back(void *context)
 {
     received *r = context;
-    if (r->l->n->forks != forks_count()) return; /* the parent gives it back */
+    if (r->forks != forks_count()) return; /* the parent gives it back */
     Tessera__Wire__Release m = TESSERA__WIRE__RELEASE__INIT;
     m.n_tickets = 1;
     m.tickets = &r->ticket;
@@ -381,6 +382,7 @@ tsr_status share_take_message(share *s, const uint8_t *head, size_t head_bytes, 
     r->map = (mapping *)(uintptr_t)map;
     atomic_fetch_add(&r->map->refs, 1);
     r->ticket = m->ticket;
+    r->forks = forks_count();
     *unpacked = m;
     return TSR_OK;
 failed:
