@@ -627,14 +627,16 @@ static size_t file_bytes(int fd)
     return (size_t)about.st_blocks * 512;
 }
 
-/* Memory of pieces that nobody uses goes back to the system, also between others that are in use, and they can be used again. */
+/* Memory of pieces that nobody uses goes back to the system, also between others that are in use, and they can be used again.
+ * What is kept idle counts as long as it takes memory. */
 static void test_free_pieces_take_no_memory(void **state)
 {
     enum { N = 4, BYTES = 1 << 20 };
     share_pool *p;
     buffer *b[N];
     share_place place;
-    assert_int_equal(share_pool_new((size_t)64 << 20, NULL, &p), TSR_OK);
+    mem_account account = {0};
+    assert_int_equal(share_pool_new((size_t)64 << 20, &account, &p), TSR_OK);
     for (int i = 0; i < N; i++) {
         assert_int_equal(share_pool_buffer(p, BYTES, &b[i]), TSR_OK);
         memset(b[i]->data, i + 1, BYTES);
@@ -645,7 +647,11 @@ static void test_free_pieces_take_no_memory(void **state)
         if (i != 1) buffer_unref(b[i]);
     share_pool_trim(p);
     assert_true(file_bytes(place.fd) >= (size_t)N * BYTES);
+    const size_t idle = atomic_load(&account.idle_bytes);
+    assert_int_equal(atomic_load(&account.used_bytes), BYTES);
     share_pool_empty(p);
+    share_pool_empty(p);
+    assert_int_equal(atomic_load(&account.idle_bytes), idle - (size_t)(N - 1) * BYTES);
     assert_int_equal(file_bytes(place.fd), BYTES);
     for (int i = 0; i < BYTES; i++) assert_int_equal(b[1]->data[i], 2);
     for (int i = 0; i < N; i++) {
@@ -654,9 +660,19 @@ static void test_free_pieces_take_no_memory(void **state)
         memset(b[i]->data, i + 1, BYTES);
     }
     assert_true(b[1]->data[0] == 2 && b[1]->data[BYTES - 1] == 2);
-    for (int i = 0; i < N; i++) buffer_unref(b[i]);
+    assert_int_equal(atomic_load(&account.idle_bytes), idle - (size_t)(N - 1) * BYTES);
+    buffer_unref(b[0]);
+    assert_int_equal(atomic_load(&account.idle_bytes), idle - (size_t)(N - 2) * BYTES);
+    share_pool_empty(p);
+    assert_int_equal(share_pool_buffer(p, BYTES / 2, &b[0]), TSR_OK); /* of a segment of its own */
+    buffer_unref(b[2]);
+    buffer_unref(b[3]);
     share_pool_empty(p);
     share_pool_close(p);
+    assert_int_equal(atomic_load(&account.idle_bytes), 0);
+    assert_int_equal(atomic_load(&account.used_bytes), 0);
+    buffer_unref(b[0]);
+    buffer_unref(b[1]);
 }
 
 int main(void)

@@ -24,7 +24,7 @@ typedef struct segment {
     char *base;
     size_t bytes, piece_bytes;
     uint32_t n_pieces, n_used, n_free; /* n_free: of those cut, in `free`; the others were never cut */
-    uint32_t n_cut;
+    uint32_t n_cut, n_empty;           /* n_empty: of those free, so many that came first take no memory (share_pool_empty) */
     uint32_t *free;
     bool tainted;
 } segment;
@@ -76,6 +76,19 @@ tsr_status share_pool_new(size_t max_bytes, mem_account *account, share_pool **o
     return TSR_OK;
 }
 
+/* So many bytes of idle pieces take memory again, or (negative) no longer. The lock is held. */
+static void count_idle(const share_pool *p, int64_t bytes)
+{
+    if (p->account) atomic_fetch_add(&p->account->idle_bytes, (size_t)bytes);
+}
+
+/* From here on all of its free pieces count as memory. The lock is held. */
+static void forget_empty(const share_pool *p, segment *g)
+{
+    count_idle(p, (int64_t)(g->n_empty * g->piece_bytes));
+    g->n_empty = 0;
+}
+
 static void segment_free(segment *g)
 {
     munmap(g->base, g->bytes);
@@ -90,6 +103,7 @@ static void segment_remove(share_pool *p, segment *g)
     segment **at = &p->segments;
     while (*at != g) at = &(*at)->next;
     *at = g->next;
+    forget_empty(p, g);
     count(p, 0, -(int64_t)g->bytes);
     p->n_gone++;
     segment_free(g);
@@ -120,11 +134,12 @@ void share_pool_trim(share_pool *p)
 }
 
 /* The lock is held. A failure costs memory, nothing else. */
-static void punch_free_pieces(const segment *g)
+static void punch_free_pieces(const share_pool *p, segment *g)
 {
-    for (uint32_t i = 0; i < g->n_free; i++) {
-        const off_t at = (off_t)(g->free[i] * g->piece_bytes);
+    for (; g->n_empty < g->n_free; g->n_empty++) {
+        const off_t at = (off_t)(g->free[g->n_empty] * g->piece_bytes);
         (void)fallocate(g->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, (off_t)g->piece_bytes);
+        count_idle(p, -(int64_t)g->piece_bytes);
     }
 }
 
@@ -132,7 +147,7 @@ void share_pool_empty(share_pool *p)
 {
     pthread_mutex_lock(&p->lock);
     trim(p);
-    for (const segment *g = p->segments; g; g = g->next) punch_free_pieces(g);
+    for (segment *g = p->segments; g; g = g->next) punch_free_pieces(p, g);
     pthread_mutex_unlock(&p->lock);
 }
 
@@ -142,6 +157,7 @@ void share_pool_close(share_pool *p)
     pthread_mutex_lock(&p->lock);
     p->closed = true;
     trim(p);
+    for (segment *g = p->segments; g; g = g->next) forget_empty(p, g);
     if (p->account) {
         mem_account_add(p->account, -(int64_t)p->used_bytes);
         atomic_fetch_sub(&p->account->idle_bytes, p->total_bytes - p->used_bytes);
@@ -181,12 +197,13 @@ static tsr_status segment_new(size_t bytes, segment **out)
 }
 
 /* Dedicates a segment none of whose pieces is in use. */
-static tsr_status segment_cut(segment *g, size_t size)
+static tsr_status segment_cut(const share_pool *p, segment *g, size_t size)
 {
     uint32_t n = (uint32_t)(g->bytes / size);
     uint32_t *list = mem_realloc(g->free, n * sizeof *list);
     if (!list) return TSR_ERR_MEMORY;
     g->free = list;
+    forget_empty(p, g);
     g->piece_bytes = size;
     g->n_pieces = n;
     g->n_cut = g->n_free = 0;
@@ -220,7 +237,7 @@ static tsr_status find_segment(share_pool *p, size_t size, segment **out)
         p->segments = idle;
         count(p, 0, (int64_t)bytes);
     }
-    TRY(segment_cut(idle, size));
+    TRY(segment_cut(p, idle, size));
     *out = idle;
     return TSR_OK;
 }
@@ -256,6 +273,10 @@ tsr_status share_pool_buffer(share_pool *p, size_t size_bytes, buffer **out)
     tsr_status status = find_segment(p, size, &g);
     if (g) {
         e->index = g->n_free > 0 ? g->free[--g->n_free] : g->n_cut++;
+        if (g->n_empty > g->n_free) {
+            g->n_empty = g->n_free;
+            count_idle(p, (int64_t)g->piece_bytes);
+        }
         g->n_used++;
         count(p, (int64_t)g->piece_bytes, 0);
         e->pool = p;

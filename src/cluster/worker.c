@@ -214,25 +214,45 @@ static void closed(void *context, net_link *l, const char *reason)
     worker_conn_unref(c);
 }
 
-/* Shared memory is kept to be used again, as long as the budget has room for it. */
-static void give_back_shared(tsr_worker *w)
+static void empty_shared(work *what)
 {
-    const mem_account *shared = engine_account(w->session->engine);
-    const size_t idle = atomic_load(&shared->idle_bytes), beside = atomic_load(&shared->beside_bytes);
-    if (idle > 0 && pool_used_bytes(w->session->buffers) + beside + idle > engine_budget_bytes(w->session->engine))
-        net_trim_shared(w->net);
+    tsr_worker *w = (tsr_worker *)(void *)((char *)what - offsetof(tsr_worker, trim_work));
+    net_empty_shared(w->net);
+    atomic_store(&w->is_trimming, false);
 }
 
 static void trim_pools(work *what)
 {
     tsr_worker *w = (tsr_worker *)(void *)((char *)what - offsetof(tsr_worker, trim_work));
     pool_trim(w->session->buffers, IDLE_KEPT_BYTES);
-    net_empty_shared(w->net);
-    atomic_store(&w->is_trimming, false);
+    empty_shared(what);
 }
 
-/* A worker that does nothing gives the memory back that it keeps to use again, but for a little. Not on this thread, as that
- * takes a while. */
+/* Not on this thread, as it takes a while. */
+static void trim_later(tsr_worker *w, void (*how)(work *what))
+{
+    if (atomic_exchange(&w->is_trimming, true)) return;
+    w->trim_work.run = how;
+    lane_push(w->planning, &w->trim_work);
+}
+
+static bool is_shared_too_much(const tsr_worker *w)
+{
+    const mem_account *shared = engine_account(w->session->engine);
+    const size_t idle = atomic_load(&shared->idle_bytes), beside = atomic_load(&shared->beside_bytes);
+    return idle > 0 && pool_used_bytes(w->session->buffers) + beside + idle > engine_budget_bytes(w->session->engine);
+}
+
+/* Shared memory is kept to be used again, as long as the budget has room for it: else whole segments go, then what lies idle
+ * between pieces that are in use. */
+static void give_back_shared(tsr_worker *w)
+{
+    if (!is_shared_too_much(w)) return;
+    net_trim_shared(w->net);
+    if (is_shared_too_much(w)) trim_later(w, empty_shared);
+}
+
+/* A worker that does nothing gives the memory back that it keeps to use again, but for a little. */
 static void rest(tsr_worker *w, int64_t now)
 {
     const mem_account *shared = engine_account(w->session->engine);
@@ -245,9 +265,7 @@ static void rest(tsr_worker *w, int64_t now)
     }
     if (idle <= IDLE_KEPT_BYTES || now - w->quiet_since_ns < (int64_t)IDLE_MS * 1000000) return;
     w->quiet_since_ns = now;
-    if (atomic_exchange(&w->is_trimming, true)) return;
-    w->trim_work.run = trim_pools;
-    lane_push(w->planning, &w->trim_work);
+    trim_later(w, trim_pools);
 }
 
 static void tick(void *context)
