@@ -40,10 +40,13 @@ static tsr_status run_isnull(fn_call *c, value *out)
 
 /* ---- Parts ---------------------------------------------------------------------------------------------------------- */
 
+enum { MAX_PARTS = 10000 }; /* each is a variable */
+
 static tsr_status tuple_of(fn_call *c, int64_t n, value *out)
 {
+    if (n > MAX_PARTS)
+        return error_set(TSR_ERR_VALUE, "%s: %lld parts, at most %d are possible here", c->name, (long long)n, MAX_PARTS);
     *out = (value){.kind = VALUE_LIST, .is_tuple = true, .n_items = (int)n};
-    if (n > INT32_MAX) return error_set(TSR_ERR_VALUE, "%s: %lld parts are too many", c->name, (long long)n);
     out->items = ARENA_ARRAY(&c->e->memory, value, n ? n : 1);
     return out->items ? TSR_OK : TSR_ERR_MEMORY;
 }
@@ -96,10 +99,10 @@ static tsr_status run_split(fn_call *c, value *out)
     bool is_count = v.kind != VALUE_LIST && !(v.kind == VALUE_VARIABLE && tsr_variable_ndim(v.variable) > 0);
     const int64_t *indices = is_count ? NULL : numbers;
     if (is_count) n = numbers[0];
-    if (is_count && (n < 1 || n > 1000000))
+    if (n < is_count || n > MAX_PARTS)
         return fail_here(
             c->e, arg_place(c, 1),
-            error_set(TSR_ERR_VALUE, "%s: the number of parts must be 1 to 1000000, found %lld", c->name, (long long)n));
+            error_set(TSR_ERR_VALUE, "%s: the number of parts must be 1 to %d, found %lld", c->name, MAX_PARTS, (long long)n));
     int64_t n_parts = n + !is_count;
     tsr_array **parts = ARENA_ARRAY(&c->e->memory, tsr_array *, n_parts);
     if (!parts) return TSR_ERR_MEMORY;
@@ -165,6 +168,7 @@ static tsr_status run_triangle_indices(fn_call *c, value *out)
     TRY(arg_int(c, 0, &n));
     TRY(arg_int(c, 1, &k));
     TRY(arg_int(c, 2, &m));
+    if (!c->e->may_compute) return error_set(TSR_ERR_UNSUPPORTED, "%s: how many places there are is counted", c->name);
     TRY(evaluator_session(c->e, &session));
     bool is_lower = c->f->name[3] == 'l';
     TRY(is_lower ? tsr_tril_indices(session, n, k, m, results) : tsr_triu_indices(session, n, k, m, results));

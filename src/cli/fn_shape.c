@@ -202,7 +202,7 @@ static tsr_status run_fliplr(fn_call *c, value *out) { return flip_one(c, 1, out
 static tsr_status run_matrix_transpose(fn_call *c, value *out)
 {
     tsr_variable *x;
-    int axes[TSR_MAX_NDIM];
+    int axes[TSR_MAX_NDIM] = {0};
     TRY(arg_variable(c, 0, &x));
     int n = tsr_variable_ndim(x);
     if (n < 2) return error_set(TSR_ERR_VALUE, "matrix_transpose: the array has %d dimensions, it must have 2 or more", n);
@@ -214,7 +214,7 @@ static tsr_status run_rollaxis(fn_call *c, value *out)
 {
     tsr_variable *x;
     dim_list dims;
-    int axes[TSR_MAX_NDIM], n;
+    int axes[TSR_MAX_NDIM] = {0}, n;
     int64_t start = 0;
     TRY(arg_variable(c, 0, &x));
     TRY(arg_dims(c, 1, x, &dims));
