@@ -121,6 +121,46 @@ static void test_the_one_that_answers_is_taken(void **state)
     silent_close(&b);
 }
 
+static tsr_scheduler *start_scheduler(const char *listen)
+{
+    tsr_scheduler *s;
+    check(tsr_scheduler_start(&(tsr_scheduler_options){.listen = listen, .log = say}, &s));
+    return s;
+}
+
+static double sum_of_three(tsr_session *s)
+{
+    double sum = 0;
+    check(tsr_compute_into(tsr_sum(tsr_arange(s, 0, 3, 1, TSR_F64, NULL), 0, NULL, false), &sum, sizeof sum));
+    return sum;
+}
+
+/* Nobody leaves a scheduler that lives, whoever else is in the list; who comes anew takes the first that answers. When that ends,
+ * it goes on with the others. */
+static void test_two_that_live(void **state)
+{
+    char first[100], both[200];
+    town t = {0};
+    t.scheduler = start_scheduler("tcp://127.0.0.1:0");
+    tsr_scheduler *head = start_scheduler("tcp://127.0.0.1:0");
+    snprintf(first, sizeof first, "%s", tsr_scheduler_address(head));
+    snprintf(both, sizeof both, "%s,%s", first, tsr_scheduler_address(t.scheduler));
+    snprintf(t.address, sizeof t.address, "%s", both);
+    tsr_scheduler_stop(head);
+    add_worker(&t, NULL);
+    t.s = open_session(&t);
+    check(tsr_cluster_wait_for_workers(t.s, 1, 60));
+    head = start_scheduler(first);
+    tsr_session *later = open_session(&t);
+    assert_int_equal(tsr_cluster_wait_for_workers(later, 1, 0.5), TSR_ERR_TIMEOUT);
+    assert_true(sum_of_three(t.s) == 3);
+    tsr_scheduler_stop(head);
+    check(tsr_cluster_wait_for_workers(later, 1, 60));
+    assert_true(sum_of_three(later) == 3 && sum_of_three(t.s) == 3);
+    tsr_session_close(later);
+    town_close(&t);
+}
+
 /* Passes on what the connection and a real scheduler say to each other. */
 typedef struct passing {
     int from, to;
@@ -192,6 +232,7 @@ int main(void)
         cmocka_unit_test(test_clients_do_not_wait_for_the_first),
         cmocka_unit_test(test_workers_do_not_wait_for_the_first),
         cmocka_unit_test(test_the_one_that_answers_is_taken),
+        cmocka_unit_test(test_two_that_live),
         cmocka_unit_test(test_the_first_may_be_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
