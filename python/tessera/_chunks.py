@@ -49,6 +49,8 @@ def _texts(chunks) -> list[str]:
 
 def says_bytes(chunks) -> bool:
     """Does text such as "16MiB" stand anywhere in it?"""
+    if type(chunks) is str:
+        return chunks != "auto"
     return any(text != "auto" for text in _texts(chunks))
 
 
@@ -85,6 +87,8 @@ def parse(chunks, ndim: int, absent=WHOLE, shape=None, itemsize: int = 0) -> lis
     """One item for each axis (see _one), or None for all automatic. `absent` is for axes that a dict does not name. Bytes need a shape."""
     if type(chunks) is int:  # mostly
         return [_one(chunks)] * ndim
+    if type(chunks) is str and chunks == "auto":
+        return None
     if shape is not None and itemsize and says_bytes(chunks):
         chunks = in_bytes(chunks, shape, itemsize)
     if chunks is None or (isinstance(chunks, str) and chunks == "auto"):

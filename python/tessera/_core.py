@@ -56,11 +56,12 @@ def from_numpy(values: np.ndarray, chunks=None, session: Session | None = None):
     session = session or current()
     if values.dtype not in CODES:
         values = values.astype(DTYPES[dtype_code(values.dtype)])  # the other byte order
-    strides = values.strides
+    # (The address is had sooner from a buffer than from the interface, which is a dict.)
+    data = ffi.from_buffer(values) if values.flags.c_contiguous else ffi.cast("void *", values.__array_interface__["data"][0])
     handle = ffi.new_handle(values)
     key = int(ffi.cast("intptr_t", handle))
-    p = lib.tsr_from_memory(session.handle(), ffi.cast("void *", values.__array_interface__["data"][0]), CODES[values.dtype], values.ndim,
-                            values.shape, strides, lib.glue_release, handle, ffi.NULL if chunks is None else chunks)
+    p = lib.tsr_from_memory(session.handle(), data, CODES[values.dtype], values.ndim,
+                            values.shape, values.strides, lib.glue_release, handle, ffi.NULL if chunks is None else chunks)
     if p:
         _lent[key] = (handle, values)
     return make(p, session)
@@ -107,7 +108,7 @@ def asnode(value, session: Session | None = None):
 
 def is_array_like(value) -> bool:
     """Things that are read by slices: h5py and zarr datasets, netCDF4 variables."""
-    return (not isinstance(value, (np.ndarray, np.generic)) and hasattr(value, "shape") and hasattr(value, "dtype")
+    return (type(value) is not np.ndarray and not isinstance(value, (np.ndarray, np.generic)) and hasattr(value, "shape") and hasattr(value, "dtype")
             and hasattr(value, "__getitem__") and not hasattr(value, "__array_ufunc__"))
 
 
@@ -149,6 +150,11 @@ def strong(values: tuple):
 
 def common(values: tuple):
     """Arguments of one function as arrays of one session; plain numbers take the dtype of the arrays beside them."""
+    for v in values:
+        if not isinstance(v, Node):
+            break
+    else:
+        return list(values)
     first = next((v for v in values if isinstance(v, Node)), None)
     session = first._s if first is not None else None
     nodes = [None if is_number(v) else asnode(v, session) for v in values]

@@ -256,7 +256,7 @@ def from_array(x, chunks="auto", name=None, lock=True, asarray=None, **ignored):
     values = dense(x)
     items = _chunks.parse(chunks, values.ndim, shape=values.shape, itemsize=values.itemsize)
     array = from_numpy(values, _chunks.regular(items) if items else None)
-    return created(lib.tsr_retain(array._p), array._s, items)
+    return array if _chunks.is_regular(items) else make(_chunks.rechunk(array._p, items), array._s)
 
 
 def asarray(a, dtype=None, order=None, *, copy=None, chunks="auto", **ignored):

@@ -33,6 +33,8 @@ def whole(number) -> int:
 
 def dense(value) -> np.ndarray:
     """The values as an array without a mask: what a masked array masks becomes NaN, or is refused where the dtype has none."""
+    if type(value) is np.ndarray:
+        return value
     if not isinstance(value, np.ndarray) or not hasattr(value, "mask"):
         return np.asarray(value)
     if not np.ma.is_masked(value):

@@ -284,9 +284,11 @@ def concatenate(arrays, /, axis=0, out=None, *, dtype=None, casting="same_kind",
     if axis is None:
         nodes, pointers = _pointers([ravel(node) for node in nodes])
         axis = 0
+    result = make(lib.tsr_concatenate(len(nodes), pointers, axis), nodes[0]._s)
+    if dtype is None and out is None:
+        return result
     from ._elementwise import deliver
 
-    result = make(lib.tsr_concatenate(len(nodes), pointers, axis), nodes[0]._s)
     check_cast(result.dtype, dtype, casting)
     return deliver(cast(result, dtype), out)
 
@@ -304,11 +306,14 @@ def stack(arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
     nodes, pointers = _pointers(arrays)
     if not nodes:
         raise ValueError("need at least one array to stack")
-    if any(node.shape != nodes[0].shape for node in nodes):
+    p = lib.tsr_stack(len(nodes), pointers, axis)
+    if not p and any(node.shape != nodes[0].shape for node in nodes):
         raise ValueError("all input arrays must have the same shape")
+    result = make(p, nodes[0]._s)
+    if dtype is None and out is None:
+        return result
     from ._elementwise import deliver
 
-    result = make(lib.tsr_stack(len(nodes), pointers, axis), nodes[0]._s)
     check_cast(result.dtype, dtype, casting)
     return deliver(cast(result, dtype), out)
 
