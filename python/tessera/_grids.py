@@ -257,7 +257,7 @@ def tril_indices(n, k=0, m=None):
     >>> [i.tolist() for i in ts.tril_indices(2)]
     [[0, 1, 1], [0, 0, 1]]
     """
-    return _known(2, lib.tsr_tril_indices, n, k, n if m is None else m)
+    return _known(2, lib.tsr_tril_indices, max(n, 0), k, max(n if m is None else m, 0))
 
 
 def triu_indices(n, k=0, m=None):
@@ -267,7 +267,7 @@ def triu_indices(n, k=0, m=None):
     >>> [i.tolist() for i in ts.triu_indices(2)]
     [[0, 0, 1], [0, 1, 1]]
     """
-    return _known(2, lib.tsr_triu_indices, n, k, n if m is None else m)
+    return _known(2, lib.tsr_triu_indices, max(n, 0), k, max(n if m is None else m, 0))
 
 
 def _lengths(arr) -> tuple[int, int]:
@@ -306,4 +306,5 @@ def diag_indices(n, ndim=2):
     >>> [i.tolist() for i in ts.diag_indices(2)]
     [[0, 1], [0, 1]]
     """
+    ndim = max(operator.index(ndim), 0)
     return _known(ndim, lib.tsr_diag_indices, n, ndim)

@@ -38,7 +38,7 @@ DIFFERENT = {
     ("polyval", "*"): "coefficients are 1-d", ("reshape", "x y"): "NumPy takes any negative length for -1", ("unravel_index", "*"): "lengths are not negative",
     ("arange", "*"): "there are no complex ranges", ("diff", "2.5 x"): "no differences of a number", ("diff", "x y"): "how often is an integer", ("trim_zeros", "[x y]"): "lists become arrays",
     **{(n, "*"): "the number of points is whole" for n in ("bartlett", "blackman", "hamming", "hanning", "kaiser")},
-    ("diag_indices", "*"): "NumPy's own function", ("ravel_multi_index", "*"): "shapes are numbers",
+    ("diag_indices", "2.5 x"): "a number of dimensions is an integer", ("ravel_multi_index", "*"): "shapes are numbers",
 }
 
 
