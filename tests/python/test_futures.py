@@ -385,12 +385,13 @@ def test_what_is_where(client):
     assert all(sizes[f.key] >= 8000 for f in futures)
     client.rebalance()
     assert [f.result()[0] for f in futures] == [0, 1, 2, 3]
-    running = client.submit(slow_inc, 1, 1.0, pure=False)
-    until = time.monotonic() + 5
-    while not any(running.key in keys for keys in client.processing().values()) and time.monotonic() < until:
+    running = client.submit(inc_after, 1, "it was seen", pure=False)
+    until = time.monotonic() + 60
+    while not any(running.key in keys for keys in client.processing().values()):
+        assert time.monotonic() < until
         time.sleep(0.02)
-    assert any(running.key in keys for keys in client.processing().values())
-    running.cancel()
+    Event("it was seen").set()
+    assert running.result(60) == 2
 
 
 def test_run(client):
