@@ -27,7 +27,8 @@ _HEXADECIMAL = frozenset("0123456789abcdef")
 class Future:
     """The result of a function that runs on a worker, or will. Made by `Client.submit`, `map`, `scatter`.
 
-    `Future(key, client)` is another one of a key that some client has a future of (default: the client of this program).
+    `Future(key, client)` is another one of a key that some client has a future of (default: the client of this program). A key that somebody chose
+    and that ends like those made here, in `-` and 32 hexadecimal digits, is found by the client that chose it only.
     The result stays on the workers until it is asked for, and is forgotten when nobody has the future any more. Futures are arguments of other
     functions, also inside of lists, tuples and dicts: these get the results, which go from worker to worker.
 
@@ -55,7 +56,7 @@ class Future:
             from ._tasks import get_client
 
             self.client = get_client()
-        high, low = user_key(self._key)
+        high, low = _number_of(self.client, self._key)
         self._f, self._name = _handle_of(self.client, high, low), str(self._key)
         self.client._names[high, low] = self._key
 
@@ -225,14 +226,20 @@ def reading_for(client) -> Any:
 
 
 def user_key(key) -> tuple[int, int]:
-    """The number of a key. One that this package made says its own, so that the texts of all keys can be read again."""
-    if isinstance(key, str) and key[-33:-32] == "-" and _HEXADECIMAL.issuperset(key[-32:]):
-        high, low = int(key[-32:-16], 16), int(key[-16:], 16)
-        if high | low:
-            return high, low
+    """The number of a key that a user chose."""
     text = b"key:" + (key if isinstance(key, str) else repr(key)).encode()
     number = lib.tsr_key_of(ffi.from_buffer(text), len(text))
     return number.high, number.low
+
+
+def _number_of(client, key) -> tuple[int, int]:
+    """The number of a key of which only the text is there. What this package made says its own; users may choose keys that look the same,
+    which only the client knows that gave them."""
+    number = user_key(key)
+    if number in client._names or not (isinstance(key, str) and key[-33:-32] == "-" and _HEXADECIMAL.issuperset(key[-32:])):
+        return number
+    high, low = int(key[-32:-16], 16), int(key[-16:], 16)
+    return (high, low) if high | low else number
 
 
 def _handle_of(client, high: int, low: int):

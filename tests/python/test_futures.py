@@ -76,6 +76,14 @@ def test_submit(client):
         client.submit(1)
 
 
+def test_keys_that_look_alike(client):
+    """Users' keys may end like those made here, and then in the same."""
+    token = "-8f6e709446674bad78ea8aeecfee188e"
+    one, other = client.submit(inc, 1, key="inc" + token), client.submit(add, 1, 9, key="add" + token)
+    assert (one.result(60), other.result(60)) == (2, 10)
+    assert ts.distributed.Future("inc" + token, client).result(60) == 2
+
+
 def test_futures_are_arguments(client):
     a, b = client.submit(inc, 1), client.submit(inc, 2)
     c = client.submit(add, a, y=b)
